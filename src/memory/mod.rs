@@ -1,0 +1,29 @@
+//! The equation: a memory is decayed, then corrected by an ordered list of rank-one edits.
+//!
+//! One head holds a matrix `S` of shape [d_k, d_v]. At every step
+//!
+//! ```text
+//! S <- diag(a) S ;   then for each edit (u, c, w):   S <- S + u (w - S^T c)^T ;   o = S^T q
+//! ```
+//!
+//! Every rule of the delta-rule family is this with its own edits ([`Rule`]; Erase-then-Delta Attention,
+//! arXiv 2606.26560, has two). So one reference, one engine, one recorder and one ledger serve them all.
+//!
+//! The journey inside: [`Factors`] (what a model computes, what a trace stores, under the field's names) are lowered by
+//! their [`Rule`] to a [`Recurrence`] (decay and edits), which [`reference`] runs in plain f64 and [`cpu`] runs fast.
+
+mod dims;
+mod error;
+mod hook;
+mod factors;
+mod recurrence;
+mod recording;
+mod rule;
+
+pub use dims::{Dims, Phase};
+pub use error::MemoryError;
+pub use factors::{Factors, Scalar};
+pub use hook::{Axis, HookPoint};
+pub use recurrence::{Edit, EditKind, Read, Recurrence, Shared3, Shared4};
+pub use recording::{RecordOptions, Recording};
+pub use rule::Rule;
