@@ -1,5 +1,6 @@
 //! Pentimento: see inside the memory of recurrent language models.
 
 pub mod memory;
-pub mod provenance;
+pub mod spec_text;
 pub mod task;
+pub mod provenance;
