@@ -26,7 +26,11 @@ impl<F: Scalar> Factors<F> {
     /// Checks names and shapes against the rule's table. `initial_memory` is [batch, head, d_k, d_v].
     ///
     /// Values are not checked: see [`Factors::check_values`].
-    pub fn new(rule: Rule, arrays: BTreeMap<HookPoint, ArrayD<F>>, initial_memory: Option<ndarray::Array4<F>>) -> Result<Self, MemoryError> {
+    pub fn new(
+        rule: Rule,
+        arrays: BTreeMap<HookPoint, ArrayD<F>>,
+        initial_memory: Option<ndarray::Array4<F>>,
+    ) -> Result<Self, MemoryError> {
         let arrays: BTreeMap<_, _> = arrays.into_iter().map(|(point, array)| (point, array.into_shared())).collect();
         let wanted = rule.factors();
         for &factor in &wanted {
@@ -40,7 +44,12 @@ impl<F: Scalar> Factors<F> {
         let axes = |factor: HookPoint| factor.axes().iter().map(|axis| axis.name()).collect::<Vec<_>>().join(", ");
         let shape = |factor: HookPoint| -> Result<[usize; 4], MemoryError> {
             let found = arrays[&factor].shape();
-            found.try_into().map_err(|_| MemoryError::Shape { factor, found: found.to_vec(), expected: format!("[{}]", axes(factor)), wanted: vec![] })
+            found.try_into().map_err(|_| MemoryError::Shape {
+                factor,
+                found: found.to_vec(),
+                expected: format!("[{}]", axes(factor)),
+                wanted: vec![],
+            })
         };
         let [batch, step, key_head, d_k] = shape(HookPoint::Query)?;
         let [_, _, head, d_v] = shape(HookPoint::Value(0))?;
@@ -57,7 +66,12 @@ impl<F: Scalar> Factors<F> {
         if let Some(memory) = &initial_memory {
             let wanted = vec![batch, head, d_k, d_v];
             if memory.shape() != wanted {
-                return Err(MemoryError::Shape { factor: HookPoint::Memory(super::Phase::Before), found: memory.shape().to_vec(), expected: "initial_memory [batch, head, d_k, d_v]".to_owned(), wanted });
+                return Err(MemoryError::Shape {
+                    factor: HookPoint::Memory(super::Phase::Before),
+                    found: memory.shape().to_vec(),
+                    expected: "initial_memory [batch, head, d_k, d_v]".to_owned(),
+                    wanted,
+                });
             }
         }
         Ok(Self { rule, dims, arrays, initial_memory: initial_memory.map(ndarray::Array::into_shared) })

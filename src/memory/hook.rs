@@ -76,7 +76,8 @@ pub enum HookPoint {
     OutputCorrection,
     /// o_t = S_t^T q_t.
     Output,
-    /// Pseudo-value of the erase: the memory gains `erase_direction erase_value^T`.
+    /// Pseudo-value of the erase: the memory gains `erase_direction erase_value^T` (RWKV-7: its gated removal key in place of
+    /// the direction).
     EraseValue,
     /// Pseudo-value of a write: the memory gains `write_direction write_value^T`.
     WriteValue(u8),
@@ -111,8 +112,21 @@ impl HookPoint {
 
     /// The hook point of that name.
     pub fn from_name(name: &str) -> Option<Self> {
-        let plain = [Self::Query, Self::EraseDirection, Self::EraseStrength, Self::EraseGate, Self::Retention, Self::ReadGate, Self::ValueGate, Self::Feedback, Self::OutputCorrection, Self::Output, Self::EraseValue];
-        let numbered = (0..=u8::MAX).flat_map(|index| [Self::WriteDirection(index), Self::Value(index), Self::WriteStrength(index), Self::WriteValue(index)]);
+        let plain = [
+            Self::Query,
+            Self::EraseDirection,
+            Self::EraseStrength,
+            Self::EraseGate,
+            Self::Retention,
+            Self::ReadGate,
+            Self::ValueGate,
+            Self::Feedback,
+            Self::OutputCorrection,
+            Self::Output,
+            Self::EraseValue,
+        ];
+        let numbered = (0..=u8::MAX)
+            .flat_map(|index| [Self::WriteDirection(index), Self::Value(index), Self::WriteStrength(index), Self::WriteValue(index)]);
         plain.into_iter().chain(Phase::ALL.map(Self::Memory)).chain(numbered).find(|point| point.name() == name)
     }
 

@@ -14,16 +14,19 @@
 
 mod dims;
 mod error;
-mod hook;
 mod factors;
-mod recurrence;
+mod hook;
 mod recording;
+mod recurrence;
+pub mod reference;
+pub mod replay;
 mod rule;
+mod rules;
 
 pub use dims::{Dims, Phase};
 pub use error::MemoryError;
 pub use factors::{Factors, Scalar};
 pub use hook::{Axis, HookPoint};
-pub use recurrence::{Edit, EditKind, Read, Recurrence, Shared3, Shared4};
 pub use recording::{RecordOptions, Recording};
+pub use recurrence::{Edit, EditKind, Read, Recurrence, Shared3, Shared4};
 pub use rule::Rule;

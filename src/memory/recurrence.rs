@@ -1,8 +1,8 @@
 //! The lowered form that every engine runs: a decay and an ordered list of rank-one edits.
 
-use ndarray::{ArcArray, Ix3, Ix4};
+use ndarray::{ArcArray, Array2, ArrayView1, Ix3, Ix4, s};
 
-use super::{Dims, HookPoint, Scalar};
+use super::{Dims, HookPoint, Phase, Scalar};
 
 /// A shared array [batch, step, head].
 pub type Shared3<F> = ArcArray<F, Ix3>;
@@ -25,6 +25,30 @@ pub struct Recurrence<F: Scalar> {
     pub edits: Vec<Edit<F>>,
     /// [batch, head, d_k, d_v]; `None` is zero.
     pub initial_memory: Option<Shared4<F>>,
+}
+
+impl<F: Scalar> Recurrence<F> {
+    /// How many of the step's edits have been made at a phase; erases come before writes in every rule.
+    pub fn n_edits_at(&self, phase: Phase) -> usize {
+        match phase {
+            Phase::Before | Phase::Decay => 0,
+            Phase::Erase => self.edits.iter().filter(|edit| edit.kind == EditKind::Erase).count(),
+            Phase::Write => self.edits.len(),
+        }
+    }
+
+    /// One head's vector of one of these arrays, whose third axis has `head` or `key_head` entries.
+    pub fn lane<'a>(&self, array: &'a Shared4<F>, batch: usize, step: usize, head: usize) -> ArrayView1<'a, F> {
+        array.slice(s![batch, step, head * array.shape()[2] / self.dims.head, ..])
+    }
+
+    /// The initial memory of one head, [d_k, d_v].
+    pub fn initial(&self, batch: usize, head: usize) -> Array2<F> {
+        match &self.initial_memory {
+            Some(memory) => memory.slice(s![batch, head, .., ..]).to_owned(),
+            None => Array2::zeros((self.dims.d_k, self.dims.d_v)),
+        }
+    }
 }
 
 /// One corrective rank-one edit of every step: `S <- S + direction a^T` with the pseudo-value
@@ -52,8 +76,13 @@ pub enum Read<F: Scalar> {
     Nothing,
     /// At its own direction: a gradient step of the delta rule.
     Direction,
-    /// At another place, [batch, step, head, d_k]: an oblique edit.
+    /// The memory it finds at another place, [batch, step, head or key_head, d_k]: an oblique edit.
     Other(Shared4<F>),
+    /// `S_{t-1}`, the memory before the decay (and before every edit) of the step, [batch, step, head or key_head, d_k].
+    ///
+    /// The pseudo-value is `a = strength (value - S_{t-1}^T read)`. RWKV-7 and Comba are defined so. It equals `Other(read /
+    /// retention)` for a first edit, but stays finite however small the retention is.
+    BeforeDecay(Shared4<F>),
 }
 
 /// The role of an edit within the step.

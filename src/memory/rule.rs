@@ -90,7 +90,10 @@ impl Rule {
 
     /// The factors this rule is made of.
     pub fn factors(self) -> Vec<HookPoint> {
-        use HookPoint::{EraseDirection, EraseGate, EraseStrength, Feedback, OutputCorrection, Query, ReadGate, Retention, Value, ValueGate, WriteDirection, WriteStrength};
+        use HookPoint::{
+            EraseDirection, EraseGate, EraseStrength, Feedback, OutputCorrection, Query, ReadGate, Retention, Value, ValueGate,
+            WriteDirection, WriteStrength,
+        };
         let mut factors = vec![Query];
         for index in 0..self.n_writes() {
             factors.extend([WriteDirection(index), Value(index)]);
