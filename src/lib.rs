@@ -4,3 +4,4 @@ pub mod memory;
 pub mod spec_text;
 pub mod task;
 pub mod provenance;
+pub mod measure;

@@ -1,0 +1,54 @@
+//! From a trace to numbers: every measured number on screen and in print is made here.
+//!
+//! One measure a file, each a pure core on one layer's factors and a walk over the layers of a [`Source`] (a trace, or factors in
+//! memory) that holds one sequence of one layer at a time. The sequence is the unit of every interval ([`Interval`]); the same
+//! source, options and seed give the same bytes.
+//!
+//! - [`Allocation`]: how gate strength is divided between decay, write and erase
+//! - [`Collateral`]: what the erase does to the read, at the learned and at counterfactual addresses
+//! - [`Alignment`]: how near erase and write directions are
+//! - [`Recall`]: what can still be read back at its own write key
+//! - [`Cleanup`]: cleanup strength against decay, with its nulls
+//! - [`Spectrum`]: how many directions a memory uses
+
+mod bin;
+mod interval;
+mod rank;
+mod allocation;
+mod alignment;
+mod collateral;
+mod recall;
+mod cleanup;
+mod spectrum;
+
+pub use alignment::{Alignment, AlignmentOptions, AlignmentSummary, HeadAlignment, LayerAlignment};
+pub use allocation::{
+    ALLOCATION_NOTICE, Allocation, AllocationBin, AllocationOptions, GateSummary, HeadAllocation, LayerAllocation, ShareOf,
+};
+pub use bin::Bins;
+pub use cleanup::{
+    Cleanup, CleanupOptions, Correlation, CurveBin, DecayAxis, HeadCleanup, HeadCorrelation, NaiveCorrelation, Null, NullBand,
+    NullCorrelation, Relation, Strength,
+};
+pub use collateral::{Address, AddressCollateral, Collateral, CollateralOptions, HeadCollateral, HeadShuffle, LayerCollateral, Trajectory};
+pub use interval::{Bootstrap, Interval, StatisticsOptions, Unit, quantile};
+pub use rank::{pearson, ranks, spearman};
+pub use recall::{HeadRecall, LagRecall, LayerRecall, Recall, RecallOptions};
+pub use spectrum::{HeadSpectrum, Spectrum, SpectrumOptions, StepSpectrum};
+
+use serde::{Deserialize, Serialize};
+
+/// A head of the model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct HeadId {
+    /// The layer's number in the model (0-based).
+    pub layer: usize,
+    /// The head's number in the layer (0-based).
+    pub head: usize,
+}
+
+impl std::fmt::Display for HeadId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "layer {} head {}", self.layer, self.head)
+    }
+}
