@@ -12,6 +12,7 @@
 //! The journey inside: [`Factors`] (what a model computes, what a trace stores, under the field's names) are lowered by
 //! their [`Rule`] to a [`Recurrence`] (decay and edits), which [`reference`] runs in plain f64 and [`cpu`] runs fast.
 
+pub mod cpu;
 mod dims;
 mod error;
 mod factors;
