@@ -28,7 +28,8 @@ pub enum SpecError {
 /// Parses TOML text of the spec type `T`; `origin` names the text in errors.
 pub fn parse<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T, SpecError> {
     toml::from_str(text).map_err(|error| {
-        let line = error.span().map_or(String::new(), |span| format!(", line {}", 1 + text[..span.start.min(text.len())].matches('\n').count()));
+        let line =
+            error.span().map_or(String::new(), |span| format!(", line {}", 1 + text[..span.start.min(text.len())].matches('\n').count()));
         malformed(error.message(), format!("{origin}{line}"))
     })
 }

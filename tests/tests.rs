@@ -1,3 +1,4 @@
 //! Tests.
 
+mod engine;
 mod task;

@@ -64,9 +64,7 @@ impl<const W: usize> Steps<'_, W> {
     #[inline(always)]
     unsafe fn steps<V: Lanes, const N: usize>(&self) {
         // SAFETY: as the caller's.
-        unsafe {
-            if self.sinks.dense.iter().any(Option::is_some) { self.chunk::<V, N, true>() } else { self.chunk::<V, N, false>() }
-        }
+        unsafe { if self.sinks.dense.iter().any(Option::is_some) { self.chunk::<V, N, true>() } else { self.chunk::<V, N, false>() } }
     }
 
     #[inline(always)]

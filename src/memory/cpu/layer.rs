@@ -44,7 +44,12 @@ impl<'a> Layer<'a> {
         let d = recurrence.dims;
         let rows = |name: &str, array: &'a ArcArray<f32, ndarray::Ix4>, width: usize| {
             let heads = array.shape()[2];
-            assert!(heads == d.head || heads == d.key_head, "{name}: {heads} heads, but the layer has {} (and {} key heads)", d.head, d.key_head);
+            assert!(
+                heads == d.head || heads == d.key_head,
+                "{name}: {heads} heads, but the layer has {} (and {} key heads)",
+                d.head,
+                d.key_head
+            );
             assert_eq!(array.shape(), [d.batch, d.step, heads, width], "{name}: shape");
             Rows { data: contiguous(array), heads, width }
         };
@@ -71,7 +76,13 @@ impl<'a> Layer<'a> {
             assert_eq!(memory.shape(), [d.batch, d.head, d.d_k, d.d_v], "initial memory: shape");
             contiguous(memory)
         });
-        Self { dims: d, query: rows("query", &recurrence.query, d.d_k), retention: rows("retention", &recurrence.retention, d.d_k), edits, initial }
+        Self {
+            dims: d,
+            query: rows("query", &recurrence.query, d.d_k),
+            retention: rows("retention", &recurrence.retention, d.d_k),
+            edits,
+            initial,
+        }
     }
 
     /// One row of an array of this layer.

@@ -69,7 +69,8 @@ impl InstructionSet {
         let d = recurrence.dims;
         let mut output = Array4::zeros((d.batch, d.step, d.head, d.d_v));
         let mut final_memory = Array4::zeros((d.batch, d.head, d.d_k, d.d_v));
-        let targets = Targets { output: Some(Shared::of(&mut output)), final_memory: Some(Shared::of(&mut final_memory)), ..Targets::default() };
+        let targets =
+            Targets { output: Some(Shared::of(&mut output)), final_memory: Some(Shared::of(&mut final_memory)), ..Targets::default() };
         run::run(self, &Layer::new(recurrence), recurrence.n_edits_at(Phase::Erase), &targets);
         ForwardOutput { output, final_memory }
     }

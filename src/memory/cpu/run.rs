@@ -51,7 +51,8 @@ fn tasks(layer: &Layer, width: usize) -> Vec<Task> {
     let n_blocks = d.d_v.div_ceil(width);
     let n_heads = d.batch * d.head;
     let n_threads = rayon::current_num_threads();
-    let n_parts = if n_threads == 1 || n_heads % n_threads == 0 { 1 } else { (4 * n_threads).div_ceil(n_heads.max(1)).clamp(1, n_blocks.max(1)) };
+    let n_parts =
+        if n_threads == 1 || n_heads % n_threads == 0 { 1 } else { (4 * n_threads).div_ceil(n_heads.max(1)).clamp(1, n_blocks.max(1)) };
     let mut tasks = Vec::with_capacity(n_heads * n_parts);
     for batch in 0..d.batch {
         for head in 0..d.head {
@@ -97,7 +98,14 @@ impl Worker {
                         let n_checkpoints = d.step.div_ceil(every);
                         let to = ((task.batch * n_checkpoints + start / every) * d.head + task.head) * d.d_k * d.d_v;
                         for (index, block) in task.blocks.clone().enumerate() {
-                            copy_out(memory.add(index * block_size), vectors(block) * LANES, checkpoints.at(to), d.d_v, columns(block), d.d_k);
+                            copy_out(
+                                memory.add(index * block_size),
+                                vectors(block) * LANES,
+                                checkpoints.at(to),
+                                d.d_v,
+                                columns(block),
+                                d.d_k,
+                            );
                         }
                     }
                 }
