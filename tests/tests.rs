@@ -1,4 +1,6 @@
 //! Tests.
 
 mod engine;
+mod house;
+mod memory;
 mod task;

@@ -11,19 +11,25 @@
 //!
 //! The journey inside: [`Factors`] (what a model computes, what a trace stores, under the field's names) are lowered by
 //! their [`Rule`] to a [`Recurrence`] (decay and edits), which [`reference`] runs in plain f64 and [`cpu`] runs fast.
+//! [`chunkwise`] is a second f64 implementation beside the reference; [`replay`] gives recorded memories back bit for bit;
+//! [`gate`] holds the decay gates.
 
 pub mod cpu;
 mod dims;
 mod error;
-mod factors;
 mod hook;
-mod recording;
+mod factors;
+mod check;
 mod recurrence;
-pub mod reference;
-pub mod replay;
 mod rule;
 mod rules;
+mod recording;
+pub mod gate;
+pub mod reference;
+pub mod chunkwise;
+pub mod replay;
 
+pub use check::{FactorNorms, NormSummary};
 pub use dims::{Dims, Phase};
 pub use error::MemoryError;
 pub use factors::{Factors, Scalar};

@@ -1,0 +1,12 @@
+//! The equation: the reference against formulas, identities and golden numbers; every other implementation against the reference.
+
+mod check;
+mod chunkwise;
+mod energy;
+mod gate;
+mod golden;
+mod identities;
+mod naive;
+mod replay;
+mod rules;
+mod sample;
