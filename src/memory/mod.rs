@@ -14,7 +14,6 @@
 //! [`chunkwise`] is a second f64 implementation beside the reference; [`replay`] gives recorded memories back bit for bit;
 //! [`gate`] holds the decay gates.
 
-pub mod cpu;
 mod dims;
 mod error;
 mod hook;
@@ -28,6 +27,7 @@ pub mod gate;
 pub mod reference;
 pub mod chunkwise;
 pub mod replay;
+pub mod cpu;
 
 pub use check::{FactorNorms, NormSummary};
 pub use dims::{Dims, Phase};
