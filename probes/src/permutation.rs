@@ -1,0 +1,102 @@
+//! Permutation tests with the group as the unit: are held-out predictions better than for exchanged targets?
+
+use ndarray::Array2;
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use rayon::prelude::*;
+
+use crate::{
+    Evaluated, Metric, ProbeError,
+    control::{exchange, exchangeable_blocks},
+    score::ratio,
+};
+
+/// Exchanges of targets between groups, drawn once and used for every readout of the same samples.
+#[derive(Clone, Debug)]
+pub struct Permutations {
+    exchanges: Vec<Vec<usize>>,
+}
+
+/// The outcome of a test.
+#[derive(Clone, Debug)]
+pub struct PermutationTest {
+    /// The score on the true targets.
+    pub observed: f64,
+    /// The score on exchanged targets, one per permutation.
+    pub null: Vec<f64>,
+    /// Share of permutations, the identity among them, that score at least as high.
+    pub p_value: f64,
+}
+
+impl PermutationTest {
+    /// What chance scores: the mean over permutations.
+    pub fn chance(&self) -> f64 {
+        self.null.iter().sum::<f64>() / self.null.len().max(1) as f64
+    }
+}
+
+impl Permutations {
+    /// `n_permutations` exchanges between groups of the same size within the same fold.
+    ///
+    /// Within folds, because predictions of different folds come from different fits.
+    pub fn new(groups: &[u64], fold_of: &[usize], n_permutations: usize, seed: u64) -> Self {
+        let blocks = exchangeable_blocks(groups, Some(fold_of));
+        let exchanges = (0..n_permutations)
+            .into_par_iter()
+            .map(|index| {
+                let mut random = ChaCha8Rng::seed_from_u64(seed);
+                random.set_stream(index as u64);
+                exchange(&blocks, groups.len(), &mut random)
+            })
+            .collect();
+        Self { exchanges }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.exchanges.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.exchanges.is_empty()
+    }
+
+    /// Tests one readout's usual score.
+    pub fn test(&self, evaluated: &Evaluated) -> Result<PermutationTest, ProbeError> {
+        let n = evaluated.len();
+        if let Some(exchange) = self.exchanges.first().filter(|exchange| exchange.len() != n) {
+            return Err(ProbeError::Length { what: "the permutations", found: exchange.len(), wanted: n });
+        }
+        let observed = evaluated.score();
+        let metric = observed.metric;
+        let observed = observed.value();
+        let predicted = evaluated.predicted();
+        let null: Vec<f64> = self
+            .exchanges
+            .par_iter()
+            .map(|exchange| match (&evaluated.targets, metric) {
+                (crate::Targets::Classes { labels, .. }, Metric::Accuracy) => {
+                    let correct = predicted.iter().zip(exchange).filter(|(predicted, by)| **predicted == labels[**by]).count();
+                    correct as f64 / n as f64
+                }
+                _ => {
+                    let (numerator, denominator) = exchange.iter().enumerate().fold((0.0, 0.0), |sum, (sample, &by)| {
+                        let part = evaluated.part(metric, sample, by);
+                        (sum.0 + part.0, sum.1 + part.1)
+                    });
+                    ratio(numerator, denominator)
+                }
+            })
+            .collect();
+        // Sums taken in another order may differ in the last digits: equal scores count as equal.
+        let reached = observed - 1e-12 * observed.abs();
+        let as_high = null.iter().filter(|&&score| score >= reached).count();
+        Ok(PermutationTest { observed, p_value: (1 + as_high) as f64 / (1 + null.len()) as f64, null })
+    }
+}
+
+/// Stacks the nulls of several tests that shared their permutations, [permutation, test]: what max-T needs.
+pub fn stack_nulls(tests: &[PermutationTest]) -> Array2<f64> {
+    let permutations = tests.iter().map(|test| test.null.len()).min().unwrap_or(0);
+    Array2::from_shape_fn((permutations, tests.len()), |(permutation, test)| tests[test].null[permutation])
+}

@@ -1,0 +1,228 @@
+//! Intervals by the cluster bootstrap: groups are drawn with replacement, as weights; nothing is refitted.
+
+use ndarray::{Array2, Axis};
+use rand::RngExt;
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
+use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
+use statrs::distribution::{Beta, ContinuousCDF, Normal};
+
+use crate::{
+    GroupedScore, ProbeError,
+    score::{Metric, ratio},
+};
+
+/// How an interval was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IntervalMethod {
+    /// Bias-corrected and accelerated bootstrap.
+    #[default]
+    Bca,
+    /// Percentiles of the bootstrap.
+    Percentile,
+    /// Clopper and Pearson's binomial interval with the group as the trial: where every group scores alike, resampling sees no
+    /// uncertainty, but there is some.
+    Exact,
+}
+
+/// Settings.
+///
+/// | parameter | default | purpose | range |
+/// |---|---|---|---|
+/// | `resamples` | 10000 | draws of groups | at least 100 |
+/// | `level` | 0.95 | coverage | between 0 and 1 |
+/// | `method` | `bca` | | `bca`, `percentile` |
+/// | `seed` | 0 | of the draws | |
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Bootstrap {
+    /// Draws of groups.
+    pub resamples: usize,
+    /// Coverage.
+    pub level: f64,
+    /// How intervals are made of the draws.
+    pub method: IntervalMethod,
+    /// Of the draws.
+    pub seed: u64,
+}
+
+impl Default for Bootstrap {
+    fn default() -> Self {
+        Self { resamples: 10_000, level: 0.95, method: IntervalMethod::default(), seed: 0 }
+    }
+}
+
+/// A number with its interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The point estimate.
+    pub value: f64,
+    /// Lower end.
+    pub low: f64,
+    /// Upper end.
+    pub high: f64,
+    /// Coverage, for example 0.95.
+    pub level: f64,
+    /// How the interval was made.
+    pub method: IntervalMethod,
+}
+
+impl Estimate {
+    /// Whether the interval leaves `value` out.
+    pub fn excludes(&self, value: f64) -> bool {
+        value < self.low || value > self.high
+    }
+}
+
+impl std::fmt::Display for Estimate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.3} [{:.3}, {:.3}]", self.value, self.low, self.high)
+    }
+}
+
+/// Checked settings with the drawn weights of a number of groups, used for every score over those groups.
+#[derive(Clone, Debug)]
+pub struct Resampling {
+    settings: Bootstrap,
+    /// How often each draw has each group, [resample, group].
+    weights: Array2<f64>,
+}
+
+impl Bootstrap {
+    /// Draws the weights. One resampling serves every score over `n_groups` groups; the same seed gives the same draws.
+    pub fn draw(&self, n_groups: usize) -> Result<Resampling, ProbeError> {
+        if self.resamples < 100 {
+            return Err(ProbeError::Parameter { parameter: "resamples", value: self.resamples as f64, range: "at least 100" });
+        }
+        if !(self.level > 0.0 && self.level < 1.0) {
+            return Err(ProbeError::Parameter { parameter: "level", value: self.level, range: "between 0 and 1" });
+        }
+        if n_groups < 2 {
+            return Err(ProbeError::TooFewGroups { found: n_groups, purpose: "an interval", needed: 2 });
+        }
+        let mut weights = Array2::zeros((self.resamples, n_groups));
+        weights.axis_iter_mut(Axis(0)).into_par_iter().enumerate().for_each(|(resample, mut weights)| {
+            let mut random = ChaCha8Rng::seed_from_u64(self.seed);
+            random.set_stream(resample as u64);
+            for _ in 0..n_groups {
+                weights[random.random_range(0..n_groups)] += 1.0;
+            }
+        });
+        Ok(Resampling { settings: *self, weights })
+    }
+}
+
+impl Resampling {
+    /// How many groups it draws.
+    pub fn n_groups(&self) -> usize {
+        self.weights.ncols()
+    }
+
+    /// A score with its interval.
+    pub fn estimate(&self, score: &GroupedScore) -> Result<Estimate, ProbeError> {
+        Ok(self.estimates(&[score])?.remove(0))
+    }
+
+    /// Several scores over the same groups, each with its interval.
+    pub fn estimates(&self, scores: &[&GroupedScore]) -> Result<Vec<Estimate>, ProbeError> {
+        let draws = self.ratios(scores)?;
+        Ok(scores
+            .iter()
+            .enumerate()
+            .map(|(index, score)| {
+                let value = score.value();
+                let jackknife = jackknife(score);
+                let spread = jackknife.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
+                if score.metric == Metric::Accuracy && spread.1 - spread.0 < 1e-15 {
+                    return self.exact(value);
+                }
+                self.interval(value, draws.column(index).to_vec(), &jackknife)
+            })
+            .collect())
+    }
+
+    /// `score - other`, paired: both see the same draws.
+    pub fn difference(&self, score: &GroupedScore, other: &GroupedScore) -> Result<Estimate, ProbeError> {
+        if !score.pairs_with(other) {
+            return Err(ProbeError::Unpaired { left: score.n_groups(), right: other.n_groups() });
+        }
+        let draws = self.ratios(&[score, other])?;
+        let differences = draws.rows().into_iter().map(|row| row[0] - row[1]).collect();
+        let jackknife: Vec<f64> = jackknife(score).into_iter().zip(jackknife(other)).map(|(score, other)| score - other).collect();
+        Ok(self.interval(score.value() - other.value(), differences, &jackknife))
+    }
+
+    /// [resample, score].
+    fn ratios(&self, scores: &[&GroupedScore]) -> Result<Array2<f64>, ProbeError> {
+        let n = self.n_groups();
+        if let Some(score) = scores.iter().find(|score| score.n_groups() != n) {
+            return Err(ProbeError::Unpaired { left: n, right: score.n_groups() });
+        }
+        let numerators = Array2::from_shape_fn((n, scores.len()), |(group, score)| scores[score].numerators[group]);
+        let denominators = Array2::from_shape_fn((n, scores.len()), |(group, score)| scores[score].denominators[group]);
+        let mut ratios = self.weights.dot(&numerators);
+        ratios.zip_mut_with(&self.weights.dot(&denominators), |numerator, &denominator| *numerator = ratio(*numerator, denominator));
+        Ok(ratios)
+    }
+
+    fn interval(&self, value: f64, mut draws: Vec<f64>, jackknife: &[f64]) -> Estimate {
+        draws.sort_by(f64::total_cmp);
+        let tail = 0.5 * (1.0 - self.settings.level);
+        let corrected = if self.settings.method == IntervalMethod::Bca { corrected_tails(value, &draws, jackknife, tail) } else { None };
+        let method = if corrected.is_some() { IntervalMethod::Bca } else { IntervalMethod::Percentile };
+        let (low, high) = corrected.unwrap_or((tail, 1.0 - tail));
+        Estimate { value, low: quantile(&draws, low), high: quantile(&draws, high), level: self.settings.level, method }
+    }
+
+    /// Every group has the same share of successes, `value`.
+    fn exact(&self, value: f64) -> Estimate {
+        let n = self.n_groups() as f64;
+        let tail = 0.5 * (1.0 - self.settings.level);
+        let successes = value * n;
+        let bound = |a: f64, b: f64, p: f64| Beta::new(a, b).map_or(f64::NAN, |beta| beta.inverse_cdf(p));
+        let low = if successes <= 0.0 { 0.0 } else { bound(successes, n - successes + 1.0, tail) };
+        let high = if successes >= n { 1.0 } else { bound(successes + 1.0, n - successes, 1.0 - tail) };
+        Estimate { value, low, high, level: self.settings.level, method: IntervalMethod::Exact }
+    }
+}
+
+/// The score without each group in turn.
+fn jackknife(score: &GroupedScore) -> Vec<f64> {
+    let (numerator, denominator): (f64, f64) = (score.numerators.iter().sum(), score.denominators.iter().sum());
+    score.numerators.iter().zip(&score.denominators).map(|(own, weight)| ratio(numerator - own, denominator - weight)).collect()
+}
+
+/// The percentiles BCa reads instead of the nominal tails (Efron 1987); `None` where its corrections are not defined.
+fn corrected_tails(value: f64, sorted: &[f64], jackknife: &[f64], tail: f64) -> Option<(f64, f64)> {
+    let normal = Normal::standard();
+    let below = sorted.partition_point(|&draw| draw < value);
+    let equal = sorted.partition_point(|&draw| draw <= value) - below;
+    // Scores are discrete: draws equal to the estimate count half.
+    let share = (below as f64 + 0.5 * equal as f64) / sorted.len() as f64;
+    if share <= 0.0 || share >= 1.0 {
+        return None;
+    }
+    let bias = normal.inverse_cdf(share);
+    let mean = jackknife.iter().sum::<f64>() / jackknife.len() as f64;
+    let (squares, cubes) = jackknife.iter().fold((0.0, 0.0), |(squares, cubes), &x| {
+        let deviation = mean - x;
+        (squares + deviation * deviation, cubes + deviation * deviation * deviation)
+    });
+    if squares <= 0.0 {
+        return None;
+    }
+    let acceleration = cubes / (6.0 * squares.powf(1.5));
+    let corrected = |p: f64| {
+        let z = bias + normal.inverse_cdf(p);
+        normal.cdf(bias + z / (1.0 - acceleration * z))
+    };
+    Some((corrected(tail), corrected(1.0 - tail))).filter(|(low, high)| low.is_finite() && high.is_finite() && low < high)
+}
+
+/// Linear interpolation between order statistics.
+fn quantile(sorted: &[f64], p: f64) -> f64 {
+    let place = p.clamp(0.0, 1.0) * (sorted.len() - 1) as f64;
+    let (below, above) = (place.floor() as usize, place.ceil() as usize);
+    sorted[below] + (place - below as f64) * (sorted[above] - sorted[below])
+}
