@@ -50,6 +50,8 @@ pub struct Write {
     pub value: u32,
     /// Relation to what was there before.
     pub kind: WriteKind,
+    /// The write whose value was copied, when the sequence names a source instead of the value itself.
+    pub copied_from: Option<u32>,
     /// Step from which another value stands in this one's place.
     pub superseded_at: Option<usize>,
     /// The write that took this one's place.
@@ -101,6 +103,14 @@ pub struct Question {
     pub rivals: Vec<u32>,
     /// Values that stand nowhere in the sequence.
     pub foils: Vec<u32>,
+}
+
+impl Question {
+    /// Notes the controls: of `candidates`, those that are neither right nor stale become the rivals.
+    pub(super) fn set_controls(&mut self, candidates: impl Iterator<Item = u32>, foils: impl Iterator<Item = u32>) {
+        self.rivals = candidates.filter(|value| *value != self.gold && !self.stale.contains(value)).collect();
+        self.foils = foils.collect();
+    }
 }
 
 impl Example {

@@ -20,8 +20,8 @@ pub(super) enum Asked {
 }
 
 impl Ledger {
-    /// `key` of `role` holds `value` from `position` on.
-    pub fn write(&mut self, role: u32, key: u32, value: u32, key_position: usize, position: usize) {
+    /// `key` of `role` holds `value` from `position` on; returns the write's id.
+    pub fn write(&mut self, role: u32, key: u32, value: u32, key_position: usize, position: usize) -> u32 {
         let id = self.writes.len() as u32;
         let earlier = self.by_role.entry(role).or_default();
         let mut kind = WriteKind::Fresh;
@@ -48,11 +48,13 @@ impl Ledger {
             key,
             value,
             kind,
+            copied_from: None,
             superseded_at: None,
             superseded_by: None,
             deleted_at: None,
             later_writes: 0,
         });
+        id
     }
 
     /// What `key` of `role` holds is no longer true from `position` on.

@@ -15,26 +15,44 @@
 //! A sequence is a pure function of the specification, the seed, the split and its index: the same on any machine, whatever was
 //! generated before.
 
-mod condition;
-mod draw;
-mod error;
-mod example;
-mod ledger;
-mod metrics;
-pub mod random;
-mod spec;
-mod stale_facts;
-mod symbols;
 mod vocabulary;
+mod condition;
+mod example;
+mod error;
+pub mod random;
+mod draw;
+mod ledger;
+mod interleave;
+mod symbols;
+mod stale_facts;
+mod facts;
+mod many_updates;
+mod variable_tracking;
+mod mqar;
+mod selective_copy;
+mod parity;
+mod word_problem;
+pub mod text;
+mod spec;
+mod metrics;
+pub mod table;
 
 pub use condition::{Condition, ConditionWeights};
 pub use draw::Draw;
 pub use error::TaskError;
 pub use example::{Example, Question, Write, WriteKind};
+pub use facts::Facts;
+pub use many_updates::ManyUpdates;
 pub use metrics::{Counts, Metrics};
+pub use mqar::Mqar;
+pub use parity::Parity;
+pub use selective_copy::SelectiveCopy;
 pub use spec::{Split, Task, TaskSpec};
 pub use stale_facts::StaleFacts;
+pub use text::Text;
+pub use variable_tracking::VariableTracking;
 pub use vocabulary::{TokenClass, Vocabulary};
+pub use word_problem::WordProblem;
 
 /// What makes the sequences of one task, from parameters that were checked.
 trait Generator: Send + Sync {

@@ -20,6 +20,7 @@
 //! table does.
 
 use super::error::{in_range, is_share};
+use super::interleave::{Slot, interleave};
 use super::symbols::{Event, Symbols};
 use super::{Condition, ConditionWeights, Draw, Example, Generator, TaskError, Vocabulary};
 use serde::{Deserialize, Serialize};
@@ -115,12 +116,12 @@ impl StaleFacts {
 }
 
 /// The generator of checked parameters.
-pub(super) struct Facts {
+pub(super) struct SymbolicFacts {
     spec: StaleFacts,
     symbols: Symbols,
 }
 
-impl Facts {
+impl SymbolicFacts {
     pub fn new(spec: StaleFacts) -> Result<Self, TaskError> {
         spec.check()?;
         let symbols = Symbols::new(spec.filler_words, spec.keys, spec.role_size, spec.values);
@@ -128,17 +129,45 @@ impl Facts {
     }
 }
 
-/// A fact and its history: write `j` goes to key `keys[j]`, or to what the condition makes of it.
+impl Generator for SymbolicFacts {
+    fn vocabulary(&self) -> &Vocabulary {
+        &self.symbols.vocabulary
+    }
+
+    fn conditions(&self) -> Vec<Condition> {
+        self.spec.conditions.possible()
+    }
+
+    fn generate(&self, draw: &mut Draw, condition: Option<Condition>) -> Example {
+        let plot = self.spec.plot(draw, condition);
+        let padding = self.symbols.padding(draw, &plot.forced, self.spec.length);
+        self.symbols.spell(plot.condition, &plot.events, &padding, &plot.rivals, &plot.foils)
+    }
+}
+
+/// What happens in one sequence, before it is put into words.
+pub(super) struct Plot {
+    pub condition: Condition,
+    pub events: Vec<Event>,
+    /// How many fillers must stand before each event at least.
+    pub forced: Vec<usize>,
+    /// For each question: the values of the fact that stand in the sequence by then.
+    pub rivals: Vec<Vec<usize>>,
+    /// Values that stand nowhere.
+    pub foils: Vec<usize>,
+}
+
+/// A fact and its history.
 struct Chain {
     /// The keys of the fact's role, the one asked about last.
     members: Vec<usize>,
     /// Keys of other roles, for the earlier writes in condition B.
     fresh: Vec<usize>,
-    values: Vec<u32>,
+    values: Vec<usize>,
 }
 
 impl Chain {
-    /// Write or update `step` (0: the first write).
+    /// Write or update `step` (0: the first write) as the condition has it.
     fn event(&self, condition: Condition, step: usize) -> Event {
         let last = self.values.len() - 1;
         let (key, value) = (*self.members.last().expect("a role has a key"), self.values[step]);
@@ -152,14 +181,8 @@ impl Chain {
         }
     }
 
-    fn key(&self, condition: Condition, step: usize) -> usize {
-        match self.event(condition, step) {
-            Event::Write { key, .. } | Event::Delete { key } | Event::Reversed { key, .. } | Event::Ask { key, .. } => key,
-        }
-    }
-
     /// The values that stand in the sequence after `steps` writes and updates.
-    fn seen(&self, condition: Condition, steps: usize) -> Vec<u32> {
+    fn seen(&self, condition: Condition, steps: usize) -> Vec<usize> {
         let value = |step| match self.event(condition, step) {
             Event::Write { value, .. } | Event::Reversed { value, .. } => Some(value),
             Event::Delete { .. } | Event::Ask { .. } => None,
@@ -168,66 +191,43 @@ impl Chain {
     }
 }
 
-impl Generator for Facts {
-    fn vocabulary(&self) -> &Vocabulary {
-        &self.symbols.vocabulary
-    }
-
-    fn conditions(&self) -> Vec<Condition> {
-        self.spec.conditions.possible()
-    }
-
-    /// Every draw is made in the same order whatever the condition is: that makes the twins.
-    fn generate(&self, draw: &mut Draw, condition: Option<Condition>) -> Example {
-        let drawn = self.spec.conditions.draw(draw);
+impl StaleFacts {
+    /// Draws what happens. Every draw is made in the same order whatever the condition is: that makes the twins.
+    pub(super) fn plot(&self, draw: &mut Draw, condition: Option<Condition>) -> Plot {
+        let drawn = self.conditions.draw(draw);
         let condition = condition.unwrap_or(drawn);
         let (chains, foils) = self.draw_chains(draw);
-        let (mut events, mut forced, mut rivals) = (vec![], vec![], vec![]);
-        let mut order: Vec<usize> = (0..chains.len()).flat_map(|chain| vec![chain; chains[chain].values.len()]).collect();
-        draw.shuffle(&mut order);
-        let mut middle: Vec<usize> = (0..self.spec.middle_questions).map(|_| draw.between(1, order.len())).collect();
-        middle.sort_unstable();
-        let mut progress = vec![0; chains.len()];
-        let ask = |draw: &mut Draw, chain: usize, steps: usize, rivals: &mut Vec<Vec<u32>>| {
-            let (by_role, former) = (draw.chance(self.spec.role_share), draw.chance(self.spec.former_share));
-            let step = if former && !by_role { steps.saturating_sub(2) } else { steps - 1 };
-            rivals.push(chains[chain].seen(condition, steps));
-            Event::Ask { key: chains[chain].key(condition, step), by_role }
-        };
-        let mut middle = middle.into_iter().peekable();
-        for (done, &chain) in order.iter().enumerate() {
-            events.push(chains[chain].event(condition, progress[chain]));
-            forced.push(usize::from(progress[chain] > 0));
-            progress[chain] += 1;
-            while middle.next_if_eq(&(done + 1)).is_some() {
-                let begun: Vec<usize> = (0..chains.len()).filter(|&chain| progress[chain] > 0).collect();
-                let chain = begun[draw.below(begun.len())];
-                events.push(ask(draw, chain, progress[chain], &mut rivals));
-                forced.push(0);
+        let lengths: Vec<usize> = chains.iter().map(|chain| chain.values.len()).collect();
+        // Updated facts come first among the chains: they are asked about before the others are.
+        let slots = interleave(draw, &lengths, self.middle_questions, (0..self.questions).collect());
+        let mut plot = Plot { condition, events: vec![], forced: vec![], rivals: vec![], foils };
+        for slot in slots {
+            match slot {
+                Slot::Step { history, step } => {
+                    plot.events.push(chains[history].event(condition, step));
+                    plot.forced.push(usize::from(step > 0));
+                }
+                Slot::Ask { history, steps } => {
+                    let (by_role, former) = (draw.chance(self.role_share), draw.chance(self.former_share));
+                    let step = if former && !by_role { steps.saturating_sub(2) } else { steps - 1 };
+                    plot.events.push(Event::Ask { key: chains[history].event(condition, step).key(), by_role });
+                    plot.forced.push(0);
+                    plot.rivals.push(chains[history].seen(condition, steps));
+                }
             }
         }
-        // Updated facts come first among the chains: they are asked about before the others are.
-        let mut asked: Vec<usize> = (0..self.spec.questions).collect();
-        draw.shuffle(&mut asked);
-        for chain in asked {
-            events.push(ask(draw, chain, progress[chain], &mut rivals));
-            forced.push(0);
-        }
-        let padding = self.symbols.padding(draw, &forced, self.spec.length);
-        self.symbols.spell(condition, &events, &padding, &rivals, &foils)
+        plot
     }
-}
 
-impl Facts {
-    fn draw_chains(&self, draw: &mut Draw) -> (Vec<Chain>, Vec<u32>) {
-        let StaleFacts { keys, role_size, values, pairs, updates, changes, foils, .. } = self.spec;
+    fn draw_chains(&self, draw: &mut Draw) -> (Vec<Chain>, Vec<usize>) {
+        let Self { keys, role_size, values, pairs, updates, changes, foils, .. } = *self;
         let roles = keys / role_size;
-        // Without condition B fewer roles may exist than B would need.
+        // Without condition B there may be fewer roles than it would need.
         let fresh = (updates * changes).min(roles - pairs);
         let mut role = draw.distinct(pairs + fresh, roles).into_iter();
         let own: Vec<usize> = role.by_ref().take(pairs).collect();
         let mut fresh = role.map(|role| (role, draw.below(role_size))).collect::<Vec<_>>().into_iter();
-        let mut value = draw.distinct(pairs + updates * changes + foils, values).into_iter().map(|value| self.symbols.value(value));
+        let mut value = draw.distinct(pairs + updates * changes + foils, values).into_iter();
         let chains = own.into_iter().enumerate().map(|(chain, role)| {
             let changes = if chain < updates { changes } else { 0 };
             let members = draw.distinct(role_size, role_size).into_iter().map(|member| role * role_size + member).collect();

@@ -48,13 +48,21 @@ impl Symbols {
     }
 }
 
-/// One thing that happens. Keys are indices within the keys, values tokens.
+/// One thing that happens. Keys and values are indices within their classes.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Event {
-    Write { key: usize, value: u32 },
+    Write { key: usize, value: usize },
     Delete { key: usize },
-    Reversed { key: usize, value: u32 },
+    Reversed { key: usize, value: usize },
     Ask { key: usize, by_role: bool },
+}
+
+impl Event {
+    pub fn key(&self) -> usize {
+        match *self {
+            Self::Write { key, .. } | Self::Delete { key } | Self::Reversed { key, .. } | Self::Ask { key, .. } => key,
+        }
+    }
 }
 
 /// Where filler goes: how many before each event (and, last, after all), and its words.
@@ -77,19 +85,18 @@ impl Symbols {
 
     /// Spells `events` and keeps the account. `rivals` gives, for each question in order, the candidates for its rivals (those that
     /// are right or stale are left out); `foils` are values that stand nowhere.
-    pub fn spell(&self, condition: Condition, events: &[Event], padding: &Padding, rivals: &[Vec<u32>], foils: &[u32]) -> Example {
+    pub fn spell(&self, condition: Condition, events: &[Event], padding: &Padding, rivals: &[Vec<usize>], foils: &[usize]) -> Example {
         let mut tokens = Vec::new();
         let mut ledger = Ledger::default();
         let mut words = padding.words.iter().copied();
         for (event, &gap) in events.iter().zip(&padding.gaps) {
             tokens.extend(words.by_ref().take(gap));
             let position = tokens.len() + 1;
-            let key = match *event {
-                Event::Write { key, .. } | Event::Delete { key } | Event::Reversed { key, .. } | Event::Ask { key, .. } => key,
-            };
+            let key = event.key();
             let (role, key_token) = (self.role_of(key) as u32, self.key(key));
             match *event {
                 Event::Write { value, .. } => {
+                    let value = self.value(value);
                     tokens.extend([key_token, value]);
                     ledger.write(role, key_token, value, position - 1, position);
                 }
@@ -97,15 +104,16 @@ impl Symbols {
                     tokens.extend([key_token, self.delete]);
                     ledger.delete(role, key_token, position);
                 }
-                Event::Reversed { value, .. } => tokens.extend([value, key_token]),
+                Event::Reversed { value, .. } => tokens.extend([self.value(value), key_token]),
                 Event::Ask { by_role, .. } => {
                     let (asked, token) = if by_role { (Asked::Role, self.role + role) } else { (Asked::Key(key_token), key_token) };
                     tokens.extend([self.question, token]);
                     let candidates = rivals.get(ledger.questions.len());
                     let question = ledger.ask(role, &asked, token, self.none, position);
-                    let neither = |value: &&u32| **value != question.gold && !question.stale.contains(value);
-                    question.rivals = candidates.into_iter().flatten().filter(neither).copied().collect();
-                    question.foils = foils.to_vec();
+                    question.set_controls(
+                        candidates.into_iter().flatten().map(|&value| self.value(value)),
+                        foils.iter().map(|&foil| self.value(foil)),
+                    );
                 }
             }
         }
