@@ -5,9 +5,14 @@
 //! memory holds nothing. The shares of erase and write stand to each other as gamma to beta whatever abar is, so the gates are
 //! reported beside the shares.
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Bins, HeadId, Interval, StatisticsOptions};
+use super::gates::{self, Gates};
+use super::source::{LayerParts, n_sequences, walk};
+use super::{Bins, Bootstrap, HeadId, Interval, MeasureError, Source, StatisticsOptions};
+use crate::memory::Factors;
 
 /// What the numbers are not; for captions.
 pub const ALLOCATION_NOTICE: &str = "An allocation of gates, not removed energy.";
@@ -106,4 +111,128 @@ pub struct GateSummary {
     pub erase_strength: Interval,
     /// Mean gamma over mean beta, which the erase and write shares repeat; `None` if beta is 0.
     pub erase_over_write: Option<Interval>,
+}
+
+/// Gate-strength allocation of a source.
+pub fn allocation(source: &(impl Source + ?Sized), options: &AllocationOptions) -> Result<Allocation, MeasureError> {
+    options.statistics.check()?;
+    options.bins.check()?;
+    let layers = source.layers();
+    let bootstrap = Bootstrap::new(n_sequences(&layers)?, &options.statistics);
+    let parts = walk(source, |_| true, |_, _, factors| tally(factors, options.bins))?;
+
+    let heads = |part: &LayerParts<Vec<Vec<Tally>>>| 0..part.info.dims.head;
+    let summary = |tallies: Vec<Tally>| summarise(&tallies, options.share_of, &bootstrap);
+    // The tallies of a choice of heads and bins, one per sequence.
+    let pool = |chosen: &[(&LayerParts<Vec<Vec<Tally>>>, Range<usize>)], bins: Range<usize>| -> Vec<Tally> {
+        let mut pooled = vec![Tally::default(); bootstrap.n_sequences()];
+        for (part, heads) in chosen {
+            for (sum, sequence) in pooled.iter_mut().zip(&part.sequences) {
+                sequence[heads.clone()].iter().flat_map(|head| &head[bins.clone()]).for_each(|tally| sum.add(tally));
+            }
+        }
+        pooled
+    };
+    let all_bins = 0..options.bins.count;
+    let by_bin = |chosen: &[(&LayerParts<Vec<Vec<Tally>>>, Range<usize>)]| -> Vec<AllocationBin> {
+        let bin = |index: usize| {
+            let (low, high) = options.bins.edges(index);
+            AllocationBin { low, high, gates: summary(pool(chosen, index..index + 1)) }
+        };
+        all_bins.clone().map(bin).collect()
+    };
+    let whole: Vec<_> = parts.iter().map(|part| (part, heads(part))).collect();
+    let some = |gates: Option<GateSummary>| gates.ok_or(MeasureError::Empty("all gates are zero everywhere: nothing is decayed, written or erased"));
+
+    let mut head_rows = vec![];
+    for part in &parts {
+        for head in heads(part) {
+            let chosen = [(part, head..head + 1)];
+            if let Some(gates) = summary(pool(&chosen, all_bins.clone())) {
+                head_rows.push(HeadAllocation { id: HeadId { layer: part.info.layer, head }, gates, bins: by_bin(&chosen) });
+            }
+        }
+    }
+    let mut remarks: Vec<String> = layers.iter().filter_map(|info| gates::remark(info.rule)).collect();
+    remarks.dedup();
+    Ok(Allocation {
+        options: *options,
+        notice: ALLOCATION_NOTICE.to_owned(),
+        remarks,
+        has_erase: layers.iter().any(|info| info.rule.has_erase()),
+        global: some(summary(pool(&whole, all_bins.clone())))?,
+        bins: by_bin(&whole),
+        layers: parts
+            .iter()
+            .filter_map(|part| summary(pool(&[(part, heads(part))], all_bins.clone())).map(|gates| LayerAllocation { layer: part.info.layer, gates }))
+            .collect(),
+        heads: head_rows,
+    })
+}
+
+/// Sums over tokens.
+#[derive(Clone, Copy, Default)]
+struct Tally {
+    n_tokens: f64,
+    /// Of per-token shares: decay, write, erase.
+    shares: [f64; 3],
+    /// Of strengths b: decay, write, erase.
+    strengths: [f64; 3],
+    /// abar, beta, gamma.
+    gates: [f64; 3],
+}
+
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.n_tokens += other.n_tokens;
+        for index in 0..3 {
+            self.shares[index] += other.shares[index];
+            self.strengths[index] += other.strengths[index];
+            self.gates[index] += other.gates[index];
+        }
+    }
+}
+
+/// Strengths (b_D, b_W, b_E) of a token from (abar, beta, gamma).
+pub(super) fn strengths([retention, write, erase]: [f64; 3]) -> [f64; 3] {
+    [1.0 - retention, retention * write, retention * erase]
+}
+
+/// The sums of one sequence, [head][bin].
+fn tally(factors: &Factors<f32>, bins: Bins) -> Vec<Vec<Tally>> {
+    let gates = Gates::of(factors);
+    let mut tallies = vec![vec![Tally::default(); bins.count]; factors.dims().head];
+    for ((step, head), &retention) in gates.retention.indexed_iter() {
+        let gates = [retention, gates.write[[step, head]], gates.erase[[step, head]]];
+        let strengths = strengths(gates);
+        let sum: f64 = strengths.iter().sum();
+        // A token whose gates are all shut has no shares.
+        if sum > 0.0 {
+            let shares = strengths.map(|strength| strength / sum);
+            tallies[head][bins.index(retention)].add(&Tally { n_tokens: 1.0, shares, strengths, gates });
+        }
+    }
+    tallies
+}
+
+/// One summary of sums per sequence; `None` without tokens.
+fn summarise(tallies: &[Tally], share_of: ShareOf, bootstrap: &Bootstrap) -> Option<GateSummary> {
+    let column = |value: &dyn Fn(&Tally) -> f64| tallies.iter().map(value).collect::<Vec<f64>>();
+    let n_tokens = column(&|tally| tally.n_tokens);
+    let total_strength = column(&|tally| tally.strengths.iter().sum());
+    let share = |index: usize| match share_of {
+        ShareOf::Token => bootstrap.ratio(&column(&|tally| tally.shares[index]), &n_tokens),
+        ShareOf::Sum => bootstrap.ratio(&column(&|tally| tally.strengths[index]), &total_strength),
+    };
+    let gate = |index: usize| bootstrap.ratio(&column(&|tally| tally.gates[index]), &n_tokens);
+    Some(GateSummary {
+        n_tokens: n_tokens.iter().sum::<f64>() as u64,
+        decay: share(0)?,
+        write: share(1)?,
+        erase: share(2)?,
+        retention: gate(0)?,
+        write_strength: gate(1)?,
+        erase_strength: gate(2)?,
+        erase_over_write: bootstrap.ratio(&column(&|tally| tally.gates[2]), &column(&|tally| tally.gates[1])),
+    })
 }

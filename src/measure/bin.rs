@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::MeasureError;
+
 /// Equal bins of the unit interval. Each holds its lower edge; the last holds 1 too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -26,5 +28,13 @@ impl Bins {
     /// Lower and upper edge of a bin.
     pub fn edges(&self, index: usize) -> (f64, f64) {
         (index as f64 / self.count as f64, (index + 1) as f64 / self.count as f64)
+    }
+
+    /// Checks that there is a bin.
+    pub(super) fn check(self) -> Result<(), MeasureError> {
+        if self.count > 0 {
+            return Ok(());
+        }
+        Err(MeasureError::Option { option: "bins.count", value: 0.0, range: "at least 1" })
     }
 }

@@ -77,9 +77,12 @@ impl Default for StatisticsOptions {
 }
 
 /// The resamples of one set of sequences, drawn once and shared by every number of a measure.
+///
+/// Intervals are the central part of the resampled estimates (percentile method): with few sequences (below about 20) they are
+/// somewhat too narrow.
 pub struct Bootstrap {
     /// How often each sequence was drawn, [resample, sequence].
-    counts: Array2<u8>,
+    counts: Array2<f32>,
     level: f64,
 }
 
@@ -87,12 +90,11 @@ impl Bootstrap {
     /// Draws the resamples of `n` sequences.
     pub fn new(n: usize, options: &StatisticsOptions) -> Self {
         let resamples = if n < 2 { 0 } else { options.resamples };
-        let mut counts = Array2::<u8>::zeros((resamples, n));
+        let mut counts = Array2::<f32>::zeros((resamples, n));
         counts.outer_iter_mut().into_par_iter().enumerate().for_each(|(index, mut row)| {
             let mut stream = random::stream(options.seed, "measure/bootstrap", index as u64);
             for _ in 0..n {
-                let drawn = &mut row[stream.random_range(0..n)];
-                *drawn = drawn.saturating_add(1);
+                row[stream.random_range(0..n)] += 1.0;
             }
         });
         Self { counts, level: options.level }
@@ -108,12 +110,12 @@ impl Bootstrap {
     /// Sequences with a zero denominator do not contribute. With token sums over token counts this is a mean over tokens.
     pub fn ratio(&self, numerator: &[f64], denominator: &[f64]) -> Option<Interval> {
         let n = denominator.iter().filter(|&&value| value != 0.0).count();
-        self.statistic(n, |weight| {
+        self.statistic(n, |weights| {
             let (mut above, mut below) = (0.0, 0.0);
-            for sequence in 0..numerator.len() {
-                let weight = weight(sequence);
-                above += weight * numerator[sequence];
-                below += weight * denominator[sequence];
+            for ((weight, numerator), denominator) in weights.iter().zip(numerator).zip(denominator) {
+                let weight = f64::from(*weight);
+                above += weight * numerator;
+                below += weight * denominator;
             }
             (below != 0.0).then(|| above / below)
         })
@@ -121,50 +123,50 @@ impl Bootstrap {
 
     /// The mean of one number per sequence, over the sequences that have it; `None` if none has.
     pub fn mean(&self, values: &[Option<f64>]) -> Option<Interval> {
-        let numerator: Vec<f64> = values.iter().map(|value| value.unwrap_or(0.0)).collect();
-        let denominator: Vec<f64> = values.iter().map(|value| f64::from(u8::from(value.is_some()))).collect();
+        let (numerator, denominator) = present(values);
         self.ratio(&numerator, &denominator)
     }
 
     /// Any statistic of weighted sequences, to which `n` of them contribute: `statistic` is given how often each sequence counts.
-    pub fn statistic(&self, n: usize, statistic: impl Fn(&dyn Fn(usize) -> f64) -> Option<f64> + Sync) -> Option<Interval> {
-        let estimate = statistic(&|_| 1.0)?;
-        let draws = if n < 2 { vec![] } else { self.draws(|_, weight| statistic(weight)) };
-        let (low, high) = ends(draws, self.level).unzip();
-        Some(Interval { estimate, low, high, level: self.level, unit: Unit::Sequence, n })
+    pub fn statistic(&self, n: usize, statistic: impl Fn(&[f32]) -> Option<f64> + Sync) -> Option<Interval> {
+        let estimate = statistic(&vec![1.0; self.n_sequences()])?;
+        let draws = if n < 2 { vec![] } else { self.draws(|_, weights| statistic(weights)) };
+        Some(self.interval(estimate, draws, n))
     }
 
     /// The mean over several replays of a null, and the band in which a single replay on other sequences would fall: resample
-    /// `r` draws sequences and takes replay `r mod n_replays`. `values` is [replay][sequence].
-    pub fn band(&self, values: &[Vec<Option<f64>>]) -> Option<Interval> {
-        let mean = |replay: &[Option<f64>], weight: &dyn Fn(usize) -> f64| {
-            let (mut above, mut below) = (0.0, 0.0);
-            for (sequence, value) in replay.iter().enumerate() {
-                if let Some(value) = value {
-                    above += weight(sequence) * value;
-                    below += weight(sequence);
-                }
-            }
-            (below != 0.0).then(|| above / below)
+    /// `r` draws sequences and takes replay `r mod n_replays`. Each replay is a numerator and a denominator per sequence.
+    pub fn band(&self, replays: &[(Vec<f64>, Vec<f64>)]) -> Option<Interval> {
+        let ratio = |(numerator, denominator): &(Vec<f64>, Vec<f64>), weights: &[f32]| {
+            let sum = |values: &[f64]| weights.iter().zip(values).map(|(&weight, value)| f64::from(weight) * value).sum::<f64>();
+            let below = sum(denominator);
+            (below != 0.0).then(|| sum(numerator) / below)
         };
-        let replays: Vec<f64> = values.iter().filter_map(|replay| mean(replay, &|_| 1.0)).collect();
-        if replays.is_empty() {
+        let ones = vec![1.0; self.n_sequences()];
+        let estimates: Vec<f64> = replays.iter().filter_map(|replay| ratio(replay, &ones)).collect();
+        if estimates.is_empty() {
             return None;
         }
-        let estimate = replays.iter().sum::<f64>() / replays.len() as f64;
-        let n = (0..self.n_sequences()).filter(|&sequence| values.iter().any(|replay| replay[sequence].is_some())).count();
-        let draws = if n < 2 { vec![] } else { self.draws(|index, weight| mean(&values[index % values.len()], weight)) };
-        let (low, high) = ends(draws, self.level).unzip();
-        Some(Interval { estimate, low, high, level: self.level, unit: Unit::Sequence, n })
+        let estimate = estimates.iter().sum::<f64>() / estimates.len() as f64;
+        let n = (0..self.n_sequences()).filter(|&sequence| replays.iter().any(|replay| replay.1[sequence] != 0.0)).count();
+        let draws = if n < 2 { vec![] } else { self.draws(|index, weights| ratio(&replays[index % replays.len()], weights)) };
+        Some(self.interval(estimate, draws, n))
     }
 
-    fn draws(&self, statistic: impl Fn(usize, &dyn Fn(usize) -> f64) -> Option<f64> + Sync) -> Vec<f64> {
-        let draw = |index: usize| {
-            let row = self.counts.row(index);
-            statistic(index, &|sequence| f64::from(row[sequence]))
-        };
+    fn draws(&self, statistic: impl Fn(usize, &[f32]) -> Option<f64> + Sync) -> Vec<f64> {
+        let draw = |index: usize| statistic(index, self.counts.row(index).to_slice().expect("rows are contiguous"));
         (0..self.counts.nrows()).into_par_iter().filter_map(draw).collect()
     }
+
+    fn interval(&self, estimate: f64, draws: Vec<f64>, n: usize) -> Interval {
+        let (low, high) = ends(draws, self.level).unzip();
+        Interval { estimate, low, high, level: self.level, unit: Unit::Sequence, n }
+    }
+}
+
+/// Values and indicators: the numerator and denominator of their mean.
+pub(super) fn present(values: &[Option<f64>]) -> (Vec<f64>, Vec<f64>) {
+    values.iter().map(|value| value.map_or((0.0, 0.0), |value| (value, 1.0))).unzip()
 }
 
 /// The central `level` of `draws`; `None` without draws.

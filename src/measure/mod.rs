@@ -11,9 +11,15 @@
 //! - [`Cleanup`]: cleanup strength against decay, with its nulls
 //! - [`Spectrum`]: how many directions a memory uses
 
+mod error;
 mod bin;
 mod interval;
 mod rank;
+mod permutation;
+mod source;
+mod gates;
+mod replay;
+mod counterfactual;
 mod allocation;
 mod alignment;
 mod collateral;
@@ -21,19 +27,20 @@ mod recall;
 mod cleanup;
 mod spectrum;
 
-pub use alignment::{Alignment, AlignmentOptions, AlignmentSummary, HeadAlignment, LayerAlignment};
-pub use allocation::{
-    ALLOCATION_NOTICE, Allocation, AllocationBin, AllocationOptions, GateSummary, HeadAllocation, LayerAllocation, ShareOf,
-};
+pub use alignment::{Alignment, AlignmentOptions, AlignmentSummary, HeadAlignment, LayerAlignment, alignment, random_absolute_cosine};
+pub use allocation::{ALLOCATION_NOTICE, Allocation, AllocationBin, AllocationOptions, GateSummary, HeadAllocation, LayerAllocation, ShareOf, allocation};
 pub use bin::Bins;
 pub use cleanup::{
     Cleanup, CleanupOptions, Correlation, CurveBin, DecayAxis, HeadCleanup, HeadCorrelation, NaiveCorrelation, Null, NullBand,
-    NullCorrelation, Relation, Strength,
+    NullCorrelation, Relation, Strength, cleanup,
 };
 pub use collateral::{Address, AddressCollateral, Collateral, CollateralOptions, HeadCollateral, HeadShuffle, LayerCollateral, Trajectory};
+pub use error::MeasureError;
 pub use interval::{Bootstrap, Interval, StatisticsOptions, Unit, quantile};
+pub use permutation::{permute_heads, sign_flip};
 pub use rank::{pearson, ranks, spearman};
-pub use recall::{HeadRecall, LagRecall, LayerRecall, Recall, RecallOptions};
+pub use recall::{HeadRecall, LagRecall, LayerRecall, Recall, RecallOptions, recall};
+pub use source::{LayerInfo, Source};
 pub use spectrum::{HeadSpectrum, Spectrum, SpectrumOptions, StepSpectrum};
 
 use serde::{Deserialize, Serialize};

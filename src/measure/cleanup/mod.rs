@@ -8,9 +8,13 @@
 //! - *Simpson*: heads may differ although nothing happens inside any of them. Within heads and between heads stand apart.
 //! - *Forgetting looks like cleanliness*: raw write-key recall stands beside every number.
 
+mod summary;
+mod tokens;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Bins, HeadId, Interval, Recall, RecallOptions, StatisticsOptions};
+use super::source::{n_sequences, remark_layers_without_erase, require_erase, walk};
+use super::{Bins, Bootstrap, HeadId, Interval, MeasureError, Recall, RecallOptions, Source, StatisticsOptions, recall};
 
 /// How strongly a step cleans: the plot's y.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -68,11 +72,11 @@ impl DecayAxis {
 pub enum Null {
     /// gamma shuffled over the tokens of each head and sequence; addresses as learned.
     ShuffledStrength,
-    /// gamma held at the head's mean; addresses as learned.
+    /// gamma held at its mean over the tokens of each head and sequence; addresses as learned.
     ConstantStrength,
     /// gamma as learned, at random addresses.
     RandomDirection,
-    /// gamma held at the head's mean, at random addresses.
+    /// gamma held at its mean over the tokens of each head and sequence, at random addresses.
     ConstantStrengthRandomDirection,
 }
 
@@ -90,6 +94,40 @@ impl Null {
             Self::ConstantStrengthRandomDirection => "constant γ, random e",
         }
     }
+}
+
+/// Cleanup strength against decay in a source, with its nulls, and raw recall beside it.
+pub fn cleanup(source: &(impl Source + ?Sized), options: &CleanupOptions) -> Result<Cleanup, MeasureError> {
+    options.statistics.check()?;
+    options.bins.check()?;
+    for (option, value) in [("window", options.window), ("null_replays", options.null_replays), ("pooled_limit", options.pooled_limit)] {
+        if value == 0 {
+            return Err(MeasureError::Option { option, value: 0.0, range: "at least 1" });
+        }
+    }
+    let layers = source.layers();
+    let bootstrap = Bootstrap::new(n_sequences(&layers)?, &options.statistics);
+    require_erase("cleanup against decay", &layers)?;
+    let with_erase = layers.iter().filter(|info| info.rule.has_erase());
+    let n_tokens: usize = with_erase.map(|info| info.dims.batch * info.dims.step * info.dims.head).sum();
+    let stride = n_tokens.div_ceil(options.pooled_limit).max(1);
+    let parts = walk(
+        source,
+        |info| info.rule.has_erase(),
+        |info, sequence, factors| tokens::sequence_part(info, sequence, factors, options, stride),
+    )?;
+    let mut remarks = remark_layers_without_erase(&layers);
+    if parts.iter().any(|part| part.info.rule.is_oblique()) {
+        remarks.push("Rule rwkv7 removes obliquely: its removed energy can be negative, and its erase gate averaged over channels stands for the erase strength.".to_owned());
+    }
+    Ok(Cleanup {
+        options: options.clone(),
+        remarks,
+        n_sequences: bootstrap.n_sequences(),
+        relations: summary::relations(&parts, options, &bootstrap),
+        heads: summary::heads(&parts, &bootstrap),
+        recall: recall(source, &options.recall)?,
+    })
 }
 
 /// Options of cleanup against decay.
@@ -172,7 +210,7 @@ pub struct Correlation {
     /// Spearman's rho, mean over sequences, in [-1, 1].
     pub rho: Interval,
     /// Two-sided p that rho is 0. Within heads: permutation of signs over sequences. Between heads: permutation of heads
-    /// (the same for all sequences), since every sequence has the same heads. `None` with fewer than five sequences or four heads.
+    /// (the same for all sequences), since every sequence has the same heads. `None` with fewer than six sequences or four heads.
     pub p_value: Option<f64>,
     /// What the nulls give; only those under which y varies.
     pub nulls: Vec<NullCorrelation>,
@@ -187,7 +225,7 @@ pub struct NullCorrelation {
     pub band: Interval,
     /// rho of the model minus mean rho of the null's replays, paired by sequence.
     pub excess: Interval,
-    /// Two-sided p that the excess is 0, by permutation of signs over sequences; `None` with fewer than five sequences.
+    /// Two-sided p that the excess is 0, by permutation of signs over sequences; `None` with fewer than six sequences.
     pub p_value: Option<f64>,
 }
 

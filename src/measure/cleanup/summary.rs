@@ -1,0 +1,221 @@
+//! From sequences to the report: correlations, curves and heads with intervals over sequences.
+
+use statrs::function::beta::beta_reg;
+
+use super::tokens::{Mean, RunPart, SequencePart, place_of_axis, place_of_strength};
+use super::{
+    CleanupOptions, Correlation, CurveBin, DecayAxis, HeadCleanup, HeadCorrelation, NaiveCorrelation, Null, NullBand, NullCorrelation, Relation,
+    Strength,
+};
+use crate::measure::interval::present;
+use crate::measure::permutation::{permute_heads, sign_flip};
+use crate::measure::rank::spearman;
+use crate::measure::source::LayerParts;
+use crate::measure::{Bootstrap, HeadId, Interval, StatisticsOptions};
+
+type Parts = [LayerParts<SequencePart>];
+
+/// The nulls under which a strength is not simply the model's own: random addresses leave gates as they are.
+fn nulls_of(strength: Strength) -> &'static [Null] {
+    match strength {
+        Strength::EraseStrength | Strength::GateShare => &[Null::ShuffledStrength, Null::ConstantStrength],
+        Strength::RemovedEnergy => &Null::ALL,
+    }
+}
+
+fn place_of_null(null: Null) -> usize {
+    Null::ALL.iter().position(|&other| other == null).expect("all nulls are listed")
+}
+
+/// A run per sequence and layer: the model's, or one replay of a null.
+#[derive(Clone, Copy)]
+enum Run {
+    Model,
+    Null(usize, usize),
+}
+
+impl Run {
+    fn of(self, part: &SequencePart) -> &RunPart {
+        match self {
+            Self::Model => &part.model,
+            Self::Null(null, replay) => &part.nulls[null][replay],
+        }
+    }
+
+    /// All replays of a null.
+    fn replays(parts: &Parts, null: Null) -> Vec<Self> {
+        let place = place_of_null(null);
+        (0..parts[0].sequences[0].nulls[place].len()).map(|replay| Self::Null(place, replay)).collect()
+    }
+}
+
+/// Every strength against every decay axis.
+pub(super) fn relations(parts: &Parts, options: &CleanupOptions, bootstrap: &Bootstrap) -> Vec<Relation> {
+    let one = |decay: DecayAxis, strength: Strength| {
+        let (axis, kind) = (place_of_axis(decay), place_of_strength(strength));
+        let within = |run: Run| rho_within(parts, run, axis, kind);
+        let between = |run: Run| rho_between(parts, run, axis, kind);
+        let p_within = |rho: &[Option<f64>]| sign_flip(&rho.iter().flatten().copied().collect::<Vec<_>>(), &options.statistics);
+        let p_between = |_: &[Option<f64>]| {
+            let (x, y): (Vec<_>, Vec<_>) = (0..bootstrap.n_sequences()).filter_map(|sequence| head_means(parts, sequence, Run::Model, axis, kind)).unzip();
+            permute_heads(&x, &y, &options.statistics)
+        };
+        Relation {
+            strength,
+            decay,
+            within_heads: correlation(parts, strength, within, p_within, &options.statistics, bootstrap),
+            between_heads: correlation(parts, strength, between, p_between, &options.statistics, bootstrap),
+            naive_pooled: naive(parts, axis, kind),
+            curve: curve(parts, decay, strength, options, bootstrap),
+        }
+    };
+    DecayAxis::ALL.into_iter().flat_map(|decay| Strength::ALL.map(|strength| one(decay, strength))).collect()
+}
+
+/// rho of each sequence inside heads: the mean over the heads that have one.
+fn rho_within(parts: &Parts, run: Run, axis: usize, kind: usize) -> Vec<Option<f64>> {
+    let sequence = |sequence: usize| {
+        let mut mean = Mean::default();
+        for part in parts {
+            for rho in run.of(&part.sequences[sequence]).rho.iter().filter_map(|rho| rho[axis][kind]) {
+                mean.add(Mean { sum: rho, count: 1.0 });
+            }
+        }
+        mean.value()
+    };
+    (0..parts[0].sequences.len()).map(sequence).collect()
+}
+
+/// rho of each sequence between heads, over their token means.
+fn rho_between(parts: &Parts, run: Run, axis: usize, kind: usize) -> Vec<Option<f64>> {
+    let sequence = |sequence: usize| head_means(parts, sequence, run, axis, kind).and_then(|(x, y)| spearman(&x, &y));
+    (0..parts[0].sequences.len()).map(sequence).collect()
+}
+
+/// Token means of x and y of every head in one sequence; `None` unless every head has both (heads must stay comparable).
+fn head_means(parts: &Parts, sequence: usize, run: Run, axis: usize, kind: usize) -> Option<(Vec<f64>, Vec<f64>)> {
+    let heads = parts.iter().flat_map(|part| {
+        let sequence = &part.sequences[sequence];
+        sequence.decay.iter().zip(&run.of(sequence).strength)
+    });
+    heads.map(|(x, y)| Some((x[axis].value()?, y[kind].value()?))).collect::<Option<Vec<_>>>().map(|pairs| pairs.into_iter().unzip())
+}
+
+/// A correlation and its nulls; `None` when no sequence has one.
+fn correlation(
+    parts: &Parts,
+    strength: Strength,
+    rho: impl Fn(Run) -> Vec<Option<f64>>,
+    p_value: impl Fn(&[Option<f64>]) -> Option<f64>,
+    statistics: &StatisticsOptions,
+    bootstrap: &Bootstrap,
+) -> Option<Correlation> {
+    let model = rho(Run::Model);
+    let null = |&null: &Null| {
+        let replays: Vec<_> = Run::replays(parts, null).into_iter().map(&rho).collect();
+        let band = bootstrap.band(&replays.iter().map(|replay| present(replay)).collect::<Vec<_>>())?;
+        let excess: Vec<Option<f64>> = (0..model.len())
+            .map(|sequence| {
+                let mut mean = Mean::default();
+                replays.iter().filter_map(|replay| replay[sequence]).for_each(|rho| mean.add(Mean { sum: rho, count: 1.0 }));
+                Some(model[sequence]? - mean.value()?)
+            })
+            .collect();
+        let p_value = sign_flip(&excess.iter().flatten().copied().collect::<Vec<_>>(), statistics);
+        Some(NullCorrelation { null, band, excess: bootstrap.mean(&excess)?, p_value })
+    };
+    Some(Correlation { rho: bootstrap.mean(&model)?, p_value: p_value(&model), nulls: nulls_of(strength).iter().filter_map(null).collect() })
+}
+
+/// All tokens of all heads as if independent.
+fn naive(parts: &Parts, axis: usize, kind: usize) -> Option<NaiveCorrelation> {
+    let tokens = parts.iter().flat_map(|part| part.sequences.iter().flat_map(|sequence| &sequence.pooled));
+    let (x, y): (Vec<f64>, Vec<f64>) = tokens.map(|(x, y)| (x[axis], y[kind])).filter(|(x, y)| x.is_finite() && y.is_finite()).unzip();
+    let rho = spearman(&x, &y)?;
+    Some(NaiveCorrelation { rho, p_value_if_tokens_were_independent: naive_p_value(rho, x.len()), n_tokens: x.len() as u64 })
+}
+
+/// Two-sided p of a correlation of `n` independent pairs (Student's t).
+pub(super) fn naive_p_value(rho: f64, n: usize) -> f64 {
+    let freedom = n as f64 - 2.0;
+    let unexplained = 1.0 - rho * rho;
+    if freedom <= 0.0 || unexplained <= 0.0 {
+        return if unexplained <= 0.0 { 0.0 } else { 1.0 };
+    }
+    // P(|T| > t) = I_{f / (f + t^2)}(f/2, 1/2), and f / (f + t^2) is 1 - rho^2.
+    beta_reg(freedom / 2.0, 0.5, unexplained)
+}
+
+fn curve(parts: &Parts, decay: DecayAxis, strength: Strength, options: &CleanupOptions, bootstrap: &Bootstrap) -> Vec<CurveBin> {
+    let (axis, kind) = (place_of_axis(decay), place_of_strength(strength));
+    let sums = |run: Run, bin: usize| -> (Vec<f64>, Vec<f64>) {
+        let sequence = |sequence: usize| {
+            let mut mean = Mean::default();
+            parts.iter().for_each(|part| mean.add(run.of(&part.sequences[sequence]).curve[axis][kind][bin]));
+            (mean.sum, mean.count)
+        };
+        (0..bootstrap.n_sequences()).map(sequence).unzip()
+    };
+    let bin = |bin: usize| {
+        let (low, high) = options.bins.edges(bin);
+        let (sum, count) = sums(Run::Model, bin);
+        let null = |&null: &Null| {
+            let replays: Vec<_> = Run::replays(parts, null).into_iter().map(|run| sums(run, bin)).collect();
+            Some(NullBand { null, band: bootstrap.band(&replays)? })
+        };
+        CurveBin {
+            low,
+            high,
+            n_tokens: count.iter().sum::<f64>() as u64,
+            strength: bootstrap.ratio(&sum, &count),
+            nulls: nulls_of(strength).iter().filter_map(null).collect(),
+        }
+    };
+    (0..options.bins.count).map(bin).collect()
+}
+
+/// The points of the scatter.
+pub(super) fn heads(parts: &Parts, bootstrap: &Bootstrap) -> Vec<HeadCleanup> {
+    let heads = parts.iter().flat_map(|part| (0..part.info.dims.head).map(move |head| (part, head)));
+    heads.filter_map(|(part, head)| one_head(part, head, bootstrap)).collect()
+}
+
+fn one_head(part: &LayerParts<SequencePart>, head: usize, bootstrap: &Bootstrap) -> Option<HeadCleanup> {
+    let sums = |mean: &dyn Fn(&SequencePart) -> Mean| -> (Vec<f64>, Vec<f64>) {
+        part.sequences.iter().map(mean).map(|mean| (mean.sum, mean.count)).unzip()
+    };
+    let interval = |mean: &dyn Fn(&SequencePart) -> Mean| {
+        let (sum, count) = sums(mean);
+        bootstrap.ratio(&sum, &count)
+    };
+    let strength = |strength: Strength| interval(&|part| part.model.strength[head][place_of_strength(strength)]);
+    let decay = |axis: DecayAxis| interval(&|part| part.decay[head][place_of_axis(axis)]);
+    let removed = place_of_strength(Strength::RemovedEnergy);
+    let parts = std::slice::from_ref(part);
+    let null = |null: Null| {
+        let replays: Vec<_> = Run::replays(parts, null).into_iter().map(|run| sums(&|part| run.of(part).strength[head][removed])).collect();
+        Some(NullBand { null, band: bootstrap.band(&replays)? })
+    };
+    let rho = |decay: DecayAxis, strength: Strength| {
+        let (axis, kind) = (place_of_axis(decay), place_of_strength(strength));
+        let per_sequence = |run: Run| part.sequences.iter().map(|part| run.of(part).rho[head][axis][kind]).collect::<Vec<_>>();
+        let shuffled: Vec<_> =
+            Run::replays(parts, Null::ShuffledStrength).into_iter().map(|run| present(&per_sequence(run))).collect();
+        let rho: Interval = bootstrap.mean(&per_sequence(Run::Model))?;
+        Some(HeadCorrelation { strength, decay, rho, shuffled: bootstrap.band(&shuffled) })
+    };
+    let (gamma, _) = sums(&|part| part.model.strength[head][place_of_strength(Strength::EraseStrength)]);
+    let (beta, _) = sums(&|part| part.write_strength[head]);
+    Some(HeadCleanup {
+        id: HeadId { layer: part.info.layer, head },
+        mean_retention: decay(DecayAxis::MeanRetention)?,
+        window_retention: decay(DecayAxis::WindowRetention),
+        erase_strength: strength(Strength::EraseStrength)?,
+        write_strength: interval(&|part| part.write_strength[head])?,
+        erase_over_write: bootstrap.ratio(&gamma, &beta),
+        gate_share: strength(Strength::GateShare)?,
+        removed_energy: strength(Strength::RemovedEnergy),
+        removed_energy_nulls: Null::ALL.into_iter().filter_map(null).collect(),
+        rho: DecayAxis::ALL.into_iter().flat_map(|axis| Strength::ALL.map(|kind| rho(axis, kind))).flatten().collect(),
+    })
+}

@@ -1,0 +1,49 @@
+//! What can keep a measure from being taken.
+
+use crate::memory::MemoryError;
+
+/// What can keep a measure from being taken.
+#[derive(Debug, thiserror::Error)]
+pub enum MeasureError {
+    /// No layer has what the measure is about.
+    #[error("{measure} needs an erase, but no layer's rule has one (rules: {rules}): measure a trace of eda or rwkv7, or leave this measure out")]
+    NoErase {
+        /// The measure.
+        measure: &'static str,
+        /// The rules of the layers.
+        rules: String,
+    },
+    /// There is nothing to measure.
+    #[error("nothing to measure: {0}")]
+    Empty(&'static str),
+    /// An option outside its range.
+    #[error("option '{option}' is {value}; it must be {range}")]
+    Option {
+        /// The option's name.
+        option: &'static str,
+        /// What it is.
+        value: f64,
+        /// The allowed range in words.
+        range: &'static str,
+    },
+    /// Factors that the equation does not allow.
+    #[error("layer {layer}, sequence {sequence}: {source}")]
+    Factors {
+        /// The layer's number in the model.
+        layer: usize,
+        /// The sequence (0-based).
+        sequence: usize,
+        /// What is wrong with them.
+        source: MemoryError,
+    },
+    /// Layers of one source disagree about the sequences.
+    #[error("layer {layer} has {found} sequences, but the first layer has {wanted}: all layers must stand for the same sequences")]
+    Sequences {
+        /// The layer's number in the model.
+        layer: usize,
+        /// How many sequences it has.
+        found: usize,
+        /// How many the first layer has.
+        wanted: usize,
+    },
+}

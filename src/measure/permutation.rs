@@ -1,0 +1,90 @@
+//! p-values by permutation, with the sequence (or the head) as the unit.
+
+use rand::RngExt;
+
+use super::StatisticsOptions;
+use super::rank::ranks;
+use crate::task::random;
+
+/// Fewest sequences that can give p < 0.05 by permutation of signs: 2 / 2^6.
+const FEWEST_SEQUENCES: usize = 6;
+/// Fewest heads whose permutations can give p < 0.05: 2 / 4! and few ties.
+const FEWEST_HEADS: usize = 4;
+/// Sums of the same numbers in another order are equal to this.
+const ROUNDING: f64 = 1e-12;
+
+/// Two-sided p that the values (one per sequence) are symmetric about 0, by permutation of signs: exact where that takes no more
+/// than the permutations asked for, else Monte Carlo. `None` with fewer than six values.
+pub fn sign_flip(values: &[f64], options: &StatisticsOptions) -> Option<f64> {
+    let n = values.len();
+    if n < FEWEST_SEQUENCES {
+        return None;
+    }
+    let observed = values.iter().sum::<f64>().abs();
+    let scale: f64 = values.iter().map(|value| value.abs()).sum();
+    let as_far = |sum: f64| sum.abs() >= observed - ROUNDING * scale;
+    let flipped = |signs: &dyn Fn(usize) -> bool| values.iter().enumerate().map(|(index, value)| if signs(index) { -value } else { *value }).sum();
+    if n < 64 && 1_u64 << n <= options.permutations as u64 {
+        let all = 1_u64 << n;
+        let far = (0..all).filter(|signs| as_far(flipped(&|index| signs >> index & 1 == 1))).count();
+        return Some(far as f64 / all as f64);
+    }
+    let mut stream = random::stream(options.seed, "measure/sign_flip", 0);
+    let mut far = 0;
+    let mut signs = vec![false; n];
+    for _ in 0..options.permutations {
+        signs.iter_mut().for_each(|sign| *sign = stream.random());
+        far += usize::from(as_far(flipped(&|index| signs[index])));
+    }
+    Some((1 + far) as f64 / (1 + options.permutations) as f64)
+}
+
+/// Two-sided p that heads' x and y go together by chance: heads are permuted, the same way in every sequence, since every
+/// sequence has the same heads. `x` and `y` are [sequence][head]; the statistic is the mean over sequences of Spearman's rho.
+/// `None` with fewer than four heads, or when no sequence varies.
+pub fn permute_heads(x: &[Vec<f64>], y: &[Vec<f64>], options: &StatisticsOptions) -> Option<f64> {
+    let n_heads = x.first()?.len();
+    if n_heads < FEWEST_HEADS {
+        return None;
+    }
+    // cross[h][g] sums rank(x_h) rank(y_g) over sequences, so that every permutation costs one term per head.
+    let mut cross = vec![vec![0.0; n_heads]; n_heads];
+    let mut any = false;
+    for (x, y) in x.iter().zip(y) {
+        if let (Some(x), Some(y)) = (standard_ranks(x), standard_ranks(y)) {
+            any = true;
+            for (row, x) in cross.iter_mut().zip(&x) {
+                row.iter_mut().zip(&y).for_each(|(sum, y)| *sum += x * y);
+            }
+        }
+    }
+    if !any {
+        return None;
+    }
+    let statistic = |order: &[usize]| order.iter().enumerate().map(|(head, &other)| cross[head][other]).sum::<f64>().abs();
+    let mut order: Vec<usize> = (0..n_heads).collect();
+    let observed = statistic(&order);
+    let mut stream = random::stream(options.seed, "measure/permute_heads", 0);
+    let mut far = 0;
+    for _ in 0..options.permutations {
+        shuffle(&mut order, &mut stream);
+        far += usize::from(statistic(&order) >= observed * (1.0 - ROUNDING));
+    }
+    Some((1 + far) as f64 / (1 + options.permutations) as f64)
+}
+
+/// Fisher and Yates.
+pub(super) fn shuffle<T>(values: &mut [T], stream: &mut impl rand::Rng) {
+    for last in (1..values.len()).rev() {
+        values.swap(last, stream.random_range(0..=last));
+    }
+}
+
+/// Ranks with mean 0 and norm 1; `None` if constant.
+fn standard_ranks(values: &[f64]) -> Option<Vec<f64>> {
+    let mut ranks = ranks(values);
+    let mean = ranks.iter().sum::<f64>() / ranks.len() as f64;
+    ranks.iter_mut().for_each(|rank| *rank -= mean);
+    let norm = ranks.iter().map(|rank| rank * rank).sum::<f64>().sqrt();
+    (norm > 0.0).then(|| ranks.iter().map(|rank| rank / norm).collect())
+}

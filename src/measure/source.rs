@@ -1,0 +1,114 @@
+//! Where factors come from: a trace, or memory. Measures take one sequence of one layer at a time.
+
+use ndarray::{Axis, Slice};
+use rayon::prelude::*;
+
+use super::{MeasureError, StatisticsOptions};
+use crate::memory::{Dims, Factors, Rule};
+
+/// One layer of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LayerInfo {
+    /// The layer's number in the model.
+    pub layer: usize,
+    /// Its rule.
+    pub rule: Rule,
+    /// Its sizes; `batch` is the number of sequences.
+    pub dims: Dims,
+}
+
+/// Layers of factors, the same sequences in each.
+pub trait Source: Sync {
+    /// The layers, in the order of the model.
+    fn layers(&self) -> Vec<LayerInfo>;
+
+    /// All steps of one sequence of the layer at this place in [`Source::layers`]: factors with batch 1, from the initial memory on.
+    fn factors(&self, place: usize, sequence: usize) -> Result<Factors<f32>, MeasureError>;
+}
+
+/// Factors held in memory: one entry per layer, its number in the model first.
+impl Source for [(usize, Factors<f32>)] {
+    fn layers(&self) -> Vec<LayerInfo> {
+        self.iter().map(|(layer, factors)| LayerInfo { layer: *layer, rule: factors.rule(), dims: factors.dims() }).collect()
+    }
+
+    fn factors(&self, place: usize, sequence: usize) -> Result<Factors<f32>, MeasureError> {
+        let (layer, factors) = &self[place];
+        let slice = Slice::from(sequence..=sequence);
+        let arrays = factors.arrays().iter().map(|(&point, array)| (point, array.slice_axis(Axis(0), slice).to_owned())).collect();
+        let initial = factors.initial_memory().map(|memory| memory.slice_axis(Axis(0), slice).to_owned());
+        Factors::new(factors.rule(), arrays, initial).map_err(|source| MeasureError::Factors { layer: *layer, sequence, source })
+    }
+}
+
+impl Source for Vec<(usize, Factors<f32>)> {
+    fn layers(&self) -> Vec<LayerInfo> {
+        self.as_slice().layers()
+    }
+
+    fn factors(&self, place: usize, sequence: usize) -> Result<Factors<f32>, MeasureError> {
+        self.as_slice().factors(place, sequence)
+    }
+}
+
+/// A layer and what a core made of each of its sequences.
+pub(super) struct LayerParts<T> {
+    pub info: LayerInfo,
+    pub sequences: Vec<T>,
+}
+
+/// Runs a core on every sequence of every layer that `wanted` takes, at most as many at once as there are threads.
+pub(super) fn walk<T: Send>(
+    source: &(impl Source + ?Sized),
+    wanted: impl Fn(&LayerInfo) -> bool,
+    core: impl Fn(&LayerInfo, usize, &Factors<f32>) -> T + Sync,
+) -> Result<Vec<LayerParts<T>>, MeasureError> {
+    let layers = source.layers();
+    n_sequences(&layers)?;
+    let mut parts = vec![];
+    for (place, info) in layers.into_iter().enumerate().filter(|(_, info)| wanted(info)) {
+        let one = |sequence| source.factors(place, sequence).map(|factors| core(&info, sequence, &factors));
+        let sequences = (0..info.dims.batch).into_par_iter().map(one).collect::<Result<_, _>>()?;
+        parts.push(LayerParts { info, sequences });
+    }
+    Ok(parts)
+}
+
+/// How many sequences all layers have.
+pub(super) fn n_sequences(layers: &[LayerInfo]) -> Result<usize, MeasureError> {
+    let first = layers.first().ok_or(MeasureError::Empty("there are no layers"))?;
+    let wanted = first.dims.batch;
+    if wanted == 0 || first.dims.step == 0 {
+        return Err(MeasureError::Empty("the sequences have no steps"));
+    }
+    match layers.iter().find(|info| info.dims.batch != wanted) {
+        Some(info) => Err(MeasureError::Sequences { layer: info.layer, found: info.dims.batch, wanted }),
+        None => Ok(wanted),
+    }
+}
+
+/// The error of a measure about the erase on layers without one; `Ok` if some layer has it.
+pub(super) fn require_erase(measure: &'static str, layers: &[LayerInfo]) -> Result<(), MeasureError> {
+    if layers.iter().any(|info| info.rule.has_erase()) {
+        return Ok(());
+    }
+    let mut rules: Vec<String> = layers.iter().map(|info| info.rule.name()).collect();
+    rules.dedup();
+    Err(MeasureError::NoErase { measure, rules: rules.join(", ") })
+}
+
+/// Says which layers a measure about the erase leaves out.
+pub(super) fn remark_layers_without_erase(layers: &[LayerInfo]) -> Vec<String> {
+    let without: Vec<String> = layers.iter().filter(|info| !info.rule.has_erase()).map(|info| format!("{} ({})", info.layer, info.rule)).collect();
+    if without.is_empty() { vec![] } else { vec![format!("Layers without an erase are left out: {}.", without.join(", "))] }
+}
+
+impl StatisticsOptions {
+    /// Checks the ranges.
+    pub(super) fn check(&self) -> Result<(), MeasureError> {
+        if self.level > 0.0 && self.level < 1.0 {
+            return Ok(());
+        }
+        Err(MeasureError::Option { option: "level", value: self.level, range: "between 0 and 1" })
+    }
+}
