@@ -2,5 +2,6 @@
 
 mod engine;
 mod house;
+mod measure;
 mod memory;
 mod task;

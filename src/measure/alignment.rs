@@ -166,7 +166,8 @@ pub(super) fn cosine(a: ArrayView1<f32>, b: ArrayView1<f32>) -> Option<f64> {
 /// One summary of sums per sequence; `None` without tokens.
 fn summarise(tallies: &[Tally], bootstrap: &Bootstrap) -> Option<AlignmentSummary> {
     let column = |value: &dyn Fn(&Tally) -> f64| tallies.iter().map(value).collect::<Vec<f64>>();
-    let (n_tokens, absolute, reference) = (column(&|tally| tally.n_tokens), column(&|tally| tally.absolute), column(&|tally| tally.reference));
+    let (n_tokens, absolute, reference) =
+        (column(&|tally| tally.n_tokens), column(&|tally| tally.absolute), column(&|tally| tally.reference));
     let total: f64 = n_tokens.iter().sum();
     let absolute_cosine = bootstrap.ratio(&absolute, &n_tokens)?;
     let random_reference = reference.iter().sum::<f64>() / total;

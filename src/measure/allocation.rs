@@ -142,7 +142,9 @@ pub fn allocation(source: &(impl Source + ?Sized), options: &AllocationOptions) 
         all_bins.clone().map(bin).collect()
     };
     let whole: Vec<_> = parts.iter().map(|part| (part, heads(part))).collect();
-    let some = |gates: Option<GateSummary>| gates.ok_or(MeasureError::Empty("all gates are zero everywhere: nothing is decayed, written or erased"));
+    let some = |gates: Option<GateSummary>| {
+        gates.ok_or(MeasureError::Empty("all gates are zero everywhere: nothing is decayed, written or erased"))
+    };
 
     let mut head_rows = vec![];
     for part in &parts {
@@ -164,7 +166,9 @@ pub fn allocation(source: &(impl Source + ?Sized), options: &AllocationOptions) 
         bins: by_bin(&whole),
         layers: parts
             .iter()
-            .filter_map(|part| summary(pool(&[(part, heads(part))], all_bins.clone())).map(|gates| LayerAllocation { layer: part.info.layer, gates }))
+            .filter_map(|part| {
+                summary(pool(&[(part, heads(part))], all_bins.clone())).map(|gates| LayerAllocation { layer: part.info.layer, gates })
+            })
             .collect(),
         heads: head_rows,
     })

@@ -6,7 +6,9 @@ use crate::memory::MemoryError;
 #[derive(Debug, thiserror::Error)]
 pub enum MeasureError {
     /// No layer has what the measure is about.
-    #[error("{measure} needs an erase, but no layer's rule has one (rules: {rules}): measure a trace of eda or rwkv7, or leave this measure out")]
+    #[error(
+        "{measure} needs an erase, but no layer's rule has one (rules: {rules}): measure a trace of eda or rwkv7, or leave this measure out"
+    )]
     NoErase {
         /// The measure.
         measure: &'static str,

@@ -57,8 +57,12 @@ pub(super) fn remark(rule: Rule) -> Option<String> {
         Rule::DeltaNet | Rule::Gdn | Rule::Kda | Rule::Comba => "has no erase: its erase share is 0 by construction",
         Rule::GatedDeltaProduct(_) => "has no erase (share 0 by construction); its write strengths are summed over the writes of a step",
         Rule::Gdn2 => "has no erase (share 0 by construction); its read gate averaged over channels stands for the write strength",
-        Rule::LinearAttention | Rule::RetNet | Rule::Gla => "has neither erase nor write gate: the erase share is 0 and the write strength 1 by construction",
-        Rule::Rwkv7 => "has no write gate (1 by construction); its erase gate averaged over channels stands for the erase strength, and acts on the memory before decay",
+        Rule::LinearAttention | Rule::RetNet | Rule::Gla => {
+            "has neither erase nor write gate: the erase share is 0 and the write strength 1 by construction"
+        }
+        Rule::Rwkv7 => {
+            "has no write gate (1 by construction); its erase gate averaged over channels stands for the erase strength, and acts on the memory before decay"
+        }
     };
     Some(format!("Rule {rule} {said}."))
 }

@@ -28,7 +28,9 @@ mod cleanup;
 mod spectrum;
 
 pub use alignment::{Alignment, AlignmentOptions, AlignmentSummary, HeadAlignment, LayerAlignment, alignment, random_absolute_cosine};
-pub use allocation::{ALLOCATION_NOTICE, Allocation, AllocationBin, AllocationOptions, GateSummary, HeadAllocation, LayerAllocation, ShareOf, allocation};
+pub use allocation::{
+    ALLOCATION_NOTICE, Allocation, AllocationBin, AllocationOptions, GateSummary, HeadAllocation, LayerAllocation, ShareOf, allocation,
+};
 pub use bin::Bins;
 pub use cleanup::{
     Cleanup, CleanupOptions, Correlation, CurveBin, DecayAxis, HeadCleanup, HeadCorrelation, NaiveCorrelation, Null, NullBand,
@@ -38,7 +40,7 @@ pub use collateral::{Address, AddressCollateral, Collateral, CollateralOptions, 
 pub use error::MeasureError;
 pub use interval::{Bootstrap, Interval, StatisticsOptions, Unit, quantile};
 pub use permutation::{permute_heads, sign_flip};
-pub use rank::{pearson, ranks, spearman};
+pub use rank::{p_value_of_independent_pairs, pearson, ranks, spearman};
 pub use recall::{HeadRecall, LagRecall, LayerRecall, Recall, RecallOptions, recall};
 pub use source::{LayerInfo, Source};
 pub use spectrum::{HeadSpectrum, Spectrum, SpectrumOptions, StepSpectrum};

@@ -23,7 +23,8 @@ pub fn sign_flip(values: &[f64], options: &StatisticsOptions) -> Option<f64> {
     let observed = values.iter().sum::<f64>().abs();
     let scale: f64 = values.iter().map(|value| value.abs()).sum();
     let as_far = |sum: f64| sum.abs() >= observed - ROUNDING * scale;
-    let flipped = |signs: &dyn Fn(usize) -> bool| values.iter().enumerate().map(|(index, value)| if signs(index) { -value } else { *value }).sum();
+    let flipped =
+        |signs: &dyn Fn(usize) -> bool| values.iter().enumerate().map(|(index, value)| if signs(index) { -value } else { *value }).sum();
     if n < 64 && 1_u64 << n <= options.permutations as u64 {
         let all = 1_u64 << n;
         let far = (0..all).filter(|signs| as_far(flipped(&|index| signs >> index & 1 == 1))).count();

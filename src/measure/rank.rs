@@ -1,5 +1,7 @@
 //! Spearman's rank correlation.
 
+use statrs::function::beta::beta_reg;
+
 /// Ranks from 1, ties at their mean rank.
 pub fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
@@ -38,4 +40,14 @@ pub fn pearson(x: &[f64], y: &[f64]) -> Option<f64> {
 /// Spearman's rho; `None` with fewer than three pairs or when one side is constant.
 pub fn spearman(x: &[f64], y: &[f64]) -> Option<f64> {
     pearson(&ranks(x), &ranks(y))
+}
+
+/// Two-sided p of a correlation of `n` independent pairs (Student's t). Tokens of a sequence are not independent.
+pub fn p_value_of_independent_pairs(rho: f64, n: usize) -> f64 {
+    let unexplained = 1.0 - rho * rho;
+    if n < 3 {
+        return 1.0;
+    }
+    // P(|T| > t) = I_{f / (f + t^2)}(f/2, 1/2) with f = n - 2, and f / (f + t^2) is 1 - rho^2.
+    beta_reg((n as f64 - 2.0) / 2.0, 0.5, unexplained.clamp(0.0, 1.0))
 }

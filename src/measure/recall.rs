@@ -102,7 +102,8 @@ pub fn recall(source: &(impl Source + ?Sized), options: &RecallOptions) -> Resul
         options.lags.iter().enumerate().filter_map(one).collect()
     };
     let heads = |part: &Part| 0..part.info.dims.head;
-    let head = |part: &Part, head: usize| HeadRecall { id: HeadId { layer: part.info.layer, head }, lags: by_lag(&[(part, head..head + 1)]) };
+    let head =
+        |part: &Part, head: usize| HeadRecall { id: HeadId { layer: part.info.layer, head }, lags: by_lag(&[(part, head..head + 1)]) };
     Ok(Recall {
         options: options.clone(),
         global: by_lag(&parts.iter().map(|part| (part, heads(part))).collect::<Vec<_>>()),
@@ -113,7 +114,6 @@ pub fn recall(source: &(impl Source + ?Sized), options: &RecallOptions) -> Resul
 
 /// Sums of a layer's sequences, [sequence][head][lag].
 type Part = LayerParts<Vec<Vec<Tally>>>;
-
 
 /// Sums over reads.
 #[derive(Clone, Copy, Default)]
@@ -156,7 +156,9 @@ fn tally(factors: &Factors<f32>, options: &RecallOptions) -> Vec<Vec<Tally>> {
             .iter()
             .filter(|edit| matches!(edit.kind, EditKind::Write(_)))
             .filter_map(|edit| edit.value.as_ref().map(|value| (&edit.direction, value)))
-            .map(|(direction, value)| (direction, value, value.slice(s![0, .., head, ..]).mean_axis(ndarray::Axis(0)).expect("a sequence has steps")))
+            .map(|(direction, value)| {
+                (direction, value, value.slice(s![0, .., head, ..]).mean_axis(ndarray::Axis(0)).expect("a sequence has steps"))
+            })
             .collect();
         replay.visit(head, Phase::Write, |step, memory| {
             if step % options.every != 0 {

@@ -3,7 +3,7 @@
 use ndarray::{Array2, Array4, ArrayView1, s};
 
 use crate::memory::replay::HeadReplay;
-use crate::memory::{EditKind, Factors, Phase, Read, Recurrence};
+use crate::memory::{EditKind, Factors, Phase, Read, RecordOptions, Recurrence, cpu};
 
 /// One sequence (batch 1) with the pseudo-values of its edits, ready to give back any memory of any head.
 pub(super) struct Replay {
@@ -15,9 +15,10 @@ pub(super) struct Replay {
 impl Replay {
     /// Runs the recurrence of factors with batch 1.
     pub fn new(factors: &Factors<f32>) -> Self {
-        let run = crate::memory::reference::run(&factors.cast::<f64>().lower(), &[]);
-        let pseudo_values = run.pseudo_values.iter().map(|values| values.mapv(|x| x as f32)).collect();
-        Self { recurrence: factors.lower(), pseudo_values }
+        let recurrence = factors.lower();
+        let recording = cpu::record(&recurrence, &RecordOptions { pseudo_values: true, ..RecordOptions::default() });
+        let pseudo_values = recording.pseudo_values.into_iter().map(|(_, values)| values).collect();
+        Self { recurrence, pseudo_values }
     }
 
     /// What was run.

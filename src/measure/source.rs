@@ -99,7 +99,8 @@ pub(super) fn require_erase(measure: &'static str, layers: &[LayerInfo]) -> Resu
 
 /// Says which layers a measure about the erase leaves out.
 pub(super) fn remark_layers_without_erase(layers: &[LayerInfo]) -> Vec<String> {
-    let without: Vec<String> = layers.iter().filter(|info| !info.rule.has_erase()).map(|info| format!("{} ({})", info.layer, info.rule)).collect();
+    let without: Vec<String> =
+        layers.iter().filter(|info| !info.rule.has_erase()).map(|info| format!("{} ({})", info.layer, info.rule)).collect();
     if without.is_empty() { vec![] } else { vec![format!("Layers without an erase are left out: {}.", without.join(", "))] }
 }
 

@@ -1,15 +1,13 @@
 //! From sequences to the report: correlations, curves and heads with intervals over sequences.
 
-use statrs::function::beta::beta_reg;
-
 use super::tokens::{Mean, RunPart, SequencePart, place_of_axis, place_of_strength};
 use super::{
-    CleanupOptions, Correlation, CurveBin, DecayAxis, HeadCleanup, HeadCorrelation, NaiveCorrelation, Null, NullBand, NullCorrelation, Relation,
-    Strength,
+    CleanupOptions, Correlation, CurveBin, DecayAxis, HeadCleanup, HeadCorrelation, NaiveCorrelation, Null, NullBand, NullCorrelation,
+    Relation, Strength,
 };
 use crate::measure::interval::present;
 use crate::measure::permutation::{permute_heads, sign_flip};
-use crate::measure::rank::spearman;
+use crate::measure::rank::{p_value_of_independent_pairs, spearman};
 use crate::measure::source::LayerParts;
 use crate::measure::{Bootstrap, HeadId, Interval, StatisticsOptions};
 
@@ -57,7 +55,8 @@ pub(super) fn relations(parts: &Parts, options: &CleanupOptions, bootstrap: &Boo
         let between = |run: Run| rho_between(parts, run, axis, kind);
         let p_within = |rho: &[Option<f64>]| sign_flip(&rho.iter().flatten().copied().collect::<Vec<_>>(), &options.statistics);
         let p_between = |_: &[Option<f64>]| {
-            let (x, y): (Vec<_>, Vec<_>) = (0..bootstrap.n_sequences()).filter_map(|sequence| head_means(parts, sequence, Run::Model, axis, kind)).unzip();
+            let (x, y): (Vec<_>, Vec<_>) =
+                (0..bootstrap.n_sequences()).filter_map(|sequence| head_means(parts, sequence, Run::Model, axis, kind)).unzip();
             permute_heads(&x, &y, &options.statistics)
         };
         Relation {
@@ -124,7 +123,11 @@ fn correlation(
         let p_value = sign_flip(&excess.iter().flatten().copied().collect::<Vec<_>>(), statistics);
         Some(NullCorrelation { null, band, excess: bootstrap.mean(&excess)?, p_value })
     };
-    Some(Correlation { rho: bootstrap.mean(&model)?, p_value: p_value(&model), nulls: nulls_of(strength).iter().filter_map(null).collect() })
+    Some(Correlation {
+        rho: bootstrap.mean(&model)?,
+        p_value: p_value(&model),
+        nulls: nulls_of(strength).iter().filter_map(null).collect(),
+    })
 }
 
 /// All tokens of all heads as if independent.
@@ -132,18 +135,7 @@ fn naive(parts: &Parts, axis: usize, kind: usize) -> Option<NaiveCorrelation> {
     let tokens = parts.iter().flat_map(|part| part.sequences.iter().flat_map(|sequence| &sequence.pooled));
     let (x, y): (Vec<f64>, Vec<f64>) = tokens.map(|(x, y)| (x[axis], y[kind])).filter(|(x, y)| x.is_finite() && y.is_finite()).unzip();
     let rho = spearman(&x, &y)?;
-    Some(NaiveCorrelation { rho, p_value_if_tokens_were_independent: naive_p_value(rho, x.len()), n_tokens: x.len() as u64 })
-}
-
-/// Two-sided p of a correlation of `n` independent pairs (Student's t).
-pub(super) fn naive_p_value(rho: f64, n: usize) -> f64 {
-    let freedom = n as f64 - 2.0;
-    let unexplained = 1.0 - rho * rho;
-    if freedom <= 0.0 || unexplained <= 0.0 {
-        return if unexplained <= 0.0 { 0.0 } else { 1.0 };
-    }
-    // P(|T| > t) = I_{f / (f + t^2)}(f/2, 1/2), and f / (f + t^2) is 1 - rho^2.
-    beta_reg(freedom / 2.0, 0.5, unexplained)
+    Some(NaiveCorrelation { rho, p_value_if_tokens_were_independent: p_value_of_independent_pairs(rho, x.len()), n_tokens: x.len() as u64 })
 }
 
 fn curve(parts: &Parts, decay: DecayAxis, strength: Strength, options: &CleanupOptions, bootstrap: &Bootstrap) -> Vec<CurveBin> {
@@ -199,8 +191,7 @@ fn one_head(part: &LayerParts<SequencePart>, head: usize, bootstrap: &Bootstrap)
     let rho = |decay: DecayAxis, strength: Strength| {
         let (axis, kind) = (place_of_axis(decay), place_of_strength(strength));
         let per_sequence = |run: Run| part.sequences.iter().map(|part| run.of(part).rho[head][axis][kind]).collect::<Vec<_>>();
-        let shuffled: Vec<_> =
-            Run::replays(parts, Null::ShuffledStrength).into_iter().map(|run| present(&per_sequence(run))).collect();
+        let shuffled: Vec<_> = Run::replays(parts, Null::ShuffledStrength).into_iter().map(|run| present(&per_sequence(run))).collect();
         let rho: Interval = bootstrap.mean(&per_sequence(Run::Model))?;
         Some(HeadCorrelation { strength, decay, rho, shuffled: bootstrap.band(&shuffled) })
     };

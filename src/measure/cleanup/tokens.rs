@@ -67,7 +67,13 @@ pub(super) struct SequencePart {
 }
 
 /// Measures one sequence (batch 1).
-pub(super) fn sequence_part(info: &LayerInfo, sequence: usize, factors: &Factors<f32>, options: &CleanupOptions, stride: usize) -> SequencePart {
+pub(super) fn sequence_part(
+    info: &LayerInfo,
+    sequence: usize,
+    factors: &Factors<f32>,
+    options: &CleanupOptions,
+    stride: usize,
+) -> SequencePart {
     let gates = Gates::of(factors);
     let decay = [gates.retention.clone(), window_retention(factors, options.window)];
     let model_y = strengths_of_run(factors);
