@@ -4,4 +4,5 @@ pub mod memory;
 pub mod spec_text;
 pub mod task;
 pub mod provenance;
+pub mod trace;
 pub mod measure;

@@ -30,12 +30,16 @@ mod table;
 mod layout;
 mod store;
 mod shard;
+mod column;
+mod stored;
 mod landing;
-mod scalars;
 mod labels;
-mod writer;
 mod reader;
 mod replay;
+mod scalars;
+mod integrity;
+mod root;
+mod writer;
 
 pub use attributes::{Attributes, Conventions, Growth, LayerAttributes, RecordingChoices, SCHEMA_VERSION, Status};
 pub use error::TraceError;

@@ -6,9 +6,9 @@ use std::num::NonZeroU64;
 use std::path::Path;
 
 use ndarray::{ArrayD, ArrayViewD, IxDyn, Slice};
-use zarrs::array::codec::api::{ArrayToBytesCodecTraits, CodecOptions};
-use zarrs::array::codec::CodecChain;
-use zarrs::array::{ArrayBytes, DataType, Element, FillValue};
+use serde_json::Value;
+use zarrs::array::{ArrayBytes, ArrayToBytesCodecTraits, CodecChain, CodecOptions, DataType, Element, ElementOwned, FillValue};
+use zarrs::metadata::v3::MetadataV3;
 
 use super::layout::{Coding, Plan, indices};
 use super::store::partial;
@@ -27,28 +27,34 @@ pub(super) struct ChunkCodec {
 }
 
 impl ChunkCodec {
-    /// The codecs named in the plan.
-    pub fn new(plan: &Plan) -> Result<Self, TraceError> {
-        let refused = |reason: String| TraceError::Zarr { array: plan.path.clone(), reason };
-        let codecs = serde_json::from_value::<Vec<zarrs::metadata::v3::MetadataV3>>(plan.chunk_codecs()).map_err(|error| refused(error.to_string()))?;
-        let chain = CodecChain::from_metadata(&codecs).map_err(|error| refused(error.to_string()))?;
-        let named = serde_json::from_value(plan.data_type.into()).map_err(|error| refused(error.to_string()))?;
-        let data_type = DataType::from_metadata(&named).map_err(|error| refused(error.to_string()))?;
-        let fill = serde_json::from_value(plan.fill_value()).map_err(|error| refused(error.to_string()))?;
-        let fill = data_type.fill_value_v3(&fill).map_err(|error| refused(error.to_string()))?;
-        let shape = plan.chunk.iter().map(|&length| NonZeroU64::new(length as u64).expect("chunks are never empty")).collect();
+    /// The codecs inside the shards of an array with this Zarr metadata.
+    pub fn new(array: &str, metadata: &Value) -> Result<Self, TraceError> {
+        let refused = |reason: &dyn std::fmt::Display| TraceError::Zarr { array: array.to_owned(), reason: reason.to_string() };
+        let sharding = &metadata["codecs"][0]["configuration"];
+        let shape = serde_json::from_value::<Vec<NonZeroU64>>(sharding["chunk_shape"].clone()).map_err(|error| refused(&error))?;
+        let codecs = serde_json::from_value::<Vec<MetadataV3>>(sharding["codecs"].clone()).map_err(|error| refused(&error))?;
+        let chain = CodecChain::from_metadata(&codecs).map_err(|error| refused(&error))?;
+        let data_type = serde_json::from_value::<MetadataV3>(metadata["data_type"].clone()).map_err(|error| refused(&error))?;
+        let data_type = DataType::from_metadata(&data_type).map_err(|error| refused(&error))?;
+        let fill = serde_json::from_value(metadata["fill_value"].clone()).map_err(|error| refused(&error))?;
+        let fill = data_type.fill_value_v3(&fill).map_err(|error| refused(&error))?;
         Ok(Self { chain, data_type, fill, shape, options: CodecOptions::default().with_concurrent_target(1) })
+    }
+
+    /// The shape of an inner chunk.
+    pub fn chunk_shape(&self) -> Vec<usize> {
+        self.shape.iter().map(|length| length.get() as usize).collect()
+    }
+
+    /// The elements of one encoded chunk; its crc32c is checked.
+    pub fn decode<T: ElementOwned>(&self, bytes: Vec<u8>) -> Result<Vec<T>, String> {
+        let decoded = self.chain.decode(bytes.into(), &self.shape, &self.data_type, &self.fill, &self.options);
+        T::from_array_bytes(&self.data_type, decoded.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
     }
 
     fn encode(&self, bytes: ArrayBytes<'_>) -> Result<Vec<u8>, String> {
         let encoded = self.chain.encode(bytes, &self.shape, &self.data_type, &self.fill, &self.options);
         encoded.map(std::borrow::Cow::into_owned).map_err(|error| error.to_string())
-    }
-
-    /// Decodes one chunk, checking its crc32c.
-    pub fn decode<'a>(&self, bytes: Vec<u8>) -> Result<ArrayBytes<'a>, String> {
-        let decoded = self.chain.decode(bytes.into(), &self.shape, &self.data_type, &self.fill, &self.options);
-        decoded.map_err(|error| error.to_string())
     }
 }
 

@@ -59,6 +59,16 @@ impl Data {
         }
     }
 
+    /// A copy that does not keep the array it was cut from alive.
+    pub(super) fn detached(&self) -> Self {
+        match self {
+            Self::F32(array) => Self::F32(array.to_owned().into_shared()),
+            Self::I32(array) => Self::I32(array.to_owned().into_shared()),
+            Self::I64(array) => Self::I64(array.to_owned().into_shared()),
+            Self::Text(array) => Self::Text(array.to_owned().into_shared()),
+        }
+    }
+
     /// Parts of the same kind one after another along `axis`; `None` if kinds differ.
     pub(super) fn concatenate(parts: &[Self], axis: usize) -> Option<Self> {
         macro_rules! join {
