@@ -183,7 +183,7 @@ pub(super) fn unit(growth: Growth, dimension: &str, commit_every: usize, checkpo
 /// Every index below `counts`, the last axis fastest.
 pub(super) fn indices(counts: &[usize]) -> impl Iterator<Item = Vec<usize>> + '_ {
     let total: usize = counts.iter().product();
-    (0..total).map(|mut flat| {
+    (0..total).map(move |mut flat| {
         let mut index = vec![0; counts.len()];
         for (slot, &count) in index.iter_mut().zip(counts).rev() {
             *slot = flat % count;

@@ -15,23 +15,15 @@ pub enum Data {
     Text(ArcArray<String, IxDyn>),
 }
 
-/// Runs the same expression on whichever array is inside.
-macro_rules! each {
-    ($data:expr, $array:ident => $body:expr) => {
-        match $data {
-            $crate::trace::Data::F32($array) => $body,
-            $crate::trace::Data::I32($array) => $body,
-            $crate::trace::Data::I64($array) => $body,
-            $crate::trace::Data::Text($array) => $body,
-        }
-    };
-}
-pub(super) use each;
-
 impl Data {
     /// Sizes of its axes.
     pub fn shape(&self) -> &[usize] {
-        each!(self, array => array.shape())
+        match self {
+            Self::F32(array) => array.shape(),
+            Self::I32(array) => array.shape(),
+            Self::I64(array) => array.shape(),
+            Self::Text(array) => array.shape(),
+        }
     }
 
     /// The Zarr data type.
