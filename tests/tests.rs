@@ -5,3 +5,4 @@ mod house;
 mod measure;
 mod memory;
 mod task;
+mod trace;

@@ -43,7 +43,12 @@ impl Column {
         let growing = self.plan.growth.map(|growth| growth.0);
         let fits = data.type_name() == self.plan.data_type
             && data.shape().len() == self.plan.shape.len()
-            && data.shape().iter().zip(&self.plan.shape).enumerate().all(|(axis, (found, wanted))| Some(axis) == growing || found == wanted);
+            && data
+                .shape()
+                .iter()
+                .zip(&self.plan.shape)
+                .enumerate()
+                .all(|(axis, (found, wanted))| Some(axis) == growing || found == wanted);
         if !fits {
             let (path, dims) = (&self.plan.path, self.plan.dims.join(", "));
             let reason = format!("array '{path}' [{dims}] has shape {:?}, but the first block had {:?}", data.shape(), self.plan.shape);
@@ -68,7 +73,8 @@ impl Column {
             return Ok(Vec::new());
         }
         let waiting = std::mem::take(&mut self.waiting);
-        let data = Data::concatenate(&waiting, axis).ok_or_else(|| TraceError::Block(format!("array '{}' changed its type", self.plan.path)))?;
+        let data =
+            Data::concatenate(&waiting, axis).ok_or_else(|| TraceError::Block(format!("array '{}' changed its type", self.plan.path)))?;
         drop(waiting);
         if length < self.waiting_length {
             self.waiting.push(data.slice(axis, length, self.waiting_length).detached());

@@ -22,7 +22,11 @@ pub(super) fn replay_error(trace: &Trace, layer: &Layer) -> Result<Array3<f32>, 
             let replayed = trace.replayed_checkpoint(layer.index, head, batch, index)?;
             // A NaN on either side must not vanish in a maximum.
             let difference = |(&a, &b): (&f32, &f32)| if a.to_bits() == b.to_bits() { 0.0 } else { (a - b).abs() };
-            Ok(stored.iter().zip(&replayed).map(difference).fold(0.0, |most: f32, next| if next.is_nan() || next > most { next } else { most }))
+            Ok(stored
+                .iter()
+                .zip(&replayed)
+                .map(difference)
+                .fold(0.0, |most: f32, next| if next.is_nan() || next > most { next } else { most }))
         })
         .collect::<Result<_, TraceError>>()?;
     let mut all = Array3::zeros((layer.dims.batch, n_checkpoints, layer.dims.head));

@@ -29,7 +29,9 @@ pub fn label_tables<T: Serialize>(records: &[T]) -> Vec<Table> {
             continue;
         }
         let column: Vec<&Value> = records.iter().map(|record| &record[&name]).collect();
-        if column.iter().all(|value| is_record_list(value)) && column.iter().any(|value| value.as_array().is_some_and(|list| !list.is_empty())) {
+        if column.iter().all(|value| is_record_list(value))
+            && column.iter().any(|value| value.as_array().is_some_and(|list| !list.is_empty()))
+        {
             let longest = column.iter().map(|value| value.as_array().map_or(0, Vec::len)).max().unwrap_or(0);
             for inner in field_names(column.iter().flat_map(|value| value.as_array().into_iter().flatten())) {
                 let cells: Vec<&Value> = column.iter().flat_map(|list| (0..longest).map(|index| &list[index][&inner])).collect();
@@ -72,12 +74,9 @@ fn column_table(path: &str, dims: &[(&str, usize)], cells: &[&Value]) -> Option<
     }
     let lists: Option<Vec<&Vec<Value>>> = present.iter().map(|value| value.as_array()).collect();
     let longest = lists?.iter().map(|list| list.len()).max().filter(|&longest| longest > 0)?;
-    let column: Option<Vec<i32>> = cells
-        .iter()
-        .flat_map(|list| (0..longest).map(|index| list.get(index).map_or(Some(-1), |value| number(value))))
-        .collect();
+    let column: Option<Vec<i32>> =
+        cells.iter().flat_map(|list| (0..longest).map(|index| list.get(index).map_or(Some(-1), |value| number(value)))).collect();
     let last = path.rsplit('/').next().unwrap_or(path);
     let (shape, names) = ([shape, vec![longest]].concat(), [names, vec![last]].concat());
     Some(Table::new(path, &names, ArrayD::from_shape_vec(IxDyn(&shape), column?).ok()?))
 }
-

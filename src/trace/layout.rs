@@ -47,7 +47,14 @@ impl Plan {
     /// Decides chunks and shards. `shape` is that of the array, or of its first block along the growing axis.
     ///
     /// `growth` is the growing axis and the entries of one commit.
-    pub fn new(path: &str, dims: &[String], data_type: &'static str, coding: Coding, shape: &[usize], growth: Option<(usize, usize)>) -> Self {
+    pub fn new(
+        path: &str,
+        dims: &[String],
+        data_type: &'static str,
+        coding: Coding,
+        shape: &[usize],
+        growth: Option<(usize, usize)>,
+    ) -> Self {
         let axis_of = |name: &str| dims.iter().position(|dim| dim == name);
         let size = match data_type {
             "int64" => 8,
@@ -119,9 +126,7 @@ impl Plan {
     pub fn chunk_codecs(&self) -> Value {
         let crc32c = json!({"name": "crc32c"});
         let bytes = json!({"name": "bytes", "configuration": {"endian": "little"}});
-        let blosc = |type_size: usize| {
-            json!({"name": "blosc", "configuration": {"cname": "zstd", "clevel": 1, "shuffle": "shuffle", "typesize": type_size, "blocksize": 0}})
-        };
+        let blosc = |type_size: usize| json!({"name": "blosc", "configuration": {"cname": "zstd", "clevel": 1, "shuffle": "shuffle", "typesize": type_size, "blocksize": 0}});
         match (self.data_type, self.coding) {
             ("string", _) => json!([{"name": "vlen-utf8"}, crc32c]),
             (_, Coding::Memory) => json!([bytes, crc32c]),

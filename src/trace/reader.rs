@@ -85,11 +85,12 @@ impl Trace {
         let path = path.as_ref().to_path_buf();
         let root = read_root(&path)?;
         let not = |reason: String| TraceError::NotATrace { reason, path: path.clone() };
-        let attributes: Attributes =
-            serde_json::from_value(root["attributes"].clone()).map_err(|error| not(format!("its attributes are not understood: {error}")))?;
+        let attributes: Attributes = serde_json::from_value(root["attributes"].clone())
+            .map_err(|error| not(format!("its attributes are not understood: {error}")))?;
         let store = FilesystemStore::new(&path).map_err(|error| not(error.to_string()))?;
         let store = Arc::new(store);
-        let nodes = root["consolidated_metadata"]["metadata"].as_object().ok_or_else(|| not("it has no consolidated metadata".to_owned()))?;
+        let nodes =
+            root["consolidated_metadata"]["metadata"].as_object().ok_or_else(|| not("it has no consolidated metadata".to_owned()))?;
         let mut arrays = BTreeMap::new();
         let mut groups = Vec::new();
         for (name, node) in nodes {
@@ -133,7 +134,10 @@ impl Trace {
         let checkpoint_steps: Vec<usize> = steps.iter().map(|&step| step as usize).collect();
         let ascending = checkpoint_steps.windows(2).all(|pair| pair[0] < pair[1]);
         if checkpoint_steps.first() != Some(&0) || !ascending || checkpoint_steps.iter().any(|&step| step > dims.step) {
-            return Err(TraceError::Zarr { array: name, reason: "checkpoints must start at step 0, ascend and end within the trace".to_owned() });
+            return Err(TraceError::Zarr {
+                array: name,
+                reason: "checkpoints must start at step 0, ascend and end within the trace".to_owned(),
+            });
         }
         self.expect_shape(
             &format!("{}/checkpoint/memory", group_of(index)),
@@ -241,7 +245,14 @@ impl Trace {
     }
 
     /// The same for one head of one sequence: [step] or [step, channels].
-    pub fn head_stream(&self, layer: usize, point: HookPoint, head: usize, batch: usize, steps: Range<usize>) -> Result<ArrayD<f32>, TraceError> {
+    pub fn head_stream(
+        &self,
+        layer: usize,
+        point: HookPoint,
+        head: usize,
+        batch: usize,
+        steps: Range<usize>,
+    ) -> Result<ArrayD<f32>, TraceError> {
         let found = self.layer(layer)?;
         let stored = self.stored(&format!("{}/{point}", found.group()))?;
         // Some factors have one entry per key head.
@@ -295,7 +306,14 @@ impl Trace {
     }
 
     /// A memory that was stored whole and exact, if it was.
-    pub(super) fn dense(&self, layer: usize, head: usize, batch: usize, step: usize, phase: Phase) -> Result<Option<Array2<f32>>, TraceError> {
+    pub(super) fn dense(
+        &self,
+        layer: usize,
+        head: usize,
+        batch: usize,
+        step: usize,
+        phase: Phase,
+    ) -> Result<Option<Array2<f32>>, TraceError> {
         if self.attributes.recording.bitround.is_some() {
             return Ok(None);
         }
@@ -311,7 +329,11 @@ impl Trace {
         let Some(stored) = self.arrays.get("tokens") else { return Ok(None) };
         let found = stored.shape.clone();
         let tokens = stored.read_all()?.into_dimensionality();
-        tokens.map(Some).map_err(|_| TraceError::WrongShape { array: "tokens".to_owned(), found, wanted: vec![self.n_batch(), self.n_steps()] })
+        tokens.map(Some).map_err(|_| TraceError::WrongShape {
+            array: "tokens".to_owned(),
+            found,
+            wanted: vec![self.n_batch(), self.n_steps()],
+        })
     }
 
     /// The tokens as text [batch, step]; `None` if the trace has no text.

@@ -18,7 +18,14 @@ pub(super) struct HeadSteps {
 
 impl HeadSteps {
     /// From a block in memory; `steps` count from the block's start.
-    pub fn of_block(factors: &Factors<f32>, recording: &Recording, landings: &[Landing], batch: usize, head: usize, steps: Range<usize>) -> Self {
+    pub fn of_block(
+        factors: &Factors<f32>,
+        recording: &Recording,
+        landings: &[Landing],
+        batch: usize,
+        head: usize,
+        steps: Range<usize>,
+    ) -> Self {
         let key_head = factors.dims().key_head_of(head);
         let lanes = |point: HookPoint| {
             let array = factors.channels(point);

@@ -26,10 +26,14 @@ pub(super) fn compute(factors: &Factors<f32>, recording: &Recording, memory_norm
     if rule.has_erase() {
         scalars.push(("cos_erase_write", cos_erase_write(factors)));
     }
-    if rule == Rule::Eda && let Some(energy) = erase_energy(factors, recording) {
+    if rule == Rule::Eda
+        && let Some(energy) = erase_energy(factors, recording)
+    {
         scalars.push(("erase_energy", energy));
     }
-    if writes_by_delta(rule) && let Some((energy, residual)) = write_energy(factors, recording) {
+    if writes_by_delta(rule)
+        && let Some((energy, residual)) = write_energy(factors, recording)
+    {
         scalars.push(("write_energy", energy));
         scalars.push(("write_residual", residual));
     }
@@ -148,8 +152,9 @@ fn norms(factors: &Factors<f32>, recording: &Recording) -> (Array3<f32>, Array3<
     let dims = factors.dims();
     let starts = &recording.checkpoint_steps;
     let landings = landings(factors.rule());
-    let tasks: Vec<(usize, usize, usize)> =
-        (0..dims.batch).flat_map(|batch| (0..dims.head).flat_map(move |head| (0..starts.len()).map(move |index| (batch, head, index)))).collect();
+    let tasks: Vec<(usize, usize, usize)> = (0..dims.batch)
+        .flat_map(|batch| (0..dims.head).flat_map(move |head| (0..starts.len()).map(move |index| (batch, head, index))))
+        .collect();
     let parts: Vec<Vec<(f64, f64)>> = tasks
         .par_iter()
         .map(|&(batch, head, index)| {

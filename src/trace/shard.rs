@@ -131,7 +131,13 @@ fn matrix<'a>(view: ArrayViewD<'a, f32>, plan: &Plan, origin: &[usize]) -> Optio
 }
 
 /// Copies one chunk out of the data, padded, and encodes it.
-fn chunk<T: Element + Clone>(data: ArrayViewD<'_, T>, plan: &Plan, codec: &ChunkCodec, origin: &[usize], fill: T) -> Result<Vec<u8>, TraceError> {
+fn chunk<T: Element + Clone>(
+    data: ArrayViewD<'_, T>,
+    plan: &Plan,
+    codec: &ChunkCodec,
+    origin: &[usize],
+    fill: T,
+) -> Result<Vec<u8>, TraceError> {
     let refused = |reason: String| TraceError::Zarr { array: plan.path.clone(), reason };
     let shape = data.shape().to_vec();
     let length = |axis: usize| plan.chunk[axis].min(shape[axis] - origin[axis]);

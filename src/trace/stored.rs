@@ -58,12 +58,17 @@ impl Stored {
             return Ok(whole);
         }
         let first: Vec<usize> = ranges.iter().zip(&chunk).map(|(range, chunk)| range.start / chunk).collect();
-        let counts: Vec<usize> = ranges.iter().zip(&chunk).zip(&first).map(|((range, chunk), first)| range.end.div_ceil(*chunk) - first).collect();
-        let wanted: Vec<Vec<usize>> = indices(&counts).map(|index| index.iter().zip(&first).map(|(index, first)| index + first).collect()).collect();
+        let counts: Vec<usize> =
+            ranges.iter().zip(&chunk).zip(&first).map(|((range, chunk), first)| range.end.div_ceil(*chunk) - first).collect();
+        let wanted: Vec<Vec<usize>> =
+            indices(&counts).map(|index| index.iter().zip(&first).map(|(index, first)| index + first).collect()).collect();
         let read_one = |index: &Vec<usize>| self.read_chunk::<T>(index);
         // A few chunks are quicker read here than handed to other threads.
-        let parts: Vec<ArrayD<T>> =
-            if wanted.len() < 8 { wanted.iter().map(read_one).collect::<Result<_, _>>()? } else { wanted.par_iter().map(read_one).collect::<Result<_, _>>()? };
+        let parts: Vec<ArrayD<T>> = if wanted.len() < 8 {
+            wanted.iter().map(read_one).collect::<Result<_, _>>()?
+        } else {
+            wanted.par_iter().map(read_one).collect::<Result<_, _>>()?
+        };
         for (index, part) in wanted.iter().zip(parts) {
             let overlap = |axis: usize| {
                 let origin = index[axis] * chunk[axis];
@@ -97,10 +102,15 @@ impl Stored {
     }
 
     fn damaged(&self, chunk: &[u64], reason: &dyn std::fmt::Display) -> TraceError {
-        let shard_shape: Vec<u64> = serde_json::from_value(self.metadata["chunk_grid"]["configuration"]["chunk_shape"].clone()).unwrap_or_default();
+        let shard_shape: Vec<u64> =
+            serde_json::from_value(self.metadata["chunk_grid"]["configuration"]["chunk_shape"].clone()).unwrap_or_default();
         let lengths = self.codec.chunk_shape();
-        let parts: Vec<String> =
-            chunk.iter().zip(&lengths).zip(shard_shape).map(|((chunk, &length), shard)| (chunk * length as u64 / shard).to_string()).collect();
+        let parts: Vec<String> = chunk
+            .iter()
+            .zip(&lengths)
+            .zip(shard_shape)
+            .map(|((chunk, &length), shard)| (chunk * length as u64 / shard).to_string())
+            .collect();
         TraceError::Damaged { array: self.path.clone(), key: format!("{}/c/{}", self.path, parts.join("/")), reason: reason.to_string() }
     }
 }

@@ -13,7 +13,8 @@ use super::layout::{self, Coding, Plan};
 use super::reader::{group_of, read_root};
 use super::root::Root;
 use super::{
-    Attributes, Conventions, Data, Growth, LayerAttributes, RecordingChoices, SCHEMA_VERSION, Status, Table, Trace, TraceError, integrity, scalars, store,
+    Attributes, Conventions, Data, Growth, LayerAttributes, RecordingChoices, SCHEMA_VERSION, Status, Table, Trace, TraceError, integrity,
+    scalars, store,
 };
 use crate::memory::{Dims, Factors, HookPoint, Phase, Recording, Rule};
 use crate::provenance::Provenance;
@@ -73,7 +74,9 @@ impl TraceSpec {
         if self.commit_every == 0 || self.checkpoint_every == 0 {
             return bad("commit_every and checkpoint_every must be at least 1".to_owned());
         }
-        if self.growth == Growth::Step && (!self.commit_every.is_multiple_of(256) || !self.commit_every.is_multiple_of(self.checkpoint_every)) {
+        if self.growth == Growth::Step
+            && (!self.commit_every.is_multiple_of(256) || !self.commit_every.is_multiple_of(self.checkpoint_every))
+        {
             let (commit, checkpoint) = (self.commit_every, self.checkpoint_every);
             return bad(format!("commit_every ({commit}) must be a multiple of 256 and of checkpoint_every ({checkpoint})"));
         }
@@ -223,7 +226,8 @@ impl TraceWriter {
             self.stage_dense(&group, phase, memories)?;
         }
         let grown = if growth == Growth::Step { dims.step } else { dims.batch };
-        let state = self.layers.entry(layer).or_insert_with(|| LayerState { rule, dims, appended: 0, final_memory: Array4::zeros((0, 0, 0, 0)) });
+        let state =
+            self.layers.entry(layer).or_insert_with(|| LayerState { rule, dims, appended: 0, final_memory: Array4::zeros((0, 0, 0, 0)) });
         state.appended += grown;
         state.final_memory = final_memory;
         Ok(())
@@ -269,7 +273,8 @@ impl TraceWriter {
         };
         let mut steps: Vec<i64> = wanted.iter().map(|&step| step as i64).collect();
         let all_chosen = chosen.iter().copied().eq(0..recording.checkpoint_steps.len());
-        let mut memories: Array5<f32> = if all_chosen { recording.checkpoints.clone() } else { recording.checkpoints.select(Axis(1), &chosen) };
+        let mut memories: Array5<f32> =
+            if all_chosen { recording.checkpoints.clone() } else { recording.checkpoints.select(Axis(1), &chosen) };
         if self.attributes.growth == Growth::Batch {
             steps.push(dims.step as i64);
             memories = with_last(&memories, &recording.final_memory);
@@ -302,7 +307,11 @@ impl TraceWriter {
                 None => memories.clone(),
                 Some(heads) if heads.iter().all(|&head| head < memories.shape()[2]) => memories.select(Axis(2), heads).into_shared(),
                 Some(heads) => {
-                    return Err(TraceError::Block(format!("dense selection '{}' names heads {heads:?}, but there are {}", selection.name, memories.shape()[2])));
+                    return Err(TraceError::Block(format!(
+                        "dense selection '{}' names heads {heads:?}, but there are {}",
+                        selection.name,
+                        memories.shape()[2]
+                    )));
                 }
             };
             let group = format!("{group}/dense/{}", selection.name);
@@ -414,9 +423,7 @@ impl TraceWriter {
         self.committed = length;
         self.statics_pending = false;
         let dims = self.layers.values().next().map(|layer| layer.dims);
-        let fixed = |pick: fn(&Dims) -> usize, table_axis: &str| {
-            dims.as_ref().map_or_else(|| self.table_length(table_axis), pick)
-        };
+        let fixed = |pick: fn(&Dims) -> usize, table_axis: &str| dims.as_ref().map_or_else(|| self.table_length(table_axis), pick);
         let (batch, steps) = match self.attributes.growth {
             Growth::Step => (fixed(|dims| dims.batch, "batch"), length),
             Growth::Batch => (length, fixed(|dims| dims.step, "step")),
