@@ -1,0 +1,116 @@
+//! Gated full attention: grouped heads, RMSNorm on queries and keys, rotary positions, a sigmoid gate on the output.
+
+use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+
+use super::{
+    AttentionConfig, Config, ModelError,
+    kernel::{fill_rows, floats, tensor_like, with_floats},
+    language_model::Extent,
+    linear::Linear,
+    norm::RmsNorm,
+    parameters::Scope,
+    rotary::Rotary,
+    state::AttentionState,
+};
+
+/// Causal softmax attention; the query projection also yields the gate (arXiv 2606.26560).
+#[derive(Clone, Debug)]
+pub struct Attention {
+    config: AttentionConfig,
+    query_and_gate: Linear,
+    key: Linear,
+    value: Linear,
+    query_norm: RmsNorm,
+    key_norm: RmsNorm,
+    rotary: Rotary,
+    output: Linear,
+}
+
+impl Attention {
+    /// Every projection without bias.
+    pub fn new(scope: &mut Scope<'_>, model: &Config, config: &AttentionConfig) -> std::result::Result<Self, ModelError> {
+        let (d_model, width, key_width) = (model.d_model, config.heads * config.head_dim, config.key_heads * config.head_dim);
+        Ok(Self {
+            config: config.clone(),
+            query_and_gate: Linear::new(&mut scope.at("query_and_gate"), d_model, 2 * width, 1.0)?,
+            key: Linear::new(&mut scope.at("key"), d_model, key_width, 1.0)?,
+            value: Linear::new(&mut scope.at("value"), d_model, key_width, 1.0)?,
+            query_norm: RmsNorm::new(&mut scope.at("query_norm"), config.head_dim, model.norm_epsilon)?,
+            key_norm: RmsNorm::new(&mut scope.at("key_norm"), config.head_dim, model.norm_epsilon)?,
+            rotary: Rotary::new(config),
+            output: Linear::new(&mut scope.at("output"), width, d_model, model.residual_scale())?,
+        })
+    }
+
+    /// [batch * step, d_model] to the same; the first step is at `position`, after what the state holds.
+    pub fn forward(&self, x: &Tensor, extent: Extent, position: usize, state: Option<&mut AttentionState>) -> std::result::Result<Tensor, ModelError> {
+        let AttentionConfig { heads, key_heads, head_dim, .. } = self.config;
+        let width = heads * head_dim;
+        let both = self.query_and_gate.forward(x)?;
+        let query = both.narrow(1, 0, width)?.contiguous()?;
+        let gate = both.narrow(1, width, width)?.contiguous()?;
+        let query = self.rotary.forward(&self.query_norm.forward(&query)?, extent, position)?;
+        let key = self.rotary.forward(&self.key_norm.forward(&self.key.forward(x)?)?, extent, position)?;
+        let value = self.value.forward(x)?;
+
+        let by_head = |x: Tensor, heads: usize| x.reshape((extent.batch, extent.step, heads, head_dim))?.transpose(1, 2)?.contiguous();
+        let (query, mut key, mut value) = (by_head(query, heads)?, by_head(key, key_heads)?, by_head(value, key_heads)?);
+        if let Some(state) = state {
+            if let Some((keys, values)) = &state.cache {
+                key = Tensor::cat(&[keys, &key], 2)?;
+                value = Tensor::cat(&[values, &value], 2)?;
+            }
+            state.cache = Some((key.detach(), value.detach()));
+        }
+        // Queries of a group stand below one another against their common key: [batch, key_head, group * step, head_dim].
+        let group = heads / key_heads;
+        let query = query.reshape((extent.batch, key_heads, group * extent.step, head_dim))?;
+        let weights = query.matmul(&key.t()?)?.apply_op1(CausalSoftmaxOp { scale: 1.0 / (head_dim as f32).sqrt(), n_steps: extent.step })?;
+        let read = weights.matmul(&value)?.reshape((extent.batch, heads, extent.step, head_dim))?;
+        let read = read.transpose(1, 2)?.contiguous()?.reshape((extent.rows(), width))?;
+        self.output.forward(&(read * candle_nn::ops::sigmoid(&gate)?)?)
+    }
+}
+
+/// Softmax of scaled scores [.., step of the query, step of the key] over the keys up to the query's own step.
+struct CausalSoftmaxOp {
+    scale: f32,
+    n_steps: usize, // queries of one head; the last sees every key
+}
+
+impl CustomOp1 for CausalSoftmaxOp {
+    fn name(&self) -> &'static str {
+        "causal_softmax"
+    }
+
+    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> Result<(CpuStorage, Shape)> {
+        let scores = floats(storage, layout)?;
+        let width = layout.shape().dims()[layout.shape().rank() - 1];
+        let weights = fill_rows(scores.len() / width, width, |row, weights| {
+            let n_seen = width - self.n_steps + row % self.n_steps + 1;
+            let scores = &scores[row * width..][..n_seen];
+            let highest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+            let mut sum = 0.0;
+            for (weight, score) in weights.iter_mut().zip(scores) {
+                *weight = ((score - highest) * self.scale).exp();
+                sum += *weight;
+            }
+            weights.iter_mut().for_each(|weight| *weight /= sum);
+        });
+        Ok((CpuStorage::F32(weights), layout.shape().clone()))
+    }
+
+    fn bwd(&self, scores: &Tensor, weights: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let width = scores.dim(candle_core::D::Minus1)?;
+        let grad_scores = with_floats([weights, grad], |[weights, grad]| {
+            Ok(fill_rows(weights.len() / width, width, |row, grad_scores| {
+                let (weights, grad) = (&weights[row * width..][..width], &grad[row * width..][..width]);
+                let mean: f32 = weights.iter().zip(grad).map(|(weight, grad)| weight * grad).sum();
+                for ((grad_score, weight), grad) in grad_scores.iter_mut().zip(weights).zip(grad) {
+                    *grad_score = self.scale * weight * (grad - mean);
+                }
+            }))
+        })?;
+        Ok(Some(tensor_like(grad_scores, scores)?))
+    }
+}

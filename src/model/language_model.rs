@@ -1,0 +1,184 @@
+//! The language model: embedding, layers, norm, unembedding.
+
+use std::collections::BTreeMap;
+
+use candle_core::{DType, Device, Tensor};
+
+use super::{
+    Config, ModelError, Observer, State,
+    layer::Layer,
+    linear::Linear,
+    norm::RmsNorm,
+    parameters::{Initial, NamedSource, ParameterCount, ParameterSource, Request, Scope, SeededSource, ShapeSource, Weights},
+};
+
+/// A hybrid language model whose memories can be watched (arXiv 2606.26560).
+#[derive(Clone, Debug)]
+pub struct LanguageModel {
+    config: Config,
+    parameters: BTreeMap<String, Tensor>,
+    embedding: Tensor, // [vocabulary, d_model]
+    layers: Vec<Layer>,
+    norm: RmsNorm,
+    unembedding: Option<Linear>,
+}
+
+/// How many rows of the residual stream belong to which sequence and step: row `batch * step + t`.
+#[derive(Clone, Copy, Debug)]
+pub struct Extent {
+    /// Sequences.
+    pub batch: usize,
+    /// Steps of each.
+    pub step: usize,
+}
+
+impl Extent {
+    /// Rows of the residual stream.
+    pub const fn rows(self) -> usize {
+        self.batch * self.step
+    }
+}
+
+impl LanguageModel {
+    /// A fresh trainable model, and its parameters by name. Same seed, same bits.
+    pub fn new(config: Config, seed: u64) -> Result<(Self, Weights), ModelError> {
+        let mut source = SeededSource::new(seed);
+        let model = Self::from_source(config, &mut source)?;
+        Ok((model, source.into_weights()))
+    }
+
+    /// A model of existing parameters: every one must be used. If they belong to trainable variables, gradients flow.
+    pub fn from_parameters(config: Config, parameters: BTreeMap<String, Tensor>) -> Result<Self, ModelError> {
+        let mut source = NamedSource::new(parameters);
+        let model = Self::from_source(config, &mut source)?;
+        source.finish()?;
+        Ok(model)
+    }
+
+    /// The same model with the same storage, outside the reach of gradients: evaluation without a graph. It follows the
+    /// training of the original.
+    pub fn frozen(&self) -> Result<Self, ModelError> {
+        Self::from_parameters(self.config.clone(), self.parameters.iter().map(|(name, tensor)| (name.clone(), tensor.detach())).collect())
+    }
+
+    /// The one constructor.
+    fn from_source(config: Config, source: &mut dyn ParameterSource) -> Result<Self, ModelError> {
+        config.check()?;
+        let mut source = Keep { inner: source, parameters: BTreeMap::new() };
+        let mut root = Scope::root(&mut source);
+        let deviation = 1.0 / (config.d_model as f64).sqrt();
+        let embedding = root.at("embedding").take("weight", &[config.vocabulary, config.d_model], Initial::Spread(deviation))?;
+        let layers = (0..config.n_layers).map(|number| Layer::new(&mut root.at(format_args!("layers.{number}")), &config, number)).collect::<Result<_, _>>()?;
+        let norm = RmsNorm::new(&mut root.at("norm"), config.d_model, config.norm_epsilon)?;
+        let unembedding = if config.tied_embeddings { None } else { Some(Linear::new(&mut root.at("unembedding"), config.d_model, config.vocabulary, 1.0)?) };
+        let parameters = source.parameters;
+        Ok(Self { config, parameters, embedding, layers, norm, unembedding })
+    }
+
+    /// What the model is made of.
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Every parameter by its name in checkpoints.
+    pub const fn parameters(&self) -> &BTreeMap<String, Tensor> {
+        &self.parameters
+    }
+
+    /// A state that has read nothing.
+    pub fn state(&self) -> State {
+        State::new(&self.config)
+    }
+
+    /// Logits [batch, step, vocabulary] of tokens [batch, step] (u32).
+    ///
+    /// With a state the tokens follow those it has read; then, and in observed layers, no gradient flows through memories.
+    pub fn forward(&self, tokens: &Tensor, state: Option<&mut State>, observer: &mut dyn Observer) -> Result<Tensor, ModelError> {
+        let (batch, step) = self.extent(tokens).map(|extent| (extent.batch, extent.step))?;
+        let rows = self.hidden(tokens, state, observer)?;
+        Ok(self.logits(&rows)?.reshape((batch, step, self.config.vocabulary))?)
+    }
+
+    /// The last norm's output [batch * step, d_model]: what [`LanguageModel::logits`] takes. Select rows in between to read logits
+    /// of some steps only.
+    pub fn hidden(&self, tokens: &Tensor, state: Option<&mut State>, observer: &mut dyn Observer) -> Result<Tensor, ModelError> {
+        let extent = self.extent(tokens)?;
+        let ids = tokens.to_dtype(DType::U32)?.flatten_all()?;
+        if let Some(&token) = ids.to_vec1::<u32>()?.iter().find(|&&token| token as usize >= self.config.vocabulary) {
+            return Err(ModelError::Token { token, vocabulary: self.config.vocabulary });
+        }
+        let (position, mut states) = match state {
+            None => (0, None),
+            Some(state) => {
+                if state.layers.len() != self.layers.len() {
+                    return Err(ModelError::Config(format!("the state has {} layers, the model {}", state.layers.len(), self.layers.len())));
+                }
+                let batch = *state.batch.get_or_insert(extent.batch);
+                if batch != extent.batch {
+                    return Err(ModelError::TokenShape { found: tokens.dims().to_vec(), wanted: format!("[{batch}, step], as the state has read {batch} sequences") });
+                }
+                let position = state.position;
+                state.position += extent.step;
+                (position, Some(&mut state.layers))
+            }
+        };
+        let mut x = self.embedding.index_select(&ids, 0)?;
+        for (number, layer) in self.layers.iter().enumerate() {
+            let state = states.as_mut().map(|states| &mut states[number]);
+            x = layer.forward(&x, extent, position, state, observer)?;
+        }
+        self.norm.forward(&x)
+    }
+
+    /// Logits [rows, vocabulary] of rows of [`LanguageModel::hidden`].
+    pub fn logits(&self, rows: &Tensor) -> Result<Tensor, ModelError> {
+        match &self.unembedding {
+            Some(unembedding) => unembedding.forward(rows),
+            None => Ok(rows.matmul(&self.embedding.t()?)?),
+        }
+    }
+
+    fn extent(&self, tokens: &Tensor) -> Result<Extent, ModelError> {
+        match *tokens.dims() {
+            [batch, step] if batch > 0 && step > 0 => Ok(Extent { batch, step }),
+            _ => Err(ModelError::TokenShape { found: tokens.dims().to_vec(), wanted: "[batch, step] with at least one of each".to_owned() }),
+        }
+    }
+}
+
+impl Config {
+    /// How many parameters the model of this configuration has, counted from its construction; nothing is allocated.
+    pub fn count(&self) -> Result<ParameterCount, ModelError> {
+        let mut source = ShapeSource::default();
+        LanguageModel::from_source(self.clone(), &mut source)?;
+        Ok(source.count)
+    }
+
+    /// Starting weights that feed the residual stream are smaller the deeper the model, so that its variance stays near 1.
+    pub(super) fn residual_scale(&self) -> f64 {
+        1.0 / (2.0 * self.n_layers as f64).sqrt()
+    }
+}
+
+/// Keeps a handle to everything another source gives.
+struct Keep<'a> {
+    inner: &'a mut dyn ParameterSource,
+    parameters: BTreeMap<String, Tensor>,
+}
+
+impl ParameterSource for Keep<'_> {
+    fn take(&mut self, request: &Request<'_>) -> Result<Tensor, ModelError> {
+        let tensor = self.inner.take(request)?;
+        self.parameters.insert(request.name.to_owned(), tensor.clone());
+        Ok(tensor)
+    }
+}
+
+/// Tokens [batch, step] as the tensor a model takes.
+pub fn token_tensor(tokens: &[Vec<u32>]) -> Result<Tensor, ModelError> {
+    let step = tokens.first().map_or(0, Vec::len);
+    if tokens.iter().any(|sequence| sequence.len() != step) {
+        return Err(ModelError::TokenShape { found: vec![tokens.len(), step], wanted: "sequences of one length".to_owned() });
+    }
+    Ok(Tensor::from_iter(tokens.iter().flatten().copied(), &Device::Cpu)?.reshape((tokens.len(), step))?)
+}

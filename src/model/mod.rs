@@ -1,0 +1,39 @@
+//! An instrumented hybrid language model: linear-attention layers of the delta-rule family and gated full attention.
+//!
+//! [`LanguageModel`] is built from a [`Config`] by one constructor, whether its parameters are fresh, loaded or only counted.
+//! While it runs, an [`Observer`] can take the inputs of every layer's recurrence and what the engine kept of the memories;
+//! watching never changes a logit.
+//!
+//! The journey inside: tokens are embedded; each [`layer`] mixes steps ([`delta_mixer`] or [`attention`]) and then channels
+//! ([`feed_forward`] or [`moe`]); a norm and the unembedding give logits. A [`State`] carries memories from call to call.
+// The residual stream is a contiguous matrix [batch * step, d_model] throughout, so that every projection is one matrix product.
+
+mod error;
+mod config;
+pub mod parameters;
+mod observer;
+mod state;
+mod kernel;
+pub mod linear;
+pub mod norm;
+pub mod short_convolution;
+mod memory_op;
+pub mod decay_gate;
+pub mod delta_mixer;
+pub mod rotary;
+pub mod attention;
+pub mod feed_forward;
+pub mod moe;
+pub mod layer;
+mod language_model;
+mod checkpoint;
+mod presets;
+
+pub use checkpoint::{CONFIG_FILE, WEIGHTS_FILE};
+pub use config::{AttentionConfig, Config, DecayGate, DecayRate, DeltaConfig, FeedForwardConfig, MixerKind};
+pub use error::ModelError;
+pub use language_model::{Extent, LanguageModel, token_tensor};
+pub use observer::{NoObserver, Observer};
+pub use parameters::{ParameterCount, Weights};
+pub use presets::{PRESETS, Preset, params};
+pub use state::State;
