@@ -5,4 +5,6 @@ pub mod spec_text;
 pub mod task;
 pub mod provenance;
 pub mod trace;
+#[cfg(feature = "record")]
+pub mod model;
 pub mod measure;

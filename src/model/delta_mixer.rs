@@ -77,7 +77,7 @@ impl Convolved {
 impl DeltaMixer {
     /// The mixer of a rule.
     pub fn new(scope: &mut Scope<'_>, model: &Config, config: &DeltaConfig, rule: Rule) -> Result<Self, ModelError> {
-        let (d_model, DeltaConfig { key_heads, heads, d_k, d_v, .. }) = (model.d_model, *config);
+        let (d_model, &DeltaConfig { key_heads, heads, d_k, d_v, .. }) = (model.d_model, config);
         let (width, rank) = (config.convolution_width, config.rank_per_head);
         Ok(Self {
             rule,

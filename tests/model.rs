@@ -1,0 +1,291 @@
+//! The model: counts, gradients, observation, decoding, checkpoints.
+
+use std::{collections::BTreeMap, error::Error};
+
+use candle_core::{DType, Device, Tensor};
+use pentimento::{
+    memory::{Factors, HookPoint, Phase, RecordOptions, Recording, Rule},
+    model::{AttentionConfig, Config, DecayGate, DecayRate, DeltaConfig, FeedForwardConfig, LanguageModel, MixerKind, ModelError, NoObserver, Observer, Preset, params, token_tensor},
+};
+
+fn tiny(pattern: &[MixerKind]) -> Config {
+    Config {
+        vocabulary: 11,
+        d_model: 12,
+        n_layers: pattern.len(),
+        pattern: pattern.to_vec(),
+        delta: Some(DeltaConfig {
+            key_heads: 1,
+            heads: 2,
+            d_k: 4,
+            d_v: 6,
+            convolution_width: 4,
+            rank_per_head: 3,
+            decay_gate: None,
+            decay_rate: DecayRate::PerChannel,
+            erase_strength_bias: -1.0,
+        }),
+        attention: Some(AttentionConfig { heads: 4, key_heads: 2, head_dim: 6, rotary_base: 100.0, rotary_fraction: 0.7 }),
+        feed_forward: FeedForwardConfig::Swiglu { width: 10 },
+        norm_epsilon: 1e-6,
+        tied_embeddings: false,
+    }
+}
+
+const MIXERS: [MixerKind; 6] = [MixerKind::Eda, MixerKind::Kda, MixerKind::Gdn, MixerKind::Gdn2, MixerKind::Deltanet, MixerKind::Attention];
+
+fn tokens(batch: usize, step: usize) -> Tensor {
+    let tokens: Vec<Vec<u32>> = (0..batch).map(|b| (0..step).map(|t| ((7 * t + 3 * b + t * t * (b + 1)) % 11) as u32).collect()).collect();
+    token_tensor(&tokens).unwrap()
+}
+
+fn numbers(tensor: &Tensor) -> Vec<f32> {
+    tensor.flatten_all().unwrap().to_vec1().unwrap()
+}
+
+fn largest_difference(a: &Tensor, b: &Tensor) -> f32 {
+    assert_eq!(a.dims(), b.dims());
+    numbers(a).iter().zip(numbers(b)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+/// Billions to four digits, as the paper prints them.
+fn billions(count: usize) -> String {
+    format!("{:.4}", count as f64 / 1e9)
+}
+
+#[test]
+fn presets_have_the_papers_parameters() {
+    let table = [
+        ("gdn-2.5b", "2.5035", "2.5035"),
+        ("kda-2.5b", "2.5218", "2.5218"),
+        ("eda-2.5b", "2.5295", "2.5295"),
+        ("gdn2-2.5b", "2.5353", "2.5353"),
+        ("gdn-25b-a2.8b", "24.5676", "2.7236"),
+        ("kda-25b-a2.8b", "24.6324", "2.7885"),
+        ("eda-25b-a2.8b", "24.6558", "2.8119"),
+    ];
+    for (name, total, active) in table {
+        let count = params(name).unwrap();
+        assert_eq!((billions(count.total), billions(count.active)), (total.to_owned(), active.to_owned()), "{name}");
+    }
+}
+
+#[test]
+fn the_count_is_that_of_the_model() {
+    let mut config = tiny(&MIXERS);
+    config.feed_forward = FeedForwardConfig::Moe { experts: 5, top_k: 2, expert_width: 3, shared_width: 4 };
+    let count = config.count().unwrap();
+    let (model, weights) = LanguageModel::new(config, 1).unwrap();
+    let total: usize = weights.values().map(|var| var.elem_count()).sum();
+    assert_eq!(count.total, total);
+    assert_eq!(count.total - count.active, 6 * 3 * (3 * 12 * 3));
+    assert!(model.parameters().keys().eq(weights.keys()));
+}
+
+#[test]
+fn an_unknown_preset_names_the_known_ones() {
+    let message = Preset::find("eda-2b").unwrap_err().to_string();
+    assert!(message.contains("eda-2.5b"), "{message}");
+}
+
+#[test]
+fn same_seed_same_bits() {
+    let digest = |seed| LanguageModel::new(tiny(&[MixerKind::Eda]), seed).unwrap().0.weights_digest().unwrap();
+    assert_eq!(digest(3), digest(3));
+    assert_ne!(digest(3), digest(4));
+}
+
+/// Keeps everything it sees.
+#[derive(Default)]
+struct Watcher {
+    seen: BTreeMap<usize, (Factors<f32>, Recording)>,
+}
+
+impl Observer for Watcher {
+    fn record_options(&self, _layer: usize) -> Option<RecordOptions> {
+        Some(RecordOptions { pseudo_values: true, checkpoint_every: Some(4), dense: Phase::ALL.to_vec() })
+    }
+
+    fn layer(&mut self, layer: usize, factors: Factors<f32>, recording: Recording) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.seen.insert(layer, (factors, recording));
+        Ok(())
+    }
+}
+
+#[test]
+fn watching_changes_no_bit() {
+    let (model, _) = LanguageModel::new(tiny(&MIXERS), 5).unwrap();
+    let tokens = tokens(3, 13);
+    let plain = model.forward(&tokens, None, &mut NoObserver).unwrap();
+    let mut watcher = Watcher::default();
+    let watched = model.forward(&tokens, None, &mut watcher).unwrap();
+    let bits = |tensor: &Tensor| numbers(tensor).iter().map(|x| x.to_bits()).collect::<Vec<_>>();
+    assert_eq!(bits(&plain), bits(&watched));
+    let rules: Vec<Rule> = watcher.seen.values().map(|(factors, _)| factors.rule()).collect();
+    assert_eq!(rules, [Rule::Eda, Rule::Kda, Rule::Gdn, Rule::Gdn2, Rule::DeltaNet]);
+    for (factors, recording) in watcher.seen.values() {
+        assert_eq!(recording.output.dim(), (3, 13, 2, 6));
+        assert_eq!(factors.channels(HookPoint::WriteDirection(0)).dim(), (3, 13, 1, 4));
+        assert_eq!(recording.dense[&Phase::Write].dim(), (3, 13, 2, 4, 6));
+        factors.check_values().unwrap();
+    }
+}
+
+#[test]
+fn a_frozen_model_computes_the_same() {
+    let (model, _) = LanguageModel::new(tiny(&MIXERS), 5).unwrap();
+    let tokens = tokens(2, 6);
+    let logits = |model: &LanguageModel| numbers(&model.forward(&tokens, None, &mut NoObserver).unwrap());
+    assert_eq!(logits(&model), logits(&model.frozen().unwrap()));
+}
+
+#[test]
+fn later_tokens_change_no_earlier_logit() {
+    let (model, _) = LanguageModel::new(tiny(&MIXERS), 6).unwrap();
+    let tokens = tokens(2, 9);
+    let whole = model.forward(&tokens, None, &mut NoObserver).unwrap();
+    let half = model.forward(&tokens.narrow(1, 0, 5).unwrap(), None, &mut NoObserver).unwrap();
+    assert!(largest_difference(&whole.narrow(1, 0, 5).unwrap(), &half) < 1e-5);
+}
+
+#[test]
+fn prefill_and_decoding_agree_with_the_whole_sequence() {
+    let (model, _) = LanguageModel::new(tiny(&MIXERS), 7).unwrap();
+    let tokens = tokens(2, 17);
+    let whole = model.forward(&tokens, None, &mut NoObserver).unwrap();
+    for blocks in [vec![17], vec![1; 17], vec![2, 7, 1, 1, 6]] {
+        let mut state = model.state();
+        let mut start = 0;
+        let parts: Vec<Tensor> = blocks
+            .iter()
+            .map(|&len| {
+                let block = tokens.narrow(1, start, len).unwrap();
+                start += len;
+                model.forward(&block, Some(&mut state), &mut NoObserver).unwrap()
+            })
+            .collect();
+        assert_eq!(state.position(), 17);
+        let difference = largest_difference(&whole, &Tensor::cat(&parts, 1).unwrap());
+        assert!(difference < 1e-5, "{blocks:?}: {difference}");
+    }
+}
+
+#[test]
+fn a_state_keeps_to_its_batch() {
+    let (model, _) = LanguageModel::new(tiny(&[MixerKind::Eda]), 7).unwrap();
+    let mut state = model.state();
+    model.forward(&tokens(2, 3), Some(&mut state), &mut NoObserver).unwrap();
+    let error = model.forward(&tokens(1, 3), Some(&mut state), &mut NoObserver).unwrap_err();
+    assert!(matches!(error, ModelError::TokenShape { .. }), "{error}");
+}
+
+/// A scalar of the logits in which every one has its own weight.
+fn loss(model: &LanguageModel, tokens: &Tensor) -> Tensor {
+    let logits = model.forward(tokens, None, &mut NoObserver).unwrap();
+    let n = logits.elem_count();
+    let weights = Tensor::from_iter((0..n).map(|i| ((i as f32) * 0.37).sin()), &Device::Cpu).unwrap().reshape(logits.shape()).unwrap();
+    (logits * weights).unwrap().sum_all().unwrap()
+}
+
+/// Compares the gradient of every parameter with a central difference along the gradient's own direction, parameter by parameter.
+fn check_gradients(config: Config) {
+    let name = format!("{:?} {:?}", config.pattern, config.delta.as_ref().and_then(|delta| delta.decay_gate));
+    let (model, weights) = LanguageModel::new(config, 9).unwrap();
+    let tokens = tokens(2, 7);
+    let gradients = loss(&model, &tokens).backward().unwrap();
+    for (parameter, var) in &weights {
+        let gradient = gradients.get(var).unwrap_or_else(|| panic!("{name}: no gradient of {parameter}")).clone();
+        let norm = gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
+        assert!(norm.is_finite(), "{name}: {parameter}");
+        if norm < 1e-4 {
+            continue;
+        }
+        let direction = (&gradient / f64::from(norm)).unwrap();
+        let start = var.as_tensor().copy().unwrap();
+        let step = 3e-3;
+        let at = |offset: f64| {
+            var.set(&(&start + (&direction * offset).unwrap()).unwrap()).unwrap();
+            f64::from(loss(&model, &tokens).to_dtype(DType::F32).unwrap().to_scalar::<f32>().unwrap())
+        };
+        let slope = (at(step) - at(-step)) / (2.0 * step);
+        var.set(&start).unwrap();
+        let error = (slope - f64::from(norm)).abs() / (f64::from(norm) + 0.02);
+        assert!(error < 0.03, "{name}: {parameter}: gradient {norm}, difference {slope}");
+    }
+}
+
+#[test]
+fn gradients_agree_with_finite_differences() {
+    for mixer in MIXERS {
+        check_gradients(tiny(&[mixer]));
+    }
+}
+
+#[test]
+fn gradients_of_every_decay_gate_agree_with_finite_differences() {
+    for gate in [DecayGate::Log {}, DecayGate::KdaSigmoid { lower: -3.0 }, DecayGate::Safe { lower: -5.0 }] {
+        for rate in [DecayRate::PerChannel, DecayRate::PerHead] {
+            let mut config = tiny(&[MixerKind::Eda]);
+            config.feed_forward = FeedForwardConfig::None {};
+            let delta = config.delta.as_mut().unwrap();
+            (delta.decay_gate, delta.decay_rate) = (Some(gate), rate);
+            check_gradients(config);
+        }
+    }
+}
+
+#[test]
+fn gradients_of_a_mixture_agree_with_finite_differences() {
+    let mut config = tiny(&[MixerKind::Deltanet]);
+    config.feed_forward = FeedForwardConfig::Moe { experts: 3, top_k: 3, expert_width: 5, shared_width: 4 };
+    check_gradients(config);
+}
+
+#[test]
+fn a_checkpoint_gives_the_same_logits() {
+    let directory = tempfile::tempdir().unwrap();
+    let (model, _) = LanguageModel::new(tiny(&MIXERS), 11).unwrap();
+    model.save(directory.path()).unwrap();
+    let loaded = LanguageModel::load(directory.path()).unwrap();
+    assert_eq!(loaded.config(), model.config());
+    assert_eq!(loaded.weights_digest().unwrap(), model.weights_digest().unwrap());
+    let logits = |model: &LanguageModel| numbers(&model.forward(&tokens(1, 5), None, &mut NoObserver).unwrap());
+    assert_eq!(logits(&loaded), logits(&model));
+    let (trainable, weights) = LanguageModel::load_trainable(directory.path()).unwrap();
+    assert_eq!(logits(&trainable), logits(&model));
+    assert!(loss(&trainable, &tokens(1, 5)).backward().unwrap().get(&weights["embedding.weight"]).is_some());
+}
+
+#[test]
+fn a_checkpoint_of_another_config_is_refused_by_tensor() {
+    let (model, _) = LanguageModel::new(tiny(&[MixerKind::Eda]), 11).unwrap();
+    let bytes = model.to_bytes().unwrap();
+    let mut wider = tiny(&[MixerKind::Eda]);
+    wider.vocabulary = 12;
+    let message = LanguageModel::from_bytes(wider, &bytes).unwrap_err().to_string();
+    assert!(message.contains("'embedding.weight' has shape [11, 12]") && message.contains("[12, 12]"), "{message}");
+    let message = LanguageModel::from_bytes(tiny(&[MixerKind::Kda]), &bytes).unwrap_err().to_string();
+    assert!(message.contains("erase_") || message.contains("retention"), "{message}");
+    let message = LanguageModel::from_bytes(tiny(&[MixerKind::Eda, MixerKind::Eda]), &bytes).unwrap_err().to_string();
+    assert!(message.contains("layers.1.mixer_norm.weight"), "{message}");
+    let message = LanguageModel::from_bytes(tiny(&[MixerKind::Eda]), &bytes[..bytes.len() / 2]).unwrap_err().to_string();
+    assert!(message.contains("weights cannot be read"), "{message}");
+}
+
+#[test]
+fn tokens_beyond_the_vocabulary_are_refused() {
+    let (model, _) = LanguageModel::new(tiny(&[MixerKind::Eda]), 11).unwrap();
+    let error = model.forward(&token_tensor(&[vec![3, 11]]).unwrap(), None, &mut NoObserver).unwrap_err();
+    assert!(matches!(error, ModelError::Token { token: 11, vocabulary: 11 }), "{error}");
+}
+
+#[test]
+fn a_config_survives_its_file() {
+    let config = Preset::find("eda-25b-a2.8b").unwrap().config();
+    let json = serde_json::to_string(&config).unwrap();
+    assert_eq!(serde_json::from_str::<Config>(&json).unwrap(), config);
+    let text = toml::to_string(&config).unwrap();
+    assert_eq!(toml::from_str::<Config>(&text).unwrap(), config);
+    let error = serde_json::from_str::<Config>(&json.replace("d_model", "d_modl")).unwrap_err().to_string();
+    assert!(error.contains("d_modl"), "{error}");
+}
