@@ -43,7 +43,13 @@ impl Attention {
     }
 
     /// [batch * step, d_model] to the same; the first step is at `position`, after what the state holds.
-    pub fn forward(&self, x: &Tensor, extent: Extent, position: usize, state: Option<&mut AttentionState>) -> std::result::Result<Tensor, ModelError> {
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        extent: Extent,
+        position: usize,
+        state: Option<&mut AttentionState>,
+    ) -> std::result::Result<Tensor, ModelError> {
         let AttentionConfig { heads, key_heads, head_dim, .. } = self.config;
         let width = heads * head_dim;
         let both = self.query_and_gate.forward(x)?;
@@ -65,7 +71,8 @@ impl Attention {
         // Queries of a group stand below one another against their common key: [batch, key_head, group * step, head_dim].
         let group = heads / key_heads;
         let query = query.reshape((extent.batch, key_heads, group * extent.step, head_dim))?;
-        let weights = query.matmul(&key.t()?)?.apply_op1(CausalSoftmaxOp { scale: 1.0 / (head_dim as f32).sqrt(), n_steps: extent.step })?;
+        let weights =
+            query.matmul(&key.t()?)?.apply_op1(CausalSoftmaxOp { scale: 1.0 / (head_dim as f32).sqrt(), n_steps: extent.step })?;
         let read = weights.matmul(&value)?.reshape((extent.batch, heads, extent.step, head_dim))?;
         let read = read.transpose(1, 2)?.contiguous()?.reshape((extent.rows(), width))?;
         self.output.forward(&(read * candle_nn::ops::sigmoid(&gate)?)?)

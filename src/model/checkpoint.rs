@@ -1,6 +1,10 @@
 //! Checkpoints: `weights.safetensors` beside `config.json` in one directory.
 
-use std::{collections::{BTreeMap, HashMap}, fs, path::Path};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fs,
+    path::Path,
+};
 
 use candle_core::{DType, Device, Tensor, Var, safetensors};
 
@@ -21,7 +25,8 @@ impl LanguageModel {
     /// The model in a checkpoint directory, ready to be trained on, and its parameters by name.
     pub fn load_trainable(directory: &Path) -> Result<(Self, Weights), ModelError> {
         let (config, bytes) = read(directory)?;
-        let weights: Weights = tensors(&bytes)?.into_iter().map(|(name, tensor)| Ok((name, Var::from_tensor(&tensor)?))).collect::<Result<_, ModelError>>()?;
+        let weights: Weights =
+            tensors(&bytes)?.into_iter().map(|(name, tensor)| Ok((name, Var::from_tensor(&tensor)?))).collect::<Result<_, ModelError>>()?;
         let parameters = weights.iter().map(|(name, var)| (name.clone(), var.as_tensor().clone())).collect();
         Ok((Self::from_parameters(config, parameters)?, weights))
     }
@@ -33,7 +38,10 @@ impl LanguageModel {
 
     /// Writes the checkpoint into a directory, which is made if need be. Each file appears whole or not at all.
     pub fn save(&self, directory: &Path) -> Result<(), ModelError> {
-        let file = |what, path: &Path| { let path = path.to_owned(); move |source| ModelError::File { what, source, path } };
+        let file = |what, path: &Path| {
+            let path = path.to_owned();
+            move |source| ModelError::File { what, source, path }
+        };
         fs::create_dir_all(directory).map_err(file("cannot make the checkpoint's directory", directory))?;
         let config = serde_json::to_string_pretty(&self.config()).map_err(|error| ModelError::Config(error.to_string()))? + "\n";
         for (name, bytes) in [(WEIGHTS_FILE, self.to_bytes()?), (CONFIG_FILE, config.into_bytes())] {
@@ -77,12 +85,14 @@ fn read(directory: &Path) -> Result<(Config, Vec<u8>), ModelError> {
         fs::read(&path).map_err(|source| ModelError::File { what, source, path })
     };
     let config = read(CONFIG_FILE, "cannot read the checkpoint's configuration")?;
-    let config = serde_json::from_slice(&config).map_err(|error| ModelError::ConfigFile { what: error.to_string(), path: directory.join(CONFIG_FILE) })?;
+    let config = serde_json::from_slice(&config)
+        .map_err(|error| ModelError::ConfigFile { what: error.to_string(), path: directory.join(CONFIG_FILE) })?;
     Ok((config, read(WEIGHTS_FILE, "cannot read the checkpoint's weights")?))
 }
 
 /// Tensors of a safetensors file, in f32.
 fn tensors(bytes: &[u8]) -> Result<BTreeMap<String, Tensor>, ModelError> {
-    let tensors: HashMap<String, Tensor> = safetensors::load_buffer(bytes, &Device::Cpu).map_err(|error| ModelError::Weights { what: error.to_string() })?;
+    let tensors: HashMap<String, Tensor> =
+        safetensors::load_buffer(bytes, &Device::Cpu).map_err(|error| ModelError::Weights { what: error.to_string() })?;
     tensors.into_iter().map(|(name, tensor)| Ok((name, tensor.to_dtype(DType::F32)?))).collect()
 }

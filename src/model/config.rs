@@ -196,7 +196,9 @@ impl Config {
     /// Says what cannot be built and what to change.
     pub fn check(&self) -> Result<(), ModelError> {
         let fail = |what: String| Err(ModelError::Config(what));
-        for (name, size) in [("vocabulary", self.vocabulary), ("d_model", self.d_model), ("n_layers", self.n_layers), ("pattern", self.pattern.len())] {
+        for (name, size) in
+            [("vocabulary", self.vocabulary), ("d_model", self.d_model), ("n_layers", self.n_layers), ("pattern", self.pattern.len())]
+        {
             if size == 0 {
                 return fail(format!("{name} must not be empty"));
             }
@@ -206,18 +208,26 @@ impl Config {
         }
         let used = |mixer: &dyn Fn(MixerKind) -> bool| (0..self.n_layers).any(|layer| mixer(self.mixer(layer)));
         match &self.delta {
-            None if used(&|mixer| mixer.rule().is_some()) => return fail("the pattern has linear-attention layers, so [delta] is needed".to_owned()),
+            None if used(&|mixer| mixer.rule().is_some()) => {
+                return fail("the pattern has linear-attention layers, so [delta] is needed".to_owned());
+            }
             None => {}
             Some(delta) => delta.check()?,
         }
         match &self.attention {
-            None if used(&|mixer| mixer == MixerKind::Attention) => return fail("the pattern has full-attention layers, so [attention] is needed".to_owned()),
+            None if used(&|mixer| mixer == MixerKind::Attention) => {
+                return fail("the pattern has full-attention layers, so [attention] is needed".to_owned());
+            }
             None => {}
             Some(attention) => attention.check()?,
         }
         match self.feed_forward {
-            FeedForwardConfig::Swiglu { width: 0 } | FeedForwardConfig::Moe { expert_width: 0, .. } | FeedForwardConfig::Moe { shared_width: 0, .. } => fail("widths of feed_forward must be above 0".to_owned()),
-            FeedForwardConfig::Moe { experts, top_k, .. } if top_k == 0 || top_k > experts => fail(format!("top_k is {top_k}, must be from 1 to the number of experts, {experts}")),
+            FeedForwardConfig::Swiglu { width: 0 }
+            | FeedForwardConfig::Moe { expert_width: 0, .. }
+            | FeedForwardConfig::Moe { shared_width: 0, .. } => fail("widths of feed_forward must be above 0".to_owned()),
+            FeedForwardConfig::Moe { experts, top_k, .. } if top_k == 0 || top_k > experts => {
+                fail(format!("top_k is {top_k}, must be from 1 to the number of experts, {experts}"))
+            }
             _ => Ok(()),
         }
     }
@@ -226,7 +236,14 @@ impl Config {
 impl DeltaConfig {
     fn check(&self) -> Result<(), ModelError> {
         let fail = |what: String| Err(ModelError::Config(what));
-        for (name, size) in [("key_heads", self.key_heads), ("heads", self.heads), ("d_k", self.d_k), ("d_v", self.d_v), ("convolution_width", self.convolution_width), ("rank_per_head", self.rank_per_head)] {
+        for (name, size) in [
+            ("key_heads", self.key_heads),
+            ("heads", self.heads),
+            ("d_k", self.d_k),
+            ("d_v", self.d_v),
+            ("convolution_width", self.convolution_width),
+            ("rank_per_head", self.rank_per_head),
+        ] {
             if size == 0 {
                 return fail(format!("delta.{name} must be above 0"));
             }
@@ -235,7 +252,9 @@ impl DeltaConfig {
             return fail(format!("delta.heads is {}, must be a multiple of delta.key_heads, {}", self.heads, self.key_heads));
         }
         match self.decay_gate {
-            Some(DecayGate::KdaSigmoid { lower } | DecayGate::Safe { lower }) if !(lower.is_finite() && lower < 0.0) => fail(format!("delta.decay_gate.lower is {lower}, must be below 0")),
+            Some(DecayGate::KdaSigmoid { lower } | DecayGate::Safe { lower }) if !(lower.is_finite() && lower < 0.0) => {
+                fail(format!("delta.decay_gate.lower is {lower}, must be below 0"))
+            }
             _ => Ok(()),
         }
     }

@@ -112,7 +112,15 @@ impl CustomOp3 for RetentionOp {
         "retention"
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout, s3: &CpuStorage, l3: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+        s3: &CpuStorage,
+        l3: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let (a, rate_log, bias) = (floats(s1, l1)?, floats(s2, l2)?, floats(s3, l3)?);
         let &width = l1.dims().last().ok_or_else(|| Error::Msg("retention needs rows".to_owned()))?;
         let rate: Vec<f32> = rate_log.iter().map(|rate| rate.exp()).collect();
@@ -125,7 +133,14 @@ impl CustomOp3 for RetentionOp {
         Ok((CpuStorage::F32(retention), l1.shape().clone()))
     }
 
-    fn bwd(&self, a: &Tensor, rate_log: &Tensor, bias: &Tensor, retention: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        a: &Tensor,
+        rate_log: &Tensor,
+        bias: &Tensor,
+        retention: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let width = a.dim(1)?;
         let n_rates = rate_log.elem_count();
         let (grad_a, mut sums) = with_floats([a, rate_log, bias, retention, grad], |[a, rate_log, bias, retention, grad]| {

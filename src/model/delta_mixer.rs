@@ -109,7 +109,14 @@ impl DeltaMixer {
     }
 
     /// [batch * step, d_model] to the same. Gradients flow when there is neither a state nor an observer of this layer.
-    pub fn forward(&self, x: &Tensor, extent: Extent, layer: usize, state: Option<&mut DeltaState>, observer: &mut dyn Observer) -> Result<Tensor, ModelError> {
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        extent: Extent,
+        layer: usize,
+        state: Option<&mut DeltaState>,
+        observer: &mut dyn Observer,
+    ) -> Result<Tensor, ModelError> {
         let options = observer.record_options(layer);
         let (memory, histories) = match state {
             None => (None, [None, None, None]),
@@ -157,14 +164,19 @@ impl DeltaMixer {
             add(decay.part(), decay.forward(x)?);
         }
         match &self.write {
-            WriteGate::Strength(strength) => add(Part { point: HookPoint::WriteStrength(0), heads, channels: 1 }, sigmoid(&strength.forward(x)?)?),
+            WriteGate::Strength(strength) => {
+                add(Part { point: HookPoint::WriteStrength(0), heads, channels: 1 }, sigmoid(&strength.forward(x)?)?)
+            }
             WriteGate::Channels { read, value } => {
                 add(Part { point: HookPoint::ReadGate, heads: key_heads, channels: d_k }, sigmoid(&read.forward(x)?)?);
                 add(Part { point: HookPoint::ValueGate, heads, channels: d_v }, sigmoid(&value.forward(x)?)?);
             }
         }
         if let Some(erase) = &self.erase {
-            add(Part { point: HookPoint::EraseDirection, heads: key_heads, channels: d_k }, unit_norm(&erase.direction.forward(x)?, d_k, 1.0)?);
+            add(
+                Part { point: HookPoint::EraseDirection, heads: key_heads, channels: d_k },
+                unit_norm(&erase.direction.forward(x)?, d_k, 1.0)?,
+            );
             add(Part { point: HookPoint::EraseStrength, heads, channels: 1 }, sigmoid(&erase.strength.forward(x)?)?);
         }
         let dims = Dims { batch: extent.batch, step: extent.step, key_head: key_heads, head: heads, d_k, d_v };

@@ -27,7 +27,9 @@ pub enum ModelError {
         wanted: Vec<usize>,
     },
     /// A tensor of a checkpoint has another shape than its configuration implies.
-    #[error("tensor '{name}' has shape {found:?} in the checkpoint, but the configuration asks for {wanted:?}: is this the weights' own config?")]
+    #[error(
+        "tensor '{name}' has shape {found:?} in the checkpoint, but the configuration asks for {wanted:?}: is this the weights' own config?"
+    )]
     TensorShape {
         /// The tensor.
         name: String,

@@ -46,7 +46,12 @@ pub(super) fn fill_rows(n_rows: usize, width: usize, fill: impl Fn(usize, &mut [
 }
 
 /// Fills a matrix row by row, and sums into `n_sums` numbers on the way.
-pub(super) fn fill_rows_and_sum(n_rows: usize, width: usize, n_sums: usize, fill: impl Fn(usize, &mut [f32], &mut [f32]) + Sync) -> (Vec<f32>, Vec<f32>) {
+pub(super) fn fill_rows_and_sum(
+    n_rows: usize,
+    width: usize,
+    n_sums: usize,
+    fill: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
+) -> (Vec<f32>, Vec<f32>) {
     let mut out = vec![0.0; n_rows * width];
     let partial: Vec<Vec<f32>> = out
         .par_chunks_mut((BLOCK * width).max(1))
@@ -63,7 +68,12 @@ pub(super) fn fill_rows_and_sum(n_rows: usize, width: usize, n_sums: usize, fill
 }
 
 /// Fills two matrices row by row, and sums into `n_sums` numbers on the way.
-pub(super) fn fill_row_pairs_and_sum(n_rows: usize, width: usize, n_sums: usize, fill: impl Fn(usize, &mut [f32], &mut [f32], &mut [f32]) + Sync) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
+pub(super) fn fill_row_pairs_and_sum(
+    n_rows: usize,
+    width: usize,
+    n_sums: usize,
+    fill: impl Fn(usize, &mut [f32], &mut [f32], &mut [f32]) + Sync,
+) -> (Vec<f32>, Vec<f32>, Vec<f32>) {
     let (mut first, mut second) = (vec![0.0; n_rows * width], vec![0.0; n_rows * width]);
     let job = (BLOCK * width).max(1);
     let partial: Vec<Vec<f32>> = first

@@ -68,9 +68,15 @@ impl LanguageModel {
         let mut root = Scope::root(&mut source);
         let deviation = 1.0 / (config.d_model as f64).sqrt();
         let embedding = root.at("embedding").take("weight", &[config.vocabulary, config.d_model], Initial::Spread(deviation))?;
-        let layers = (0..config.n_layers).map(|number| Layer::new(&mut root.at(format_args!("layers.{number}")), &config, number)).collect::<Result<_, _>>()?;
+        let layers = (0..config.n_layers)
+            .map(|number| Layer::new(&mut root.at(format_args!("layers.{number}")), &config, number))
+            .collect::<Result<_, _>>()?;
         let norm = RmsNorm::new(&mut root.at("norm"), config.d_model, config.norm_epsilon)?;
-        let unembedding = if config.tied_embeddings { None } else { Some(Linear::new(&mut root.at("unembedding"), config.d_model, config.vocabulary, 1.0)?) };
+        let unembedding = if config.tied_embeddings {
+            None
+        } else {
+            Some(Linear::new(&mut root.at("unembedding"), config.d_model, config.vocabulary, 1.0)?)
+        };
         let parameters = source.parameters;
         Ok(Self { config, parameters, embedding, layers, norm, unembedding })
     }
@@ -111,11 +117,18 @@ impl LanguageModel {
             None => (0, None),
             Some(state) => {
                 if state.layers.len() != self.layers.len() {
-                    return Err(ModelError::Config(format!("the state has {} layers, the model {}", state.layers.len(), self.layers.len())));
+                    return Err(ModelError::Config(format!(
+                        "the state has {} layers, the model {}",
+                        state.layers.len(),
+                        self.layers.len()
+                    )));
                 }
                 let batch = *state.batch.get_or_insert(extent.batch);
                 if batch != extent.batch {
-                    return Err(ModelError::TokenShape { found: tokens.dims().to_vec(), wanted: format!("[{batch}, step], as the state has read {batch} sequences") });
+                    return Err(ModelError::TokenShape {
+                        found: tokens.dims().to_vec(),
+                        wanted: format!("[{batch}, step], as the state has read {batch} sequences"),
+                    });
                 }
                 let position = state.position;
                 state.position += extent.step;
@@ -141,7 +154,9 @@ impl LanguageModel {
     fn extent(&self, tokens: &Tensor) -> Result<Extent, ModelError> {
         match *tokens.dims() {
             [batch, step] if batch > 0 && step > 0 => Ok(Extent { batch, step }),
-            _ => Err(ModelError::TokenShape { found: tokens.dims().to_vec(), wanted: "[batch, step] with at least one of each".to_owned() }),
+            _ => {
+                Err(ModelError::TokenShape { found: tokens.dims().to_vec(), wanted: "[batch, step] with at least one of each".to_owned() })
+            }
         }
     }
 }

@@ -45,8 +45,17 @@ impl Layer {
             number,
             mixer_norm: norm(&mut scope.at("mixer_norm"))?,
             mixer: match config.mixer(number).rule() {
-                Some(rule) => Mixer::Delta(Box::new(DeltaMixer::new(&mut scope.at("mixer"), config, config.delta.as_ref().ok_or_else(|| needs("delta"))?, rule)?)),
-                None => Mixer::Attention(Box::new(Attention::new(&mut scope.at("mixer"), config, config.attention.as_ref().ok_or_else(|| needs("attention"))?)?)),
+                Some(rule) => Mixer::Delta(Box::new(DeltaMixer::new(
+                    &mut scope.at("mixer"),
+                    config,
+                    config.delta.as_ref().ok_or_else(|| needs("delta"))?,
+                    rule,
+                )?)),
+                None => Mixer::Attention(Box::new(Attention::new(
+                    &mut scope.at("mixer"),
+                    config,
+                    config.attention.as_ref().ok_or_else(|| needs("attention"))?,
+                )?)),
             },
             feed_forward: match config.feed_forward {
                 FeedForwardConfig::None {} => None,
@@ -64,14 +73,26 @@ impl Layer {
     }
 
     /// [batch * step, d_model] to the same.
-    pub(super) fn forward(&self, x: &Tensor, extent: Extent, position: usize, state: Option<&mut LayerState>, observer: &mut dyn Observer) -> Result<Tensor, ModelError> {
+    pub(super) fn forward(
+        &self,
+        x: &Tensor,
+        extent: Extent,
+        position: usize,
+        state: Option<&mut LayerState>,
+        observer: &mut dyn Observer,
+    ) -> Result<Tensor, ModelError> {
         let normed = self.mixer_norm.forward(x)?;
         let mixed = match (&self.mixer, state) {
             (Mixer::Delta(mixer), None) => mixer.forward(&normed, extent, self.number, None, observer)?,
             (Mixer::Delta(mixer), Some(LayerState::Delta(state))) => mixer.forward(&normed, extent, self.number, Some(state), observer)?,
             (Mixer::Attention(mixer), None) => mixer.forward(&normed, extent, position, None)?,
             (Mixer::Attention(mixer), Some(LayerState::Attention(state))) => mixer.forward(&normed, extent, position, Some(state))?,
-            _ => return Err(ModelError::Config(format!("the state's layer {} is of another kind: it belongs to another model", self.number))),
+            _ => {
+                return Err(ModelError::Config(format!(
+                    "the state's layer {} is of another kind: it belongs to another model",
+                    self.number
+                )));
+            }
         };
         let x = (x + mixed)?;
         Ok(match &self.feed_forward {

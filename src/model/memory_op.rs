@@ -8,9 +8,12 @@ use std::{collections::BTreeMap, sync::Mutex};
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis};
 
-use crate::memory::{Dims, Factors, HookPoint, MemoryError, Recurrence, RecordOptions, Recording, Rule, Shared4, cpu};
+use crate::memory::{Dims, Factors, HookPoint, MemoryError, RecordOptions, Recording, Recurrence, Rule, Shared4, cpu};
 
-use super::{ModelError, kernel::{floats, with_floats}};
+use super::{
+    ModelError,
+    kernel::{floats, with_floats},
+};
 
 /// What a mixer computes for one factor: [batch, step, heads, channels]. Where a factor of the table has more heads, each entry
 /// serves a contiguous group of them; where it has more channels, one number serves all.
@@ -95,8 +98,14 @@ pub(super) fn outputs(pack: Pack, tensors: &[Tensor]) -> std::result::Result<Ten
 }
 
 /// The same from any memory, keeping what `options` ask for; no gradient. The output is in the recording.
-pub(super) fn record(pack: &Pack, tensors: &[Tensor], initial_memory: Option<&Shared4<f32>>, options: &RecordOptions) -> std::result::Result<(Factors<f32>, Recording), ModelError> {
-    let tensors: Vec<Vec<f32>> = tensors.iter().map(|tensor| with_floats([tensor], |[values]| Ok(values.to_vec()))).collect::<Result<_>>()?;
+pub(super) fn record(
+    pack: &Pack,
+    tensors: &[Tensor],
+    initial_memory: Option<&Shared4<f32>>,
+    options: &RecordOptions,
+) -> std::result::Result<(Factors<f32>, Recording), ModelError> {
+    let tensors: Vec<Vec<f32>> =
+        tensors.iter().map(|tensor| with_floats([tensor], |[values]| Ok(values.to_vec()))).collect::<Result<_>>()?;
     let slices: Vec<&[f32]> = tensors.iter().map(Vec::as_slice).collect();
     let factors = pack.factors(&slices, initial_memory)?;
     let recording = cpu::record(&factors.lower(), options);

@@ -33,7 +33,9 @@ impl MixtureOfExperts {
         let MixtureSizes { experts, top_k, expert_width, shared_width } = sizes;
         Ok(Self {
             router: Linear::new(&mut scope.at("router"), d_model, experts, 1.0)?,
-            experts: (0..experts).map(|expert| SwiGlu::new(&mut scope.expert(expert, top_k), d_model, expert_width, scale)).collect::<Result<_, _>>()?,
+            experts: (0..experts)
+                .map(|expert| SwiGlu::new(&mut scope.expert(expert, top_k), d_model, expert_width, scale))
+                .collect::<Result<_, _>>()?,
             top_k,
             shared: SwiGlu::new(&mut scope.at("shared"), d_model, shared_width, scale)?,
             shared_gate: Linear::new(&mut scope.at("shared_gate"), d_model, 1, 1.0)?,

@@ -74,7 +74,8 @@ impl CustomOp2 for RmsNormOp {
             Ok(fill_rows_and_sum(x.len() / width, width, width, |row, grad_x, sums| {
                 let (x, grad) = (&x[row * width..][..width], &grad[row * width..][..width]);
                 let scale = inverse_rms(x, self.epsilon);
-                let mean = x.iter().zip(grad).zip(weight).map(|((x, grad), weight)| x * grad * weight).sum::<f32>() * scale * scale / width as f32;
+                let mean =
+                    x.iter().zip(grad).zip(weight).map(|((x, grad), weight)| x * grad * weight).sum::<f32>() * scale * scale / width as f32;
                 for (channel, grad_x) in grad_x.iter_mut().enumerate() {
                     *grad_x = scale * (grad[channel] * weight[channel] - x[channel] * mean);
                     sums[channel] += grad[channel] * x[channel] * scale;
@@ -94,7 +95,15 @@ impl CustomOp3 for GatedRmsNormOp {
         "gated_rms_norm"
     }
 
-    fn cpu_fwd(&self, s1: &CpuStorage, l1: &Layout, s2: &CpuStorage, l2: &Layout, s3: &CpuStorage, l3: &Layout) -> Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        s1: &CpuStorage,
+        l1: &Layout,
+        s2: &CpuStorage,
+        l2: &Layout,
+        s3: &CpuStorage,
+        l3: &Layout,
+    ) -> Result<(CpuStorage, Shape)> {
         let (x, gate, weight) = (floats(s1, l1)?, floats(s2, l2)?, floats(s3, l3)?);
         let width = weight.len();
         let y = fill_rows(x.len() / width, width, |row, y| {
@@ -107,7 +116,14 @@ impl CustomOp3 for GatedRmsNormOp {
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }
 
-    fn bwd(&self, x: &Tensor, gate: &Tensor, weight: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+    fn bwd(
+        &self,
+        x: &Tensor,
+        gate: &Tensor,
+        weight: &Tensor,
+        _y: &Tensor,
+        grad: &Tensor,
+    ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (grad_x, grad_gate, grad_weight) = with_floats([x, gate, weight, grad], |[x, gate, weight, grad]| {
             let width = weight.len();
             Ok(fill_row_pairs_and_sum(x.len() / width, width, width, |row, grad_x, grad_gate, sums| {

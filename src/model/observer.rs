@@ -22,7 +22,12 @@ impl Observer for NoObserver {
         None
     }
 
-    fn layer(&mut self, _layer: usize, _factors: Factors<f32>, _recording: Recording) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    fn layer(
+        &mut self,
+        _layer: usize,
+        _factors: Factors<f32>,
+        _recording: Recording,
+    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
         Ok(())
     }
 }

@@ -165,7 +165,11 @@ impl ParameterSource for NamedSource {
         let missing = || ModelError::MissingTensor { name: request.name.to_owned(), wanted: request.shape.to_vec() };
         let tensor = self.tensors.remove(request.name).ok_or_else(missing)?;
         if tensor.dims() != request.shape {
-            return Err(ModelError::TensorShape { name: request.name.to_owned(), found: tensor.dims().to_vec(), wanted: request.shape.to_vec() });
+            return Err(ModelError::TensorShape {
+                name: request.name.to_owned(),
+                found: tensor.dims().to_vec(),
+                wanted: request.shape.to_vec(),
+            });
         }
         Ok(tensor)
     }

@@ -34,7 +34,10 @@ impl Preset {
     /// The preset of a name.
     pub fn find(name: &str) -> Result<Self, ModelError> {
         let known = || PRESETS.map(|preset| preset.name).join(", ");
-        PRESETS.into_iter().find(|preset| preset.name == name).ok_or_else(|| ModelError::UnknownPreset { name: name.to_owned(), known: known() })
+        PRESETS
+            .into_iter()
+            .find(|preset| preset.name == name)
+            .ok_or_else(|| ModelError::UnknownPreset { name: name.to_owned(), known: known() })
     }
 
     /// Its configuration.
@@ -59,7 +62,13 @@ impl Preset {
                 decay_rate: DecayRate::PerChannel,
                 erase_strength_bias: -3.0,
             }),
-            attention: Some(AttentionConfig { heads: attention_heads, key_heads: 2, head_dim: 256, rotary_base: 10_000.0, rotary_fraction: 1.0 }),
+            attention: Some(AttentionConfig {
+                heads: attention_heads,
+                key_heads: 2,
+                head_dim: 256,
+                rotary_base: 10_000.0,
+                rotary_fraction: 1.0,
+            }),
             feed_forward,
             norm_epsilon: 1e-6,
             tied_embeddings: false,

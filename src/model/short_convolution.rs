@@ -28,7 +28,12 @@ impl ShortConvolution {
     }
 
     /// The same after `history`, the last `width - 1` inputs, which it moves on. No gradient flows into the history.
-    pub(super) fn forward_after(&self, x: &Tensor, extent: Extent, history: &mut Option<Vec<f32>>) -> std::result::Result<Tensor, ModelError> {
+    pub(super) fn forward_after(
+        &self,
+        x: &Tensor,
+        extent: Extent,
+        history: &mut Option<Vec<f32>>,
+    ) -> std::result::Result<Tensor, ModelError> {
         let (channels, width) = self.weight.dims2()?;
         let kept = (width - 1) * channels;
         let before = history.take().unwrap_or_else(|| vec![0.0; extent.batch * kept]);
