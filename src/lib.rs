@@ -8,3 +8,6 @@ pub mod trace;
 #[cfg(feature = "record")]
 pub mod model;
 pub mod measure;
+pub mod export;
+#[cfg(feature = "figure")]
+pub mod figure;

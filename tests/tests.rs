@@ -1,6 +1,8 @@
 //! Tests.
 
 mod engine;
+#[cfg(feature = "figure")]
+mod figure;
 mod house;
 mod measure;
 mod memory;

@@ -1,0 +1,139 @@
+//! Colours: Okabe-Ito for categories, viridis for counts, red-blue and purple-orange for signed values.
+//!
+//! Every palette is safe for colour-blind readers.
+//! A figure never relies on hue alone: series differ in dash and marker too, so that it survives print in greys.
+
+use serde::{Deserialize, Serialize};
+
+/// An sRGB colour with opacity in [0, 1].
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Colour {
+    /// Red, green and blue, each 0 to 255.
+    pub rgb: [u8; 3],
+    /// Opacity, 0 is invisible, 1 covers what lies beneath.
+    pub opacity: f64,
+}
+
+impl Colour {
+    /// An opaque colour.
+    pub const fn new(red: u8, green: u8, blue: u8) -> Self {
+        Self { rgb: [red, green, blue], opacity: 1.0 }
+    }
+
+    /// The same colour with another opacity.
+    pub const fn fade(self, opacity: f64) -> Self {
+        Self { opacity, ..self }
+    }
+
+    /// The opaque colour that this one gives when laid over `paper`.
+    pub fn over(self, paper: Self) -> Self {
+        let mix = |i: usize| (f64::from(self.rgb[i]) * self.opacity + f64::from(paper.rgb[i]) * (1.0 - self.opacity)).round() as u8;
+        Self::new(mix(0), mix(1), mix(2))
+    }
+
+    /// The grey of the same luma (Rec. 601), as an office printer would give it.
+    pub fn grey(self) -> Self {
+        let luma = 0.299 * f64::from(self.rgb[0]) + 0.587 * f64::from(self.rgb[1]) + 0.114 * f64::from(self.rgb[2]);
+        let luma = luma.round() as u8;
+        Self { rgb: [luma; 3], opacity: self.opacity }
+    }
+}
+
+/// Okabe-Ito black.
+pub const BLACK: Colour = Colour::new(0x00, 0x00, 0x00);
+/// Okabe-Ito orange: the erase, everywhere.
+pub const ORANGE: Colour = Colour::new(0xE6, 0x9F, 0x00);
+/// Okabe-Ito sky blue.
+pub const SKY: Colour = Colour::new(0x56, 0xB4, 0xE9);
+/// Okabe-Ito bluish green: the write, everywhere.
+pub const GREEN: Colour = Colour::new(0x00, 0x9E, 0x73);
+/// Okabe-Ito blue: the decay, everywhere.
+pub const BLUE: Colour = Colour::new(0x00, 0x72, 0xB2);
+/// Okabe-Ito vermillion: the finding a figure is about.
+pub const VERMILLION: Colour = Colour::new(0xD5, 0x5E, 0x00);
+/// Okabe-Ito reddish purple.
+pub const PURPLE: Colour = Colour::new(0xCC, 0x79, 0xA7);
+
+/// The colour of the n-th series of a figure; repeats after six.
+pub fn category(index: usize) -> Colour {
+    [BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE][index % 6]
+}
+
+/// The colours of paper and ink.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Theme {
+    /// Dark ink on white paper; the default.
+    #[default]
+    Light,
+    /// Light ink on dark paper, for slides and the window.
+    Dark,
+    /// As `light`, every colour replaced by the grey of its luma: what a grey printer makes of it.
+    Grey,
+}
+
+impl Theme {
+    /// The background.
+    pub fn paper(self) -> Colour {
+        match self {
+            Self::Light | Self::Grey => Colour::new(255, 255, 255),
+            Self::Dark => Colour::new(0x16, 0x18, 0x1D),
+        }
+    }
+
+    /// Text and axes.
+    pub fn ink(self) -> Colour {
+        match self {
+            Self::Light | Self::Grey => Colour::new(0x1A, 0x1A, 0x1A),
+            Self::Dark => Colour::new(0xE8, 0xE8, 0xE8),
+        }
+    }
+
+    /// Notes and the text of null models: readable, but behind the data.
+    pub fn quiet(self) -> Colour {
+        match self {
+            Self::Light | Self::Grey => Colour::new(0x5C, 0x5C, 0x5C),
+            Self::Dark => Colour::new(0xA8, 0xA8, 0xA8),
+        }
+    }
+
+    /// Grid lines.
+    pub fn grid(self) -> Colour {
+        match self {
+            Self::Light | Self::Grey => Colour::new(0xE4, 0xE4, 0xE4),
+            Self::Dark => Colour::new(0x33, 0x36, 0x3D),
+        }
+    }
+
+    /// The colour as this theme prints it.
+    pub fn tint(self, colour: Colour) -> Colour {
+        if self == Self::Grey { colour.grey() } else { colour }
+    }
+}
+
+/// A continuous colour scale on [0, 1].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Gradient {
+    /// Counts and magnitudes.
+    Viridis,
+    /// Counts beneath other marks: pale to dark blue, so that lines on top stay readable.
+    Haze,
+    /// Signed values, zero in the middle.
+    RedBlue,
+    /// Signed values, zero in the middle, without red.
+    PurpleOrange,
+}
+
+impl Gradient {
+    /// The colour at `place`, clamped to [0, 1].
+    pub fn at(self, place: f64) -> Colour {
+        let place = place.clamp(0.0, 1.0);
+        let sample = match self {
+            Self::Viridis => colorous::VIRIDIS.eval_continuous(place),
+            Self::Haze => colorous::BLUES.eval_continuous(0.1 + 0.65 * place),
+            Self::RedBlue => colorous::RED_BLUE.eval_continuous(place),
+            Self::PurpleOrange => colorous::PURPLE_ORANGE.eval_continuous(place),
+        };
+        Colour::new(sample.r, sample.g, sample.b)
+    }
+}

@@ -1,0 +1,208 @@
+//! How well stale, current and never-written values can be decoded, by phase of the step, with controls and chance.
+
+use serde::{Deserialize, Serialize};
+
+use super::axes::{Frame, Panel};
+use super::colour::{BLUE, Colour, GREEN, ORANGE, PURPLE, VERMILLION};
+use super::legend::{self, Key, Swatch};
+use super::scale::Scale;
+use super::scene::{Anchor, Marker, Rect, SMALL, Scene, dash_of};
+use super::{Estimate, Figure, FigureError, FigureSpec, Prepared, nothing, sheet};
+use crate::export::Table;
+
+/// Readout scores by phase, in one or more panels (a layer, a model, a feature).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Readouts {
+    /// What the score is, as the axis says it: `accuracy`, `R^{2}`.
+    pub score: String,
+    /// What the horizontal axis runs over: `phase`, `age [steps]`.
+    pub along: String,
+    /// The places along it: `before`, `decay`, `erase`, `write`.
+    pub places: Vec<String>,
+    /// The panels.
+    pub panels: Vec<ReadoutPanel>,
+}
+
+/// One panel.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReadoutPanel {
+    /// Its title; empty with a single panel.
+    pub title: String,
+    /// The score that guessing reaches.
+    pub chance: Option<f64>,
+    /// The curves.
+    pub curves: Vec<ReadoutCurve>,
+}
+
+/// The scores of one target or control.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReadoutCurve {
+    /// As the legend says it.
+    pub label: String,
+    /// What it shows, which decides how it looks.
+    pub role: Role,
+    /// The score at each place; absent where it was not measured.
+    pub scores: Vec<Option<Estimate>>,
+}
+
+/// What a curve shows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The superseded value.
+    Stale,
+    /// The value now true.
+    Current,
+    /// A value that was never written: must be chance.
+    NeverWritten,
+    /// Age, "is stale", or another target.
+    Other,
+    /// A negative control: labels permuted, control task, untrained model, wrong head. Drawn hollow.
+    Control,
+    /// What a linear readout could reach at best.
+    Ceiling,
+}
+
+/// What the figure draws: the readouts as given, with the range of the axis.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct ReadoutData {
+    /// The scores.
+    pub readouts: Readouts,
+    /// The vertical axis.
+    pub axis: Scale,
+}
+
+/// Pick what is drawn.
+pub fn prepare(readouts: &Readouts, _spec: &FigureSpec) -> Result<ReadoutData, FigureError> {
+    let scores = || readouts.panels.iter().flat_map(|panel| &panel.curves).flat_map(|curve| curve.scores.iter().flatten());
+    if scores().next().is_none() {
+        return Err(nothing(Figure::Readout, "no readout was fitted"));
+    }
+    let places = readouts.places.len();
+    if let Some(curve) = readouts.panels.iter().flat_map(|panel| &panel.curves).find(|curve| curve.scores.len() != places) {
+        let what = format!("curve `{}` has {} scores for {places} places", curve.label, curve.scores.len());
+        return Err(FigureError::Spec { figure: Figure::Readout.name(), what });
+    }
+    let always: Vec<f64> = readouts.panels.iter().filter_map(|panel| panel.chance).chain([0.0]).collect();
+    Ok(ReadoutData { axis: Scale::around(scores().flat_map(Estimate::reach), &always), readouts: readouts.clone() })
+}
+
+impl Prepared for ReadoutData {
+    fn summary(&self) -> String {
+        let curve = |curve: &ReadoutCurve| {
+            let at: Vec<String> = self
+                .readouts
+                .places
+                .iter()
+                .zip(&curve.scores)
+                .filter_map(|(place, score)| score.map(|score| format!("{place} {score}")))
+                .collect();
+            format!("{}: {}", curve.label, at.join(", "))
+        };
+        let panel = |panel: &ReadoutPanel| {
+            let title = if panel.title.is_empty() { String::new() } else { format!("{}: ", panel.title) };
+            let chance = panel.chance.map_or(String::new(), |chance| format!("; chance {}", super::scale::fixed(chance, 2)));
+            format!("{title}{}{chance}", panel.curves.iter().map(curve).collect::<Vec<_>>().join("; "))
+        };
+        format!("{} of linear readouts. {}.", self.readouts.score, self.readouts.panels.iter().map(panel).collect::<Vec<_>>().join(". "))
+    }
+
+    fn table(&self) -> Table {
+        let mut table = Table::new(
+            format!("{} of linear readouts", self.readouts.score),
+            &["panel", "curve", "place", "score", "low", "high", "chance"],
+        );
+        for panel in &self.readouts.panels {
+            for curve in &panel.curves {
+                for (place, score) in self.readouts.places.iter().zip(&curve.scores) {
+                    let mut row = vec![(&panel.title).into(), (&curve.label).into(), place.into()];
+                    row.extend(Estimate::cells(*score));
+                    row.push(panel.chance.into());
+                    table.push(row);
+                }
+            }
+        }
+        table
+    }
+
+    fn draw(&self, spec: &FigureSpec) -> Scene {
+        let panels = &self.readouts.panels;
+        let columns = if spec.width.points() > 300.0 { 3 } else { 1 + usize::from(self.readouts.places.len() <= 4) }.min(panels.len());
+        let rows = panels.len().div_ceil(columns);
+        let keys = self.keys();
+        let probe_room = legend::height(&keys, spec.width.points() - 4.0);
+        let height = 6.0 + probe_room + rows as f64 * if columns == 1 { 124.0 } else { 112.0 };
+        let (mut scene, room) = sheet(spec, height / spec.width.points());
+        legend::draw(&mut scene, room.left, room.top, room.width, &keys);
+        let body = Rect::new(room.left, room.top + probe_room, room.width, room.height - probe_room);
+        for (index, (tile, panel)) in body.tiles(columns, rows, [6.0, 2.0]).into_iter().zip(panels).enumerate() {
+            let frame = Frame {
+                title: panel.title.clone(),
+                x_label: if index + columns >= panels.len() { self.readouts.along.clone() } else { String::new() },
+                y_label: if index % columns == 0 { self.readouts.score.clone() } else { String::new() },
+                x_names: self.readouts.places.clone(),
+                ..Frame::default()
+            };
+            self.draw_panel(&mut scene, tile, panel, frame);
+        }
+        scene
+    }
+}
+
+impl ReadoutData {
+    /// The curves of all panels, each label once.
+    fn keys(&self) -> Vec<Key> {
+        let mut keys: Vec<Key> = Vec::new();
+        for panel in &self.readouts.panels {
+            for (n, curve) in panel.curves.iter().enumerate() {
+                if keys.iter().all(|key| key.label != curve.label) {
+                    let (colour, dash, marker) = manner(&panel.curves, n);
+                    keys.push(Key::new(&curve.label, Swatch::Line(colour, dash, marker)));
+                }
+            }
+        }
+        keys
+    }
+
+    fn draw_panel(&self, scene: &mut Scene, tile: Rect, readout: &ReadoutPanel, frame: Frame) {
+        let places = self.readouts.places.len();
+        let panel = Panel::fit(tile, Scale::linear(-0.35, places as f64 - 0.65), self.axis, frame);
+        panel.grid(scene);
+        if let Some(chance) = readout.chance {
+            let quiet = scene.theme.quiet();
+            panel.level(scene, chance, scene.theme.ink(), Some([2.4, 1.8]));
+            scene.text("chance", [panel.area.right() - 1.0, panel.down(chance) - 2.0], SMALL, quiet, Anchor::End);
+        }
+        let curves = readout.curves.len();
+        for (n, curve) in readout.curves.iter().enumerate() {
+            let (colour, dash, marker) = manner(&readout.curves, n);
+            let shift = (n as f64 - (curves - 1) as f64 / 2.0) * 0.3 / curves as f64;
+            let line: Vec<[f64; 2]> =
+                curve.scores.iter().enumerate().map(|(x, score)| [x as f64 + shift, score.map_or(f64::NAN, |score| score.value)]).collect();
+            panel.line(scene, &line, colour, if curve.role == Role::Control { 0.7 } else { 1.2 }, dash);
+            for ([x, y], score) in line.into_iter().zip(&curve.scores) {
+                if let Some(interval) = score.and_then(|score| score.interval) {
+                    panel.interval(scene, x, interval, colour, 0.0);
+                }
+                if let Some(marker) = marker {
+                    scene.marker(marker, panel.at(x, y), 2.1, colour);
+                }
+            }
+        }
+        panel.axes(scene);
+    }
+}
+
+/// Colour, dash and marker of the n-th of `curves`.
+fn manner(curves: &[ReadoutCurve], n: usize) -> (Colour, Option<[f64; 2]>, Option<Marker>) {
+    let nth = curves[..n].iter().filter(|curve| curve.role == curves[n].role).count();
+    let grey = |level: u8| Colour::new(level, level, level);
+    match curves[n].role {
+        Role::Stale => (VERMILLION, dash_of(nth), Some(Marker::Triangle)),
+        Role::Current => (BLUE, dash_of(nth), Some(Marker::Disc)),
+        Role::NeverWritten => (GREEN, dash_of(nth + 1), Some(Marker::Square)),
+        Role::Other => ([PURPLE, ORANGE][nth % 2], dash_of(nth), Some(Marker::Diamond)),
+        Role::Control => (grey([0x60, 0x8C][nth % 2]), dash_of(nth % 2 + 1), Some([Marker::Ring, Marker::Box][nth % 2])),
+        Role::Ceiling => (grey(0x30), Some([1.2, 1.4]), None),
+    }
+}

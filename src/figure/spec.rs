@@ -1,0 +1,251 @@
+//! What the user asks of a figure.
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::Figure;
+use super::colour::Theme;
+use crate::measure::{DecayAxis, Null, Strength};
+
+/// A figure as typed: the command line, a spec file and the window fill the same struct.
+///
+/// | name | default | purpose |
+/// |---|---|---|
+/// | `figure` | | which figure, see [`Figure::ALL`] |
+/// | `width` | `single` | width of the figure, see [`Width`] |
+/// | `aspect` | the figure's own | height as a share of the width, 0.2 to 3 |
+/// | `formats` | all | which of `svg`, `pdf`, `png` |
+/// | `dots_per_inch` | 300 | resolution of the PNG, 36 to 1200 |
+/// | `theme` | `light` | `light`, `dark` or `grey` |
+/// | `title` | none | a line above the figure |
+/// | `options` | see [`Options`] | what the figure lets one choose |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FigureSpec {
+    /// Which figure.
+    pub figure: Figure,
+    /// Its width.
+    #[serde(default)]
+    pub width: Width,
+    /// Height as a share of the width; the figure's own when absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aspect: Option<f64>,
+    /// The files to make.
+    #[serde(default = "all_formats")]
+    pub formats: Vec<Format>,
+    /// Resolution of the PNG.
+    #[serde(default = "print_resolution")]
+    pub dots_per_inch: f64,
+    /// Colours of paper and ink.
+    #[serde(default)]
+    pub theme: Theme,
+    /// A line above the figure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    /// What the figure lets one choose.
+    #[serde(default)]
+    pub options: Options,
+}
+
+impl FigureSpec {
+    /// The figure with every default.
+    pub fn new(figure: Figure) -> Self {
+        Self {
+            figure,
+            width: Width::default(),
+            aspect: None,
+            formats: all_formats(),
+            dots_per_inch: print_resolution(),
+            theme: Theme::default(),
+            title: None,
+            options: Options::default(),
+        }
+    }
+
+    /// Width and height in points; `aspect` is used where the spec has none.
+    pub fn size(&self, aspect: f64) -> [f64; 2] {
+        let width = self.width.points();
+        [width, (width * self.aspect.unwrap_or(aspect) * 2.0).round() / 2.0]
+    }
+}
+
+fn all_formats() -> Vec<Format> {
+    vec![Format::Svg, Format::Pdf, Format::Png]
+}
+
+fn print_resolution() -> f64 {
+    300.0
+}
+
+/// A file form of a figure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    /// Vector, for the web and for editing.
+    Svg,
+    /// Vector, for LaTeX; fonts embedded.
+    Pdf,
+    /// Pixels, for slides and messages.
+    Png,
+}
+
+/// What can be chosen; a figure reads the fields that concern it.
+///
+/// | name | figures | default | purpose |
+/// |---|---|---|---|
+/// | `strength` | cleanup | `erase_strength` | the vertical axis |
+/// | `decay` | cleanup | `mean_retention` | the horizontal axis |
+/// | `nulls` | cleanup | `shuffled_strength`, `constant_strength` | the replays drawn as grey bands |
+/// | `panels` | cleanup | `pooled` | all heads together, or the rank correlation inside each head |
+/// | `marginals` | cleanup | true | histograms along the edges (pooled only) |
+/// | `shares` | allocation | `stacked` | stacked areas or lines |
+/// | `log_loss` | training | true | logarithmic loss axis |
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Options {
+    /// Vertical axis of `cleanup`.
+    pub strength: Strength,
+    /// Horizontal axis of `cleanup`.
+    pub decay: DecayAxis,
+    /// Grey bands of `cleanup`.
+    pub nulls: Vec<Null>,
+    /// Panels of `cleanup`.
+    pub panels: Panels,
+    /// Histograms along the edges of `cleanup`.
+    pub marginals: bool,
+    /// Form of `allocation`.
+    pub shares: Shares,
+    /// Logarithmic loss in `training`.
+    pub log_loss: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            strength: Strength::EraseStrength,
+            decay: DecayAxis::MeanRetention,
+            nulls: vec![Null::ShuffledStrength, Null::ConstantStrength],
+            panels: Panels::default(),
+            marginals: true,
+            shares: Shares::default(),
+            log_loss: true,
+        }
+    }
+}
+
+/// How a figure is split into panels.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Panels {
+    /// One panel for all layers and heads.
+    #[default]
+    Pooled,
+    /// A small panel per layer, a place in it for each head.
+    Heads,
+}
+
+/// How shares are drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shares {
+    /// Stacked to one.
+    #[default]
+    Stacked,
+    /// One line each, with intervals.
+    Lines,
+}
+
+/// The width of a figure: a preset's name or millimetres.
+///
+/// | name | points |
+/// |---|---|
+/// | `single`, `icml` | 234 |
+/// | `double`, `icml-page` | 487.5 |
+/// | `neurips` | 397.5 |
+/// | `acl` | 219 |
+/// | `acl-page` | 455 |
+/// | a number, as `89` or `89mm` | millimetres, 30 to 500 |
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub enum Width {
+    /// A column of two (ICML).
+    #[default]
+    Single,
+    /// A page (ICML).
+    Double,
+    /// The text block of NeurIPS.
+    Neurips,
+    /// A column of ACL.
+    Acl,
+    /// A page of ACL.
+    AclPage,
+    /// Millimetres.
+    Millimetres(f64),
+}
+
+impl Width {
+    /// The width in points (1/72 inch).
+    pub fn points(self) -> f64 {
+        match self {
+            Self::Single => 234.0,
+            Self::Double => 487.5,
+            Self::Neurips => 397.5,
+            Self::Acl => 219.0,
+            Self::AclPage => 455.0,
+            Self::Millimetres(millimetres) => (millimetres * 72.0 / 25.4 * 20.0).round() / 20.0,
+        }
+    }
+}
+
+impl std::fmt::Display for Width {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Single => formatter.write_str("single"),
+            Self::Double => formatter.write_str("double"),
+            Self::Neurips => formatter.write_str("neurips"),
+            Self::Acl => formatter.write_str("acl"),
+            Self::AclPage => formatter.write_str("acl-page"),
+            Self::Millimetres(millimetres) => write!(formatter, "{millimetres}mm"),
+        }
+    }
+}
+
+impl std::str::FromStr for Width {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let named = match text {
+            "single" | "icml" => Some(Self::Single),
+            "double" | "icml-page" => Some(Self::Double),
+            "neurips" => Some(Self::Neurips),
+            "acl" => Some(Self::Acl),
+            "acl-page" => Some(Self::AclPage),
+            _ => None,
+        };
+        let millimetres =
+            || text.trim_end_matches("mm").trim().parse().ok().filter(|mm| (30.0..=500.0).contains(mm)).map(Self::Millimetres);
+        named.or_else(millimetres).ok_or_else(|| {
+            format!("width `{text}` is none of single, double, icml, icml-page, neurips, acl, acl-page, or millimetres from 30 to 500")
+        })
+    }
+}
+
+impl Serialize for Width {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Width {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Typed {
+            Name(String),
+            Number(f64),
+        }
+        let text = match Typed::deserialize(deserializer)? {
+            Typed::Name(name) => name,
+            Typed::Number(number) => number.to_string(),
+        };
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,254 @@
+//! Hand-made measures in the shape of real ones.
+
+use pentimento::figure::accuracy::{Answers, ConditionAnswers};
+use pentimento::figure::readout::{ReadoutCurve, ReadoutPanel, Readouts, Role};
+use pentimento::figure::training::TrainingLog;
+use pentimento::figure::{Estimate, Figure, Labelled, Measured};
+use pentimento::measure::{
+    ALLOCATION_NOTICE, Address, AddressCollateral, Alignment, AlignmentOptions, AlignmentSummary, Allocation, AllocationBin,
+    AllocationOptions, Cleanup, CleanupOptions, Collateral, CollateralOptions, Correlation, CurveBin, DecayAxis, GateSummary,
+    HeadAlignment, HeadCleanup, HeadCorrelation, HeadId, Interval, LagRecall, LayerAlignment, LayerCollateral, Null, NullBand,
+    NullCorrelation, Recall, RecallOptions, Relation, Strength, Trajectory, Unit,
+};
+
+/// What each figure is shown with.
+pub fn measured(figure: Figure) -> Measured {
+    match figure {
+        Figure::Cleanup => Measured::Cleanup(Box::new(cleanup())),
+        Figure::Allocation => Measured::Allocation(Box::new(allocation())),
+        Figure::Collateral => Measured::Collateral(vec![Labelled::new("EDA", collateral())]),
+        Figure::Alignment => Measured::Alignment(vec![Labelled::new("EDA", alignment())]),
+        Figure::Recall => Measured::Recall(vec![Labelled::new("EDA", recall(0.9)), Labelled::new("KDA", recall(0.95))]),
+        Figure::Readout => Measured::Readout(readouts()),
+        Figure::Training => Measured::Training(vec![Labelled::new("EDA", training(1.0)), Labelled::new("KDA", training(1.3))]),
+        Figure::Accuracy => Measured::Accuracy(vec![Labelled::new("EDA", answers(0.0)), Labelled::new("KDA", answers(0.06))]),
+    }
+}
+
+/// An interval of half-width `half`.
+pub fn interval(estimate: f64, half: f64) -> Interval {
+    Interval { estimate, low: Some(estimate - half), high: Some(estimate + half), level: 0.95, unit: Unit::Sequence, n: 32 }
+}
+
+/// A number in [-1, 1] that looks random and is the same everywhere.
+fn wobble(n: usize) -> f64 {
+    (n as f64 * 12.9898 + 4.1).sin() * 43_758.545_3 % 1.0
+}
+
+fn gates(decay: f64, beta: f64, gamma: f64, n_tokens: u64) -> GateSummary {
+    let kept = 1.0 - decay;
+    let sum = decay + kept * (beta + gamma);
+    GateSummary {
+        n_tokens,
+        decay: interval(decay / sum, 0.012),
+        write: interval(kept * beta / sum, 0.015),
+        erase: interval(kept * gamma / sum, 0.018),
+        retention: interval(kept, 0.01),
+        write_strength: interval(beta, 0.02),
+        erase_strength: interval(gamma, 0.03),
+        erase_over_write: Some(interval(gamma / beta, 0.05)),
+    }
+}
+
+/// Ten bins, erase growing with retention; the first bin is empty.
+pub fn allocation() -> Allocation {
+    let bin = |n: usize| {
+        let low = n as f64 / 10.0;
+        let gamma = 0.12 + 0.6 * low * low;
+        let filled = gates(0.95 - low, 0.5 - 0.28 * low, gamma, 10_000 * (n as u64 + 1));
+        AllocationBin { low, high: (n + 1) as f64 / 10.0, gates: (n > 0).then_some(filled) }
+    };
+    Allocation {
+        options: AllocationOptions::default(),
+        notice: ALLOCATION_NOTICE.to_owned(),
+        remarks: Vec::new(),
+        has_erase: true,
+        global: gates(0.3, 0.4, 0.42, 540_000),
+        bins: (0..10).map(bin).collect(),
+        layers: Vec::new(),
+        heads: Vec::new(),
+    }
+}
+
+/// Four layers of six heads; the strength rises with retention, the nulls do not.
+pub fn cleanup() -> Cleanup {
+    let band = |null: Null, estimate: f64| NullBand { null, band: interval(estimate, 0.02) };
+    let curve = (0..10).map(|n| {
+        let low = f64::from(n) / 10.0;
+        let filled = n >= 2;
+        let mean = 0.14 + 0.5 * low * low * low;
+        CurveBin {
+            low,
+            high: f64::from(n + 1) / 10.0,
+            n_tokens: if filled { 400 * (1 << n) } else { 0 },
+            strength: filled.then(|| interval(mean, 0.05 - 0.004 * f64::from(n))),
+            nulls: if filled {
+                vec![band(Null::ShuffledStrength, 0.33 + 0.05 * low), band(Null::ConstantStrength, 0.27 + 0.06 * low)]
+            } else {
+                Vec::new()
+            },
+        }
+    });
+    let curve: Vec<CurveBin> = curve.collect();
+    let relation = |strength, decay| Relation {
+        strength,
+        decay,
+        within_heads: Some(Correlation {
+            rho: interval(0.41, 0.05),
+            p_value: Some(0.0002),
+            nulls: vec![NullCorrelation {
+                null: Null::ShuffledStrength,
+                band: interval(-0.01, 0.03),
+                excess: interval(0.42, 0.05),
+                p_value: Some(0.0002),
+            }],
+        }),
+        between_heads: Some(Correlation { rho: interval(0.62, 0.11), p_value: Some(0.004), nulls: Vec::new() }),
+        naive_pooled: None,
+        curve: curve.clone(),
+    };
+    let heads = (0..24).map(|n| {
+        let retention = 0.55 + 0.4 * wobble(n).abs();
+        let gamma = 0.14 + 0.5 * retention.powi(3) + 0.05 * wobble(n + 50);
+        let rho = |strength, decay| HeadCorrelation {
+            strength,
+            decay,
+            rho: interval(0.4 + 0.25 * wobble(n + 9), 0.07),
+            shuffled: Some(interval(0.02 * wobble(n + 3), 0.05)),
+        };
+        HeadCleanup {
+            id: HeadId { layer: n / 6, head: n % 6 },
+            mean_retention: interval(retention, 0.02),
+            window_retention: Some(interval(retention.powi(4), 0.02)),
+            erase_strength: interval(gamma, 0.02),
+            write_strength: interval(0.4, 0.02),
+            erase_over_write: Some(interval(gamma / 0.4, 0.02)),
+            gate_share: interval(gamma * 0.6, 0.02),
+            removed_energy: Some(interval(gamma * 0.2, 0.01)),
+            removed_energy_nulls: Vec::new(),
+            rho: Strength::ALL.into_iter().flat_map(|s| DecayAxis::ALL.map(|d| rho(s, d))).collect(),
+        }
+    });
+    Cleanup {
+        options: CleanupOptions::default(),
+        remarks: Vec::new(),
+        n_sequences: 32,
+        relations: Strength::ALL.into_iter().flat_map(|strength| DecayAxis::ALL.map(|decay| relation(strength, decay))).collect(),
+        heads: heads.collect(),
+        recall: recall(0.9),
+    }
+}
+
+/// The paper's scores (arXiv 2606.26560) over six layers.
+pub fn collateral() -> Collateral {
+    let scores = [0.064, 0.143, 0.115, 0.223];
+    let entry = |n: usize, scale: f64, trajectory| AddressCollateral {
+        address: Address::ALL[n],
+        trajectory,
+        n_tokens: 100_000,
+        perturbation: interval(scores[n] * scale, 0.006),
+        fold: Some(interval([1.0, 2.4, 1.9, 3.4][n] * scale, if n == 0 { 0.0 } else { 0.15 })),
+        erase_strength: interval(0.34, 0.01),
+        query_overlap: interval(0.09 * scores[n] / 0.064, 0.004),
+        relative_content: interval(0.5 * scores[n] / 0.064, 0.02),
+        energy_at_address: interval([0.02, 0.0078, 0.012, 0.03][n], 0.001),
+        random_energy_reference: 0.0078,
+        removed_energy: interval(0.02, 0.001),
+    };
+    let all = |scale: f64| {
+        let each = [Trajectory::FullReplay, Trajectory::LocalStep].map(|trajectory| (0..4).map(move |n| entry(n, scale, trajectory)));
+        each.into_iter().flatten().collect::<Vec<_>>()
+    };
+    Collateral {
+        options: CollateralOptions::default(),
+        remarks: Vec::new(),
+        global: all(1.0),
+        layers: (0..6).map(|n| LayerCollateral { layer: n + n / 3, addresses: all(1.0 + 0.25 * wobble(n)) }).collect(),
+        heads: Vec::new(),
+    }
+}
+
+/// Six layers of four key heads.
+pub fn alignment() -> Alignment {
+    let summary = |mean: f64, half: f64| AlignmentSummary {
+        n_tokens: 100_000,
+        absolute_cosine: interval(mean, half),
+        signed_cosine: interval(0.01, half),
+        random_reference: 0.0706,
+        random_deviation: 0.053,
+        fold: interval(mean / 0.0706, half / 0.0706),
+    };
+    let layer = |n: usize| n + n / 3;
+    Alignment {
+        options: AlignmentOptions::default(),
+        remarks: Vec::new(),
+        global: summary(0.105, 0.003),
+        layers: (0..6).map(|n| LayerAlignment { layer: layer(n), alignment: summary(0.105 + 0.02 * wobble(n), 0.004) }).collect(),
+        key_heads: (0..24)
+            .map(|n| HeadAlignment { id: HeadId { layer: layer(n / 4), head: n % 4 }, alignment: summary(0.105 + 0.035 * wobble(n), 0.01) })
+            .collect(),
+    }
+}
+
+/// R2 falling with lag, the faster the smaller `keep`.
+pub fn recall(keep: f64) -> Recall {
+    let lags = [0_usize, 1, 2, 4, 8, 16, 32, 64, 128, 256];
+    let global = lags.map(|lag| LagRecall {
+        lag,
+        n_reads: 10_000,
+        r2: Some(interval(1.1 * keep.powf(lag as f64 / 3.0) - 0.15, 0.03)),
+        cosine: Some(interval(keep.powf(lag as f64 / 8.0), 0.02)),
+    });
+    Recall { options: RecallOptions::default(), global: global.to_vec(), layers: Vec::new(), heads: Vec::new() }
+}
+
+/// Two layers; stale content falls at the erase.
+pub fn readouts() -> Readouts {
+    let curve = |label: &str, role, scores: [f64; 4], half: f64| ReadoutCurve {
+        label: label.to_owned(),
+        role,
+        scores: scores.map(|score| Some(Estimate::new(score, score - half, score + half))).to_vec(),
+    };
+    let panel = |title: &str, drop: f64| ReadoutPanel {
+        title: title.to_owned(),
+        chance: Some(0.0625),
+        curves: vec![
+            curve("stale value", Role::Stale, [0.62, 0.6, 0.6 - drop, 0.52 - drop], 0.04),
+            curve("current value", Role::Current, [0.08, 0.08, 0.07, 0.93], 0.03),
+            curve("never written", Role::NeverWritten, [0.06, 0.065, 0.07, 0.06], 0.02),
+            curve("stale, untrained", Role::Control, [0.2, 0.19, 0.19, 0.17], 0.03),
+            curve("control task", Role::Control, [0.1, 0.1, 0.1, 0.11], 0.02),
+        ],
+    };
+    Readouts {
+        score: "accuracy".to_owned(),
+        along: "phase of the step".to_owned(),
+        places: ["before", "decay", "erase", "write"].map(str::to_owned).to_vec(),
+        panels: vec![panel("layer 0", 0.1), panel("layer 2", 0.25)],
+    }
+}
+
+/// Six thousand steps.
+pub fn training(slowness: f64) -> TrainingLog {
+    let steps: Vec<usize> = (0..600).map(|n| n * 10).collect();
+    let loss = |step: &usize| Some(5.2 * (-(*step as f64) / (900.0 * slowness)).exp() + 0.12 + 0.03 * wobble(*step).abs());
+    let accuracy = |step: &usize| (step % 250 == 0).then(|| 1.0 / (1.0 + (-(*step as f64 - 2200.0 * slowness) / 300.0).exp()));
+    TrainingLog { loss: steps.iter().map(loss).collect(), accuracy: steps.iter().map(accuracy).collect(), steps }
+}
+
+/// Conditions A to F.
+pub fn answers(loss: f64) -> Answers {
+    let meanings = ["overwrite", "fresh key", "explicit delete", "superseded at another address", "refresh", "distractor"];
+    let condition = |n: usize| {
+        let accuracy = [0.97, 0.99, 0.91, 0.62, 0.985, 0.96][n] - loss * (1.0 + n as f64 / 4.0);
+        let stale = [0.02, f64::NAN, 0.06, 0.31, f64::NAN, 0.02][n] + loss;
+        ConditionAnswers {
+            condition: ["A", "B", "C", "D", "E", "F"][n].to_owned(),
+            meaning: meanings[n].to_owned(),
+            accuracy: Estimate::new(accuracy, accuracy - 0.02, (accuracy + 0.02).min(1.0)),
+            stale: stale.is_finite().then(|| Estimate::new(stale, stale - 0.015, stale + 0.015)),
+            foil: Some(Estimate::new(0.006, 0.002, 0.012)),
+        }
+    };
+    Answers { conditions: (0..6).map(condition).collect() }
+}
