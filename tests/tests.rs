@@ -3,6 +3,7 @@
 mod engine;
 #[cfg(feature = "figure")]
 mod figure;
+mod engine_gradient;
 mod house;
 mod measure;
 mod memory;

@@ -6,13 +6,9 @@
 
 #![expect(clippy::inline_always, reason = "compiled for an instruction set only where inlined into `Lanes::enter`")]
 
+use super::count::{Any, Count, Exactly};
 use super::lanes::{LANES, Lanes, Routine};
 use super::prepare::{Prepared, coupling};
-
-/// Most edits a step may have (255 writes and an erase).
-pub(super) const MAX_EDITS: usize = 256;
-/// Up to this many edits have a kernel of their own.
-const UNROLLED_EDITS: usize = 4;
 
 /// Where the rows of a chunk go. Pointers stand at the block's first column in the row of the chunk's first step.
 pub(super) struct Sinks<'a> {
@@ -50,11 +46,11 @@ impl<const W: usize> Routine for Steps<'_, W> {
         // SAFETY: as the caller's.
         unsafe {
             match self.prepared.n_edits {
-                1 => self.steps::<V, 1>(),
-                2 => self.steps::<V, 2>(),
-                3 => self.steps::<V, 3>(),
-                4 => self.steps::<V, 4>(),
-                _ => self.steps::<V, MAX_EDITS>(),
+                1 => self.steps::<V, Exactly<1>>(),
+                2 => self.steps::<V, Exactly<2>>(),
+                3 => self.steps::<V, Exactly<3>>(),
+                4 => self.steps::<V, Exactly<4>>(),
+                _ => self.steps::<V, Any>(),
             }
         }
     }
@@ -62,22 +58,22 @@ impl<const W: usize> Routine for Steps<'_, W> {
 
 impl<const W: usize> Steps<'_, W> {
     #[inline(always)]
-    unsafe fn steps<V: Lanes, const N: usize>(&self) {
+    unsafe fn steps<V: Lanes, N: Count>(&self) {
         // SAFETY: as the caller's.
         unsafe { if self.sinks.dense.iter().any(Option::is_some) { self.chunk::<V, N, true>() } else { self.chunk::<V, N, false>() } }
     }
 
     #[inline(always)]
-    unsafe fn chunk<V: Lanes, const N: usize, const DENSE: bool>(&self) {
+    unsafe fn chunk<V: Lanes, N: Count, const DENSE: bool>(&self) {
         let p = self.prepared;
-        // A constant wherever the kernel is unrolled.
-        let n = if N <= UNROLLED_EDITS { N } else { p.n_edits };
+        let n = N::edits(p.n_edits);
         // SAFETY: as the caller's; steps are in range.
         unsafe {
-            let mut pass = Pass::<V, W, N> { reads: [[V::splat(0.0); W]; N], query: [V::splat(0.0); W], values: [[V::splat(0.0); W]; N] };
+            let zero = [V::splat(0.0); W];
+            let mut pass = Pass::<V, W, N> { reads: N::each(zero, n), query: zero, values: N::each(zero, n) };
             self.pass::<V, N, false, true, false>(&mut pass, 0, 0);
             for t in 0..p.n_steps {
-                self.correct::<V, N>(&mut pass, n, t);
+                self.correct(&mut pass, n, t);
                 if t + 1 < p.n_steps {
                     self.pass::<V, N, true, true, DENSE>(&mut pass, t, t + 1);
                 } else {
@@ -89,7 +85,7 @@ impl<const W: usize> Steps<'_, W> {
 
     /// From the reads of the memory before the step to the pseudo-values and the output: the edits correct one another.
     #[inline(always)]
-    unsafe fn correct<V: Lanes, const N: usize>(&self, pass: &mut Pass<V, W, N>, n: usize, t: usize) {
+    unsafe fn correct<V: Lanes, N: Count>(&self, pass: &mut Pass<V, W, N>, n: usize, t: usize) {
         let p = self.prepared;
         let couplings = &p.couplings[t * p.n_couplings()..][..p.n_couplings()];
         // SAFETY: rows have `n_columns` numbers from the block's first column on.
@@ -137,17 +133,17 @@ impl<const W: usize> Steps<'_, W> {
 
     /// Once over the rows: the update of step `t` with the pseudo-values, and the reads for step `next`.
     #[inline(always)]
-    unsafe fn pass<V: Lanes, const N: usize, const UPDATE: bool, const READ: bool, const DENSE: bool>(
+    unsafe fn pass<V: Lanes, N: Count, const UPDATE: bool, const READ: bool, const DENSE: bool>(
         &self,
         pass: &mut Pass<V, W, N>,
         t: usize,
         next: usize,
     ) {
         let p = self.prepared;
-        let n = if N <= UNROLLED_EDITS { N } else { p.n_edits };
+        let n = N::edits(p.n_edits);
         let retention = p.retention[t].as_ptr();
-        let mut directions = [retention; N];
-        let mut scaled = [retention; N];
+        let mut directions = N::each(retention, n);
+        let mut scaled = N::each(retention, n);
         for j in 0..n {
             directions[j] = p.directions[t * n + j].as_ptr();
             scaled[j] = p.scaled_reads[(next * (n + 1) + j) * p.padded..].as_ptr();
@@ -155,9 +151,9 @@ impl<const W: usize> Steps<'_, W> {
         let scaled_query = p.scaled_reads[(next * (n + 1) + n) * p.padded..].as_ptr();
         // SAFETY: all rows have d_k numbers, the block d_k rows of W vectors.
         unsafe {
-            let mut reads = [[V::splat(0.0); W]; N];
+            let mut reads = N::each([V::splat(0.0); W], n);
             let mut query = [V::splat(0.0); W];
-            let values = pass.values;
+            let values = &pass.values;
             for i in 0..p.d_k {
                 let row = self.memory.add(i * W * LANES);
                 let mut x: [V; W] = [V::splat(0.0); W];
@@ -228,11 +224,11 @@ impl<const W: usize> Steps<'_, W> {
 }
 
 /// What one pass over the rows leaves for the next step.
-struct Pass<V, const W: usize, const N: usize> {
+struct Pass<V: Lanes, const W: usize, N: Count> {
     /// `(alpha * c_j)^T S'`.
-    reads: [[V; W]; N],
+    reads: N::Of<[V; W]>,
     /// `(alpha * q)^T S'`.
     query: [V; W],
     /// `a_j`.
-    values: [[V; W]; N],
+    values: N::Of<[V; W]>,
 }

@@ -7,7 +7,11 @@
 // The journey: `layer` (rows of the inputs), `prepare` (per step numbers shared by all columns), `kernel` (a block of columns
 // through a chunk of steps), `run` (all heads, all threads).
 
+mod adjoint;
+mod backward;
 mod buffer;
+mod count;
+mod finish;
 mod instructions;
 mod kernel;
 mod lanes;
@@ -19,9 +23,10 @@ mod x86;
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array4, Array5, Dimension};
+use ndarray::{Array4, Array5, ArrayView4, Dimension};
 
 use super::{Phase, RecordOptions, Recording, Recurrence};
+pub use backward::{EditGradient, RecurrenceGradient, Tape};
 use buffer::{Shared, aligned_zeros};
 pub use instructions::InstructionSet;
 use layer::Layer;
@@ -58,6 +63,42 @@ pub fn record(recurrence: &Recurrence<f32>, options: &RecordOptions) -> Recordin
 /// As [`record`].
 pub fn record_into(recurrence: &Recurrence<f32>, options: &RecordOptions, recording: &mut Recording) {
     InstructionSet::best().record_into(recurrence, options, recording);
+}
+
+/// Gradient of a number L with respect to all inputs, from dL/do_t [batch, step, head, d_v] and dL/dS after the last step.
+///
+/// Runs the recurrence once more; training keeps the tape of its own run instead ([`forward_with_tape`], [`backward_from`]).
+///
+/// # Panics
+/// As [`forward`]; and if a gradient has another shape than what it is the gradient of.
+pub fn backward(
+    recurrence: &Recurrence<f32>,
+    grad_output: ArrayView4<f32>,
+    grad_final_memory: Option<ArrayView4<f32>>,
+) -> RecurrenceGradient {
+    let (_, tape) = forward_with_tape(recurrence);
+    backward_from(recurrence, &tape, grad_output, grad_final_memory)
+}
+
+/// [`forward`], with what its gradient needs: a memory every 64 steps and one row [d_v] per edit and step.
+///
+/// # Panics
+/// As [`forward`].
+pub fn forward_with_tape(recurrence: &Recurrence<f32>) -> (ForwardOutput, Tape) {
+    InstructionSet::best().forward_with_tape(recurrence)
+}
+
+/// [`backward`] from the tape of the run.
+///
+/// # Panics
+/// As [`backward`]; and if the tape is of another recurrence.
+pub fn backward_from(
+    recurrence: &Recurrence<f32>,
+    tape: &Tape,
+    grad_output: ArrayView4<f32>,
+    grad_final_memory: Option<ArrayView4<f32>>,
+) -> RecurrenceGradient {
+    InstructionSet::best().backward_from(recurrence, tape, grad_output, grad_final_memory)
 }
 
 impl InstructionSet {

@@ -14,7 +14,7 @@ pub(super) struct Prepared<'a> {
     pub n_steps: usize,
     pub n_edits: usize,
     pub d_k: usize,
-    /// d_k up to a multiple of the lanes.
+    /// d_k up to a multiple of two vectors.
     pub padded: usize,
     /// [step] of [d_k].
     pub retention: Vec<&'a [f32]>,
@@ -51,7 +51,7 @@ impl<'a> Prepared<'a> {
         self.n_steps = end - start;
         self.n_edits = layer.edits.len();
         self.d_k = layer.dims.d_k;
-        self.padded = self.d_k.next_multiple_of(LANES);
+        self.padded = self.d_k.next_multiple_of(2 * LANES);
         self.retention.clear();
         self.query.clear();
         self.directions.clear();
@@ -69,7 +69,7 @@ impl<'a> Prepared<'a> {
                 self.strengths.push(edit.strength.as_ref().map_or(1.0, |strength| layer.row(strength, at)[0]));
             }
         }
-        // Only grows: the padding beyond d_k of every row is rewritten with every row.
+        // All of it is rewritten, the padding beyond d_k included.
         self.scaled_reads.resize(self.n_steps * (self.n_edits + 1) * self.padded, 0.0);
         self.couplings.resize(self.n_steps * self.n_couplings(), 0.0);
     }
@@ -125,6 +125,9 @@ unsafe fn product<V: Lanes>(a: &[f32], b: &[f32], to: &mut [f32]) {
             V::load_part(a.as_ptr().add(i), a.len() - i).mul(V::load_part(b.as_ptr().add(i), a.len() - i)).store(to.as_mut_ptr().add(i))
         };
         i += LANES;
+    }
+    if i < to.len() {
+        to[i..].fill(0.0);
     }
 }
 

@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use super::buffer::{Scratch, Shared};
 use super::instructions::InstructionSet;
-use super::kernel::{MAX_EDITS, Sinks, Steps};
+use super::kernel::{Sinks, Steps};
 use super::lanes::LANES;
 use super::layer::Layer;
 use super::prepare::{Prepared, Products};
@@ -34,10 +34,9 @@ struct Task {
 /// Runs every head and fills the targets.
 ///
 /// # Panics
-/// If the machine lacks the instruction set or a step has more edits than any rule makes.
+/// If the machine lacks the instruction set.
 pub(super) fn run(instructions: InstructionSet, layer: &Layer, n_erases: usize, targets: &Targets) {
     assert!(instructions.is_available(), "this machine has no {} instructions", instructions.name());
-    assert!(layer.edits.len() <= MAX_EDITS, "a step has {} edits, more than {MAX_EDITS}", layer.edits.len());
     let width = instructions.block_vectors() * LANES;
     tasks(layer, width).into_par_iter().for_each_init(Worker::default, |worker, task| {
         // SAFETY: the instruction set is there, and no two tasks have the same columns of the same head.
