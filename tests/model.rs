@@ -2,11 +2,11 @@
 
 use std::{collections::BTreeMap, error::Error};
 
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 use pentimento::{
     memory::{Factors, HookPoint, Phase, RecordOptions, Recording, Rule},
     model::{
-        AttentionConfig, Config, DecayRate, DeltaConfig, FeedForwardConfig, LanguageModel, MixerKind, ModelError, NoObserver,
+        AttentionConfig, Config, DecayGate, DecayRate, DeltaConfig, FeedForwardConfig, LanguageModel, MixerKind, ModelError, NoObserver,
         Observer, Preset, params, token_tensor,
     },
 };
@@ -182,6 +182,68 @@ fn a_state_keeps_to_its_batch() {
     assert!(matches!(error, ModelError::TokenShape { .. }), "{error}");
 }
 
+/// A scalar of the logits in which every one has its own weight.
+fn loss(model: &LanguageModel, tokens: &Tensor) -> Tensor {
+    let logits = model.forward(tokens, None, &mut NoObserver).unwrap();
+    let n = logits.elem_count();
+    let weights = Tensor::from_iter((0..n).map(|i| ((i as f32) * 0.37).sin()), &Device::Cpu).unwrap().reshape(logits.shape()).unwrap();
+    (logits * weights).unwrap().sum_all().unwrap()
+}
+
+/// Compares the gradient of every parameter with a central difference along the gradient's own direction, parameter by parameter.
+fn check_gradients(config: Config) {
+    let name = format!("{:?} {:?}", config.pattern, config.delta.as_ref().and_then(|delta| delta.decay_gate));
+    let (model, weights) = LanguageModel::new(config, 9).unwrap();
+    let tokens = tokens(2, 7);
+    let gradients = loss(&model, &tokens).backward().unwrap();
+    for (parameter, var) in &weights {
+        let gradient = gradients.get(var).unwrap_or_else(|| panic!("{name}: no gradient of {parameter}")).clone();
+        let norm = gradient.sqr().unwrap().sum_all().unwrap().to_scalar::<f32>().unwrap().sqrt();
+        assert!(norm.is_finite(), "{name}: {parameter}");
+        if norm < 1e-4 {
+            continue;
+        }
+        let direction = (&gradient / f64::from(norm)).unwrap();
+        let start = var.as_tensor().copy().unwrap();
+        let step = 3e-3;
+        let at = |offset: f64| {
+            var.set(&(&start + (&direction * offset).unwrap()).unwrap()).unwrap();
+            f64::from(loss(&model, &tokens).to_dtype(DType::F32).unwrap().to_scalar::<f32>().unwrap())
+        };
+        let slope = (at(step) - at(-step)) / (2.0 * step);
+        var.set(&start).unwrap();
+        let error = (slope - f64::from(norm)).abs() / (f64::from(norm) + 0.02);
+        assert!(error < 0.03, "{name}: {parameter}: gradient {norm}, difference {slope}");
+    }
+}
+
+#[test]
+fn gradients_agree_with_finite_differences() {
+    for mixer in MIXERS {
+        check_gradients(tiny(&[mixer]));
+    }
+}
+
+#[test]
+fn gradients_of_every_decay_gate_agree_with_finite_differences() {
+    for gate in [DecayGate::Log {}, DecayGate::KdaSigmoid { lower: -3.0 }, DecayGate::Safe { lower: -5.0 }] {
+        for rate in [DecayRate::PerChannel, DecayRate::PerHead] {
+            let mut config = tiny(&[MixerKind::Eda]);
+            config.feed_forward = FeedForwardConfig::None {};
+            let delta = config.delta.as_mut().unwrap();
+            (delta.decay_gate, delta.decay_rate) = (Some(gate), rate);
+            check_gradients(config);
+        }
+    }
+}
+
+#[test]
+fn gradients_of_a_mixture_agree_with_finite_differences() {
+    let mut config = tiny(&[MixerKind::Deltanet]);
+    config.feed_forward = FeedForwardConfig::Moe { experts: 3, top_k: 3, expert_width: 5, shared_width: 4 };
+    check_gradients(config);
+}
+
 #[test]
 fn a_checkpoint_gives_the_same_logits() {
     let directory = tempfile::tempdir().unwrap();
@@ -194,7 +256,7 @@ fn a_checkpoint_gives_the_same_logits() {
     assert_eq!(logits(&loaded), logits(&model));
     let (trainable, weights) = LanguageModel::load_trainable(directory.path()).unwrap();
     assert_eq!(logits(&trainable), logits(&model));
-    assert_eq!(weights.len(), trainable.parameters().len());
+    assert!(loss(&trainable, &tokens(1, 5)).backward().unwrap().get(&weights["embedding.weight"]).is_some());
 }
 
 #[test]

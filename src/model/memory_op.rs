@@ -6,7 +6,7 @@
 use std::{collections::BTreeMap, sync::Mutex};
 
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
-use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis};
+use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis, Zip};
 
 use crate::memory::{Dims, Factors, HookPoint, MemoryError, RecordOptions, Recording, Recurrence, Rule, Shared4, cpu};
 
@@ -94,7 +94,8 @@ impl Pack {
 pub(super) fn outputs(pack: Pack, tensors: &[Tensor]) -> std::result::Result<Tensor, ModelError> {
     let flat = tensors.iter().map(Tensor::flatten_all).collect::<Result<Vec<_>>>()?;
     let packed = Tensor::cat(&flat, 0)?;
-    Ok(packed.apply_op1(MemoryOp { pack, saved: Mutex::new(None) })?)
+    let differentiable = packed.track_op();
+    Ok(packed.apply_op1(MemoryOp { pack, differentiable, saved: Mutex::new(None) })?)
 }
 
 /// The same from any memory, keeping what `options` ask for; no gradient. The output is in the recording.
@@ -115,7 +116,8 @@ pub(super) fn record(
 /// The factors are kept between forward and backward, so that they are copied out of the packed tensor once.
 struct MemoryOp {
     pack: Pack,
-    saved: Mutex<Option<(Factors<f32>, Recurrence<f32>)>>,
+    differentiable: bool,
+    saved: Mutex<Option<(Factors<f32>, Recurrence<f32>, cpu::Tape)>>,
 }
 
 impl CustomOp1 for MemoryOp {
@@ -133,11 +135,75 @@ impl CustomOp1 for MemoryOp {
         }
         let factors = self.pack.factors(&slices, None).map_err(Error::wrap)?;
         let recurrence = factors.lower();
-        let output = cpu::forward(&recurrence).output;
-        *self.saved.lock().expect("nobody panics while holding it") = Some((factors, recurrence));
+        let output = if self.differentiable {
+            let (forward, tape) = cpu::forward_with_tape(&recurrence);
+            *self.saved.lock().expect("nobody panics while holding it") = Some((factors, recurrence, tape));
+            forward.output
+        } else {
+            cpu::forward(&recurrence).output
+        };
         let Dims { batch, step, head, d_v, .. } = self.pack.dims;
-        let (output, offset) = output.into_raw_vec_and_offset();
-        debug_assert_eq!(offset.unwrap_or(0), 0);
+        // The engine's arrays may start inside their allocation.
+        let numbers = output.len();
+        let output = match output.into_raw_vec_and_offset() {
+            (output, Some(0)) if output.len() == numbers => output,
+            (output, offset) => output[offset.unwrap_or(0)..][..numbers].to_vec(),
+        };
         Ok((CpuStorage::F32(output), (batch * step, head * d_v).into()))
     }
+
+    fn bwd(&self, packed: &Tensor, _output: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
+        let saved = self.saved.lock().expect("nobody panics while holding it");
+        let (factors, recurrence, tape) = saved.as_ref().ok_or_else(|| Error::Msg("the memory's backward ran before its forward".to_owned()))?;
+        let Dims { batch, step, head, d_v, .. } = self.pack.dims;
+        let gradients = with_floats([grad], |[grad]| {
+            let grad = ArrayView::from_shape((batch, step, head, d_v), grad).map_err(Error::wrap)?;
+            Ok(by_factor(factors, cpu::backward_from(recurrence, tape, grad, None)))
+        })?;
+        let mut out = vec![0.0; packed.elem_count()];
+        let mut rest = out.as_mut_slice();
+        for part in &self.pack.parts {
+            let (slice, tail) = rest.split_at_mut(self.pack.len(part));
+            self.pack.narrow(part, gradients[&part.point].view(), slice);
+            rest = tail;
+        }
+        Ok(Some(Tensor::from_vec(out, packed.shape(), packed.device())?))
+    }
+}
+
+/// Gradients of a rule's factors from those of the decay and edits they lower to.
+fn by_factor(factors: &Factors<f32>, gradient: cpu::RecurrenceGradient) -> BTreeMap<HookPoint, ArrayD<f32>> {
+    use HookPoint::{EraseDirection, EraseStrength, Query, ReadGate, Retention, Value, ValueGate, WriteDirection, WriteStrength};
+    let mut all = BTreeMap::from([(Query, gradient.query.into_dyn()), (Retention, gradient.retention.into_dyn())]);
+    let mut edits = gradient.edits;
+    let write = edits.pop().expect("every rule of a mixer writes");
+    let grad_value = write.value.expect("every write has a value");
+    if let Some(erase) = edits.pop() {
+        all.insert(EraseDirection, erase.direction.into_dyn());
+        all.insert(EraseStrength, erase.strength.into_dyn());
+    }
+    if factors.rule() == Rule::Gdn2 {
+        // The write reads at (read gate * key) and writes (value gate * value).
+        let dims = factors.dims();
+        let grad_read = write.read.expect("GDN-2 reads at another place");
+        let (key, read_gate) = (factors.channels(WriteDirection(0)), factors.channels(ReadGate));
+        let mut grad_gate = grad_read.clone();
+        let mut grad_key = write.direction;
+        for head in 0..dims.head {
+            let key_head = dims.key_head_of(head);
+            let mut gate = grad_gate.index_axis_mut(Axis(2), head);
+            gate *= &key.index_axis(Axis(2), key_head);
+            let mut grad_key = grad_key.index_axis_mut(Axis(2), key_head);
+            Zip::from(&mut grad_key).and(grad_read.index_axis(Axis(2), head)).and(read_gate.index_axis(Axis(2), head)).for_each(|sum, grad, gate| *sum += grad * gate);
+        }
+        all.insert(ReadGate, grad_gate.into_dyn());
+        all.insert(WriteDirection(0), grad_key.into_dyn());
+        all.insert(ValueGate, (&grad_value * &factors.channels(Value(0))).into_dyn());
+        all.insert(Value(0), (grad_value * factors.channels(ValueGate)).into_dyn());
+    } else {
+        all.insert(WriteDirection(0), write.direction.into_dyn());
+        all.insert(WriteStrength(0), write.strength.into_dyn());
+        all.insert(Value(0), grad_value.into_dyn());
+    }
+    all
 }
