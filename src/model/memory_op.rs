@@ -154,7 +154,8 @@ impl CustomOp1 for MemoryOp {
 
     fn bwd(&self, packed: &Tensor, _output: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let saved = self.saved.lock().expect("nobody panics while holding it");
-        let (factors, recurrence, tape) = saved.as_ref().ok_or_else(|| Error::Msg("the memory's backward ran before its forward".to_owned()))?;
+        let (factors, recurrence, tape) =
+            saved.as_ref().ok_or_else(|| Error::Msg("the memory's backward ran before its forward".to_owned()))?;
         let Dims { batch, step, head, d_v, .. } = self.pack.dims;
         let gradients = with_floats([grad], |[grad]| {
             let grad = ArrayView::from_shape((batch, step, head, d_v), grad).map_err(Error::wrap)?;
@@ -194,7 +195,10 @@ fn by_factor(factors: &Factors<f32>, gradient: cpu::RecurrenceGradient) -> BTree
             let mut gate = grad_gate.index_axis_mut(Axis(2), head);
             gate *= &key.index_axis(Axis(2), key_head);
             let mut grad_key = grad_key.index_axis_mut(Axis(2), key_head);
-            Zip::from(&mut grad_key).and(grad_read.index_axis(Axis(2), head)).and(read_gate.index_axis(Axis(2), head)).for_each(|sum, grad, gate| *sum += grad * gate);
+            Zip::from(&mut grad_key)
+                .and(grad_read.index_axis(Axis(2), head))
+                .and(read_gate.index_axis(Axis(2), head))
+                .for_each(|sum, grad, gate| *sum += grad * gate);
         }
         all.insert(ReadGate, grad_gate.into_dyn());
         all.insert(WriteDirection(0), grad_key.into_dyn());
