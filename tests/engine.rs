@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{ArrayD, Axis, IxDyn};
+use ndarray::{ArrayD, Axis, IxDyn, s};
 use pentimento::memory::cpu::{self, InstructionSet};
-use pentimento::memory::{Dims, Factors, HookPoint, Phase, RecordOptions, Recording, Recurrence, Rule, reference};
+use pentimento::memory::{Dims, Factors, HookPoint, Phase, RecordOptions, Recording, Recurrence, Rule, reference, replay};
 use rand::RngExt;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
@@ -151,6 +151,36 @@ fn checkpoints_are_memories_found_by_their_steps() {
         assert_eq!(recorded.checkpoints.index_axis(Axis(1), index), recorded.dense[&Phase::Before].index_axis(Axis(1), step));
     }
     assert_eq!(recorded.dense[&Phase::Write].index_axis(Axis(1), DIMS.step - 1), recorded.final_memory);
+}
+
+#[test]
+fn a_replay_gives_every_memory_back_bit_for_bit() {
+    for rule in [Rule::Eda, Rule::Rwkv7, Rule::GatedDeltaProduct(5)] {
+        for dims in [DIMS, EVEN] {
+            let recurrence: Recurrence<f32> = random_factors(rule, &dims, 7).cast().lower();
+            let recorded = cpu::record(&recurrence, &everything());
+            for set in InstructionSet::available() {
+                let mut memories = recorded.dense.iter().map(|(&phase, array)| (phase, array.mapv(|_| f32::NAN))).collect();
+                set.replay_into(&recurrence, &recorded, &Phase::ALL, &mut memories);
+                for (phase, memory) in &recorded.dense {
+                    assert_eq!(bits(&memories[phase]), bits(memory), "{rule} on {}, memory at {phase}", set.name());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_plain_replay_gives_the_same_bits() {
+    let recurrence: Recurrence<f32> = random_factors(Rule::Eda, &DIMS, 8).cast().lower();
+    let recorded = cpu::record(&recurrence, &everything());
+    let pseudo_values = recorded.pseudo_values.iter().map(|(_, values)| values.view()).collect();
+    let plain = replay::HeadReplay { recurrence: &recurrence, pseudo_values, batch: 1, head: 2 };
+    let checkpoint = recorded.checkpoints.slice(s![1, 3, 2, .., ..]);
+    for phase in Phase::ALL {
+        let memory = plain.memory(checkpoint, 21, 26, phase);
+        assert_eq!(bits(&memory), bits(&recorded.dense[&phase].slice(s![1, 26, 2, .., ..]).to_owned()), "memory at {phase}");
+    }
 }
 
 #[test]

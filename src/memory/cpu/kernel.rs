@@ -37,6 +37,8 @@ pub(super) struct Steps<'a, const W: usize> {
     pub n_columns: usize,
     /// Edits made until the end of the erase phase.
     pub n_erases: usize,
+    /// Pseudo-values per edit, where the sinks' rows would be: replays them instead of reading the memory.
+    pub given: Option<&'a [*const f32]>,
     pub sinks: Sinks<'a>,
 }
 
@@ -71,6 +73,18 @@ impl<const W: usize> Steps<'_, W> {
         unsafe {
             let zero = [V::splat(0.0); W];
             let mut pass = Pass::<V, W, N> { reads: N::each(zero, n), query: zero, values: N::each(zero, n) };
+            if let Some(given) = self.given {
+                for t in 0..p.n_steps {
+                    for j in 0..n {
+                        let row = given[j].add(t * self.sinks.step_stride);
+                        for w in 0..W {
+                            pass.values[j][w] = V::load_part(row.add(w * LANES), self.n_columns - w * LANES);
+                        }
+                    }
+                    self.pass::<V, N, true, false, DENSE>(&mut pass, t, t);
+                }
+                return;
+            }
             self.pass::<V, N, false, true, false>(&mut pass, 0, 0);
             for t in 0..p.n_steps {
                 self.correct(&mut pass, n, t);

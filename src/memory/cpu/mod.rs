@@ -17,6 +17,7 @@ mod kernel;
 mod lanes;
 mod layer;
 mod prepare;
+mod replay;
 mod run;
 #[cfg(target_arch = "x86_64")]
 mod x86;
@@ -63,6 +64,25 @@ pub fn record(recurrence: &Recurrence<f32>, options: &RecordOptions) -> Recordin
 /// As [`record`].
 pub fn record_into(recurrence: &Recurrence<f32>, options: &RecordOptions, recording: &mut Recording) {
     InstructionSet::best().record_into(recurrence, options, recording);
+}
+
+/// The memory at each of these phases of every step, [batch, step, head, d_k, d_v], from the checkpoints and pseudo-values of a
+/// recording: bit for bit what [`record`] would have kept, whatever machine recorded.
+///
+/// # Panics
+/// If the recording lacks pseudo-values or a checkpoint before step 0, or its shapes are not the recurrence's.
+pub fn replay(recurrence: &Recurrence<f32>, recording: &Recording, phases: &[Phase]) -> BTreeMap<Phase, Array5<f32>> {
+    let mut memories = BTreeMap::new();
+    replay_into(recurrence, recording, phases, &mut memories);
+    memories
+}
+
+/// [`replay`] into the arrays of an earlier one where they fit.
+///
+/// # Panics
+/// As [`replay`].
+pub fn replay_into(recurrence: &Recurrence<f32>, recording: &Recording, phases: &[Phase], memories: &mut BTreeMap<Phase, Array5<f32>>) {
+    InstructionSet::best().replay_into(recurrence, recording, phases, memories);
 }
 
 /// Gradient of a number L with respect to all inputs, from dL/do_t [batch, step, head, d_v] and dL/dS after the last step.
