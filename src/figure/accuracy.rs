@@ -134,13 +134,13 @@ impl Prepared for AccuracyData {
         let (mut scene, room) = sheet(spec, if wide { 0.4 } else { 1.02 });
         let mut keys: Vec<Key> =
             self.models.iter().enumerate().map(|(n, model)| Key::new(&model.label, Swatch::Point(category(n), Marker::of(n)))).collect();
-        keys.push(Key::new("foil", Swatch::Point(scene.theme.quiet(), Marker::Ring)));
+        keys.push(Key::new("foil answers", Swatch::Point(scene.theme.quiet(), Marker::Ring)));
         let top = legend::height(&keys, room.width);
         legend::draw(&mut scene, room.left, room.top, room.width, &keys);
         let legends = wrap(&self.conditions, room.width);
         let note_room = legends.len() as f64 * SMALL * 1.25;
         let body = Rect::new(room.left, room.top + top, room.width, room.height - top - note_room);
-        let tiles = if wide { body.tiles(2, 1, [12.0, 0.0]) } else { body.tiles(1, 2, [0.0, 2.0]) };
+        let tiles = if wide { body.tiles(2, 1, [12.0, 0.0]) } else { body.tiles(1, 2, [0.0, 6.0]) };
         let letters: Vec<String> = self.conditions.iter().map(|(letter, _)| letter.clone()).collect();
         let x = Scale::linear(-0.5, letters.len() as f64 - 0.5);
 

@@ -145,7 +145,8 @@ impl Prepared for AllocationData {
         let left = self.draw_shares(&mut scene, spec, shares, !wide);
         self.draw_gates(&mut scene, gates, if wide { 0.0 } else { left });
         let quiet = scene.theme.quiet();
-        scene.text(&self.notice, [room.left + left, room.bottom() - 2.0], SMALL, quiet, Anchor::Start);
+        let notice = if self.has_erase { self.notice.clone() } else { format!("{} This rule has no erase.", self.notice) };
+        scene.text(&notice, [room.left + left, room.bottom() - 2.0], SMALL, quiet, Anchor::Start);
         scene
     }
 }
@@ -161,14 +162,8 @@ impl AllocationData {
         let panel = Panel::fit(outer, self.retention_scale(), Scale::linear(0.0, 1.0), frame);
         match spec.options.shares {
             Shares::Stacked => {
-                for bin in &self.bins {
-                    let (left, right) = (panel.across(bin.low), panel.across(bin.high));
-                    let mut below = 0.0;
-                    for (_, colour, share) in bin.gates.stack() {
-                        let (bottom, top) = (panel.down(below), panel.down(below + share.value));
-                        scene.cell(Rect::new(left, top, right - left, bottom - top), colour);
-                        below += share.value;
-                    }
+                for index in 0..3 {
+                    self.draw_share(scene, &panel, index);
                 }
                 self.draw_seams(scene, &panel);
             }
@@ -183,6 +178,19 @@ impl AllocationData {
         }
         panel.axes(scene);
         panel.area.left - outer.left
+    }
+
+    /// One share of the stack as one stepped area per run of neighbouring bins, so that no seam shows inside it.
+    fn draw_share(&self, scene: &mut Scene, panel: &Panel, index: usize) {
+        let (_, colour, _) = self.global.stack()[index];
+        for run in self.bins.chunk_by(|bin, next| (bin.high - next.low).abs() < 1e-9) {
+            let rows = run.iter().flat_map(|bin| {
+                let stack = bin.gates.stack().map(|(_, _, share)| share.value);
+                let below: f64 = stack[..index].iter().sum();
+                [bin.low, bin.high].map(|x| [x, below, below + stack[index]])
+            });
+            panel.band(scene, &rows.collect::<Vec<_>>(), colour);
+        }
     }
 
     /// Paper-coloured seams between the shares of the stack, with the interval of each seam's height.

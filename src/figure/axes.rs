@@ -54,7 +54,7 @@ impl Panel {
         let label = if frame.x_label.is_empty() { 0.0 } else { NORMAL * LINE_HEIGHT };
         let title = if frame.title.is_empty() { SMALL / 2.0 } else { NORMAL * LINE_HEIGHT + GAP };
         // Half of the last tick label may stand beyond the end of the axis.
-        let last = x_ticks.major.last().filter(|_| !frame.bare_x);
+        let last = x_ticks.major.last();
         let overhang = last.map_or(0.0, |tick| text_width(&tick.label, SMALL) / 2.0 - (1.0 - x.place(tick.value)) * (outer.width - left));
         let right = overhang.max(1.0);
         let area = Rect::new(outer.left + left, outer.top + title, outer.width - left - right, outer.height - title - tick_labels - label);

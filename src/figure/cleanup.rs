@@ -2,18 +2,19 @@
 //!
 //! The line is the mean over tokens in bins of decay, its interval from whole sequences; the grey bands are the same mean on
 //! replays in which the erase knows nothing of decay (shuffled and constant gates). A finding is a line outside the bands.
-//! Rings are heads. Rank correlations inside heads and between heads stand apart.
+//! The shade beneath counts tokens, and its sums stand along the edges; rings are heads. Rank correlations inside heads and between heads stand apart.
 
 use serde::Serialize;
 
 use super::axes::{Frame, Panel};
-use super::colour::Colour;
+use super::colour::{Colour, Gradient, VERMILLION};
+use super::density::{Density, MOST_POINTS};
 use super::legend::{self, Key, Swatch};
 use super::scale::{Scale, fixed, thousands};
 use super::scene::{Anchor, HAIR, Marker, Rect, SMALL, Scene};
 use super::{Estimate, Figure, FigureError, FigureSpec, Panels, Prepared, nothing, sheet};
 use crate::export::{Table, Value};
-use crate::measure::{Cleanup, Correlation, DecayAxis, HeadCleanup, HeadId, Null, Strength};
+use crate::measure::{Cleanup, Correlation, DecayAxis, HeadCleanup, HeadId, Null, Strength, TokenDensity};
 
 /// What the figure draws.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -26,6 +27,8 @@ pub struct CleanupData {
     pub bins: Vec<BinMean>,
     /// The same under each null.
     pub nulls: Vec<NullBins>,
+    /// Where the tokens lie.
+    pub tokens: Option<TokenDensity>,
     /// The heads.
     pub heads: Vec<HeadPoint>,
     /// Rank correlation inside heads, then sequences averaged.
@@ -102,6 +105,7 @@ pub fn prepare(cleanup: &Cleanup, spec: &FigureSpec) -> Result<CleanupData, Figu
         strength: strength.label().to_owned(),
         bins: bins.collect(),
         nulls: nulls.filter(|null| null.bands.iter().any(Option::is_some)).collect(),
+        tokens: relation.tokens.clone(),
         heads: cleanup.heads.iter().filter_map(|head| head_point(head, strength, decay)).collect(),
         within_heads: rho(&relation.within_heads),
         between_heads: rho(&relation.between_heads),
@@ -243,36 +247,62 @@ impl CleanupData {
         legend::draw(&mut scene, room.left, room.top, room.width, &keys);
         let notes = self.notes();
         let note_room = notes.len() as f64 * SMALL * 1.25;
-        let histogram = if spec.options.marginals { 22.0 } else { 0.0 };
-        let body = Rect::new(room.left, room.top + top + histogram, room.width, room.height - top - histogram - note_room);
+        let density = self.tokens.as_ref().map(|tokens| (tokens, grid_of(tokens)));
+        let edge = if spec.options.marginals { EDGE } else { 0.0 };
+        let mut beside = 0.0;
+        if let Some((_, grid)) = &density {
+            beside = BAR + legend::colour_bar_room(grid.scale(), room.height / 2.0) + edge;
+        }
+        let body = Rect::new(room.left, room.top + top + edge, room.width - beside, room.height - top - edge - note_room);
 
-        let x = Scale::around(self.bins.iter().flat_map(|bin| [bin.low, bin.high]).chain(self.heads.iter().map(|head| head.decay)), &[]);
+        let spans = self.tokens.iter().flat_map(|tokens| tokens.x);
+        let x = Scale::around(
+            self.bins.iter().flat_map(|bin| [bin.low, bin.high]).chain(self.heads.iter().map(|head| head.decay)).chain(spans),
+            &[],
+        );
         let bands = self.nulls.iter().flat_map(|null| null.bands.iter().flatten());
         let reach = self.bins.iter().map(|bin| &bin.mean).chain(bands).flat_map(Estimate::reach);
-        let y = Scale::around(reach.chain(self.heads.iter().map(|head| head.strength)), &[0.0]);
+        let spans = self.tokens.iter().flat_map(|tokens| tokens.y);
+        let y = Scale::around(reach.chain(self.heads.iter().map(|head| head.strength)).chain(spans), &[0.0]);
         let frame = Frame { x_label: self.decay.clone(), y_label: self.strength.clone(), ..Frame::default() };
         let panel = Panel::fit(body, x, y, frame);
+        if let Some((tokens, grid)) = &density {
+            grid.draw(&mut scene, area_of(&panel, tokens), Gradient::beneath(theme));
+        }
         panel.grid(&mut scene);
         for (index, null) in self.nulls.iter().enumerate() {
             self.draw_null(&mut scene, &panel, null, index);
         }
         let quiet = theme.quiet();
-        for head in &self.heads {
-            scene.marker(Marker::Ring, panel.at(head.decay, head.strength), 1.7, quiet);
+        if self.heads.len() > MOST_POINTS {
+            let points = self.heads.iter().map(|head| [head.decay, head.strength]);
+            Density::count(points, panel.x, panel.y, 80, 80).draw(&mut scene, panel.area, Gradient::beneath(theme));
+        } else {
+            for head in &self.heads {
+                scene.marker(Marker::Ring, panel.at(head.decay, head.strength), 1.7, quiet);
+            }
         }
         let middle = |bin: &BinMean| f64::midpoint(bin.low, bin.high);
         let line: Vec<[f64; 2]> = self.bins.iter().map(|bin| [middle(bin), bin.mean.value]).collect();
         panel.line(&mut scene, &line, theme.paper(), 3.2, None);
-        panel.line(&mut scene, &line, super::colour::VERMILLION, 1.4, None);
+        panel.line(&mut scene, &line, VERMILLION, 1.4, None);
         for bin in &self.bins {
             if let Some(interval) = bin.mean.interval {
-                panel.interval(&mut scene, middle(bin), interval, super::colour::VERMILLION, 0.0);
+                panel.interval(&mut scene, middle(bin), interval, VERMILLION, 0.0);
             }
-            scene.marker(Marker::Disc, panel.at(middle(bin), bin.mean.value), 2.0, super::colour::VERMILLION);
+            scene.marker(Marker::Disc, panel.at(middle(bin), bin.mean.value), 2.0, VERMILLION);
         }
         panel.axes(&mut scene);
-        if spec.options.marginals {
-            self.draw_histogram(&mut scene, &panel, histogram);
+        if edge > 0.0 {
+            self.draw_histogram(&mut scene, &panel);
+        }
+        if let Some((tokens, grid)) = &density {
+            if edge > 0.0 {
+                draw_side_histogram(&mut scene, &panel, tokens);
+            }
+            let bar =
+                Rect::new(panel.area.right() + edge + 6.0, panel.area.top + panel.area.height / 4.0, BAR - 4.0, panel.area.height / 2.0);
+            legend::colour_bar(&mut scene, bar, grid.scale(), Gradient::beneath(theme), "tokens × heads");
         }
         for (index, note) in notes.iter().enumerate() {
             let baseline = room.bottom() - note_room + SMALL * (1.05 + 1.25 * index as f64);
@@ -282,7 +312,7 @@ impl CleanupData {
     }
 
     fn keys(&self, ink: Colour) -> Vec<Key> {
-        let mut keys = vec![Key::new("mean over tokens", Swatch::Line(super::colour::VERMILLION, None, Some(Marker::Disc)))];
+        let mut keys = vec![Key::new("mean", Swatch::Line(VERMILLION, None, Some(Marker::Disc)))];
         for (index, null) in self.nulls.iter().enumerate() {
             keys.push(Key::new(null.null.label(), Swatch::Band(null_fill(index), null_line(index))));
         }
@@ -315,22 +345,20 @@ impl CleanupData {
         }
     }
 
-    /// Where the tokens are: bars above the panel, on a scale of their own.
-    fn draw_histogram(&self, scene: &mut Scene, panel: &Panel, height: f64) {
+    /// Tokens by bin of decay: bars above the panel, on a scale of their own.
+    fn draw_histogram(&self, scene: &mut Scene, panel: &Panel) {
         let most = self.bins.iter().map(|bin| bin.n_tokens).max().unwrap_or(1).max(1) as f64;
         let base = panel.area.top - 3.0;
-        let room = height - 5.0;
+        let room = EDGE - 5.0;
+        let fill = histogram_fill(scene);
         for bin in &self.bins {
             let (left, right) = (panel.across(bin.low), panel.across(bin.high));
             let tall = room * bin.n_tokens as f64 / most;
-            scene.cell(
-                Rect::new(left + 0.4, base - tall, right - left - 0.8, tall),
-                scene.theme.quiet().fade(0.45).over(scene.theme.paper()),
-            );
+            scene.cell(Rect::new(left + 0.4, base - tall, right - left - 0.8, tall), fill);
         }
-        scene.line(&[[panel.area.left, base], [panel.area.right(), base]], scene.theme.quiet(), HAIR);
         let quiet = scene.theme.quiet();
-        scene.text("tokens", [panel.area.left - 4.5, base - room / 2.0 + 2.5], SMALL, quiet, Anchor::End);
+        scene.line(&[[panel.area.left, base], [panel.area.right(), base]], quiet, HAIR);
+        scene.text("tokens", [panel.area.left - 3.0, base], SMALL, quiet, Anchor::End);
     }
 
     /// One panel per layer: the correlation inside each head, over the band of shuffled gates.
@@ -345,7 +373,7 @@ impl CleanupData {
         let height = 24.0 + 78.0 * rows as f64;
         let (mut scene, room) = sheet(spec, height / spec.width.points());
         let keys = [
-            Key::new("inside the head", Swatch::Point(super::colour::VERMILLION, Marker::Disc)),
+            Key::new("inside the head", Swatch::Point(VERMILLION, Marker::Disc)),
             Key::new("shuffled γ", Swatch::Band(null_fill(0), null_line(0))),
         ];
         let top = legend::height(&keys, room.width);
@@ -353,13 +381,16 @@ impl CleanupData {
         let body = Rect::new(room.left, room.top + top, room.width, room.height - top);
         let values = self.heads.iter().flat_map(|head| head.rho.iter().chain(&head.rho_shuffled)).flat_map(Estimate::reach);
         let y = Scale::around(values, &[0.0, 0.2, -0.2]);
-        for (index, (tile, layer)) in body.tiles(columns, rows, [6.0, 4.0]).into_iter().zip(&layers).enumerate() {
+        let named = Frame { y_label: "Spearman’s ρ".to_owned(), ..Frame::default() };
+        let labels = Panel::left_room(body.height / rows as f64, y, &named);
+        for (index, (tile, layer)) in body.tiles_beside(columns, rows, [7.0, 4.0], labels).into_iter().zip(&layers).enumerate() {
             let heads: Vec<&HeadPoint> = self.heads.iter().filter(|head| head.id.layer == *layer).collect();
             let frame = Frame {
                 title: format!("layer {layer}"),
                 x_label: if index + columns >= layers.len() { "head".to_owned() } else { String::new() },
                 y_label: if index % columns == 0 { "Spearman’s ρ".to_owned() } else { String::new() },
                 x_names: thinned_names(heads.len()),
+                bare_y: index % columns > 0,
                 ..Frame::default()
             };
             let panel = Panel::fit(tile, Scale::linear(-0.6, heads.len() as f64 - 0.4), y, frame);
@@ -373,15 +404,53 @@ impl CleanupData {
                 }
                 if let Some(rho) = head.rho {
                     if let Some(interval) = rho.interval {
-                        panel.interval(&mut scene, x, interval, super::colour::VERMILLION, 0.0);
+                        panel.interval(&mut scene, x, interval, VERMILLION, 0.0);
                     }
-                    scene.marker(Marker::Disc, panel.at(x, rho.value), 1.9, super::colour::VERMILLION);
+                    scene.marker(Marker::Disc, panel.at(x, rho.value), 1.9, VERMILLION);
                 }
             }
             panel.axes(&mut scene);
         }
         scene
     }
+}
+
+/// The room of a histogram along an edge, in points.
+const EDGE: f64 = 20.0;
+/// The room of a colour bar, in points.
+const BAR: f64 = 10.0;
+
+/// The counts as a picture has them: the highest row first.
+fn grid_of(tokens: &TokenDensity) -> Density {
+    let counts: Vec<u32> = tokens.counts.chunks(tokens.columns).rev().flatten().copied().collect();
+    Density { columns: tokens.columns, rows: tokens.counts.len() / tokens.columns, counts }
+}
+
+/// The part of a panel that the counts cover.
+fn area_of(panel: &Panel, tokens: &TokenDensity) -> Rect {
+    let (left, right) = (panel.across(tokens.x[0]), panel.across(tokens.x[1]));
+    let (top, bottom) = (panel.down(tokens.y[1]), panel.down(tokens.y[0]));
+    Rect::new(left, top, right - left, bottom - top)
+}
+
+/// Tokens by strength: bars beside the panel, on a scale of their own.
+fn draw_side_histogram(scene: &mut Scene, panel: &Panel, tokens: &TokenDensity) {
+    let sums: Vec<u32> = tokens.counts.chunks(tokens.columns).map(|row| row.iter().sum()).collect();
+    let most = f64::from(sums.iter().copied().max().unwrap_or(1).max(1));
+    let area = area_of(panel, tokens);
+    let base = panel.area.right() + 3.0;
+    let tall = area.height / sums.len() as f64;
+    let fill = histogram_fill(scene);
+    for (n, sum) in sums.iter().enumerate().filter(|(_, sum)| **sum > 0) {
+        let wide = (EDGE - 5.0) * f64::from(*sum) / most;
+        scene.cell(Rect::new(base, area.bottom() - (n + 1) as f64 * tall, wide, tall), fill);
+    }
+    let quiet = scene.theme.quiet();
+    scene.line(&[[base, panel.area.top], [base, panel.area.bottom()]], quiet, HAIR);
+}
+
+fn histogram_fill(scene: &Scene) -> Colour {
+    scene.theme.quiet().fade(0.45).over(scene.theme.paper())
 }
 
 /// Head numbers, thinned so that they do not touch.

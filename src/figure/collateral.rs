@@ -105,7 +105,7 @@ fn effect(entry: &AddressCollateral) -> AddressEffect {
 type Factor = (&'static str, fn(&AddressEffect) -> Estimate);
 
 const SCORE: Factor = ("|δo| / |o|", |effect| effect.perturbation);
-const ENERGY: Factor = ("energy there / random", |effect| effect.relative_energy);
+const ENERGY: Factor = ("energy, × random", |effect| effect.relative_energy);
 const FACTORS: [Factor; 3] = [
     ("erase strength γ", |effect| effect.erase_strength),
     ("|q·e|", |effect| effect.query_overlap),
@@ -207,10 +207,11 @@ impl CollateralData {
                 for (row, effect) in model.addresses.iter().enumerate() {
                     let estimate = factor(effect);
                     let y = row as f64 + shift;
+                    let colour = if self.models.len() == 1 { scene.theme.ink() } else { category(n) };
                     if let Some(interval) = estimate.interval {
-                        panel.lying_interval(scene, interval, y, category(n));
+                        panel.lying_interval(scene, interval, y, colour);
                     }
-                    scene.marker(Marker::of(n), panel.at(estimate.value, y), 2.2, category(n));
+                    scene.marker(Marker::of(n), panel.at(estimate.value, y), 2.0, colour);
                 }
             }
             panel.axes(scene);
@@ -231,7 +232,7 @@ impl CollateralData {
             })
             .collect();
         let top = legend::height(&keys, outer.width - 30.0) + 3.0;
-        let y_label = if self.models.len() > 1 { format!("{}: × learned", model.label) } else { "× learned".to_owned() };
+        let y_label = if self.models.len() > 1 { format!("{}, × learned e", model.label) } else { "score, × learned e".to_owned() };
         let frame = Frame { x_label: "layer".to_owned(), y_label, x_names: thinned(&layers), ..Frame::default() };
         let reach = model.layers.iter().flat_map(|fold| fold.fold.reach());
         let panel = Panel::fit(

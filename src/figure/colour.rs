@@ -118,6 +118,8 @@ pub enum Gradient {
     Viridis,
     /// Counts beneath other marks: pale to dark blue, so that lines on top stay readable.
     Haze,
+    /// As `Haze`, for dark paper: dark to pale blue.
+    Glow,
     /// Signed values, zero in the middle.
     RedBlue,
     /// Signed values, zero in the middle, without red.
@@ -125,12 +127,18 @@ pub enum Gradient {
 }
 
 impl Gradient {
+    /// The gradient for counts beneath other marks on a theme's paper.
+    pub fn beneath(theme: Theme) -> Self {
+        if theme == Theme::Dark { Self::Glow } else { Self::Haze }
+    }
+
     /// The colour at `place`, clamped to [0, 1].
     pub fn at(self, place: f64) -> Colour {
         let place = place.clamp(0.0, 1.0);
         let sample = match self {
             Self::Viridis => colorous::VIRIDIS.eval_continuous(place),
             Self::Haze => colorous::BLUES.eval_continuous(0.1 + 0.65 * place),
+            Self::Glow => colorous::BLUES.eval_continuous(0.95 - 0.6 * place),
             Self::RedBlue => colorous::RED_BLUE.eval_continuous(place),
             Self::PurpleOrange => colorous::PURPLE_ORANGE.eval_continuous(place),
         };

@@ -1,9 +1,8 @@
 //! Many points as one layer: counts per small cell, coloured on a logarithmic scale.
 
-use super::axes::Panel;
 use super::colour::{Colour, Gradient};
 use super::scale::Scale;
-use super::scene::Scene;
+use super::scene::{Rect, Scene};
 
 /// Above this number, points are drawn as a density.
 pub const MOST_POINTS: usize = 5_000;
@@ -39,11 +38,11 @@ impl Density {
         Scale::Log { from: 1.0, to: f64::from(most) }
     }
 
-    /// Draw the counts under a panel; empty cells stay paper.
-    pub fn draw(&self, scene: &mut Scene, panel: &Panel, gradient: Gradient) {
+    /// Draw the counts over a part of a panel; empty cells stay paper.
+    pub fn draw(&self, scene: &mut Scene, rect: Rect, gradient: Gradient) {
         let scale = self.scale();
         let paper = scene.theme.paper().fade(0.0);
         let colour = |count: &u32| -> Colour { if *count == 0 { paper } else { gradient.at(scale.place(f64::from(*count))) } };
-        scene.picture(panel.area, self.columns, self.counts.iter().map(colour).collect());
+        scene.picture(rect, self.columns, self.counts.iter().map(colour).collect());
     }
 }

@@ -1,13 +1,13 @@
 //! Keys of series, and colour bars.
 
-use super::axes::Panel;
 use super::colour::{Colour, Gradient};
-use super::scale::{Scale, fixed};
+use super::scale::Scale;
 use super::scene::{Anchor, HAIR, Marker, Rect, SMALL, Scene, text_width};
 
-const SWATCH: f64 = 14.0;
+const SWATCH: f64 = 13.0;
+const POINT: f64 = 6.0;
 const ROW: f64 = 9.5;
-const BETWEEN: f64 = 9.0;
+const BETWEEN: f64 = 8.0;
 
 /// How a series looks.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,8 +37,12 @@ impl Key {
         Self { label: label.into(), swatch }
     }
 
+    fn swatch_width(&self) -> f64 {
+        if matches!(self.swatch, Swatch::Point(..)) { POINT } else { SWATCH }
+    }
+
     fn width(&self) -> f64 {
-        SWATCH + 3.0 + text_width(&self.label, SMALL)
+        self.swatch_width() + 3.0 + text_width(&self.label, SMALL)
     }
 }
 
@@ -55,7 +59,7 @@ pub fn draw(scene: &mut Scene, left: f64, top: f64, width: f64, keys: &[Key]) {
         for key in row {
             draw_swatch(scene, x, y, key.swatch);
             let ink = scene.theme.ink();
-            scene.text(&key.label, [x + SWATCH + 3.0, y + SMALL * 0.36], SMALL, ink, Anchor::Start);
+            scene.text(&key.label, [x + key.swatch_width() + 3.0, y + SMALL * 0.36], SMALL, ink, Anchor::Start);
             x += key.width() + BETWEEN;
         }
         y += ROW;
@@ -92,7 +96,7 @@ fn draw_swatch(scene: &mut Scene, x: f64, y: f64, swatch: Swatch) {
             scene.cell(box_, fill);
             scene.line(&[[box_.left, y], [box_.right(), y]], line, 0.8);
         }
-        Swatch::Point(colour, marker) => scene.marker(marker, middle, 2.2, colour),
+        Swatch::Point(colour, marker) => scene.marker(marker, [x + POINT / 2.0, y], 2.2, colour),
     }
 }
 
@@ -123,19 +127,4 @@ pub fn colour_bar_room(scale: Scale, height: f64) -> f64 {
     let ticks = scale.ticks((height / 22.0) as usize);
     let widest = ticks.major.iter().map(|tick| text_width(&tick.label, SMALL)).fold(0.0, f64::max);
     3.5 + widest + 2.0 + SMALL * 1.3
-}
-
-/// Write a note at the upper right corner of a panel.
-pub fn corner_note(scene: &mut Scene, panel: &Panel, lines: &[String]) {
-    let quiet = scene.theme.quiet();
-    for (index, line) in lines.iter().enumerate() {
-        let place = [panel.area.right() - 2.0, panel.area.top + SMALL + index as f64 * SMALL * 1.2];
-        scene.text(line, place, SMALL, quiet, Anchor::End);
-    }
-}
-
-/// `0.42 [0.31, 0.55]`: an estimate with its interval.
-pub fn estimate_text(value: f64, interval: Option<[f64; 2]>) -> String {
-    let value = fixed(value, 2);
-    interval.map_or(value.clone(), |[low, high]| format!("{value} [{}, {}]", fixed(low, 2), fixed(high, 2)))
 }

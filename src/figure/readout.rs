@@ -6,9 +6,12 @@ use super::axes::{Frame, Panel};
 use super::colour::{BLUE, Colour, GREEN, ORANGE, PURPLE, VERMILLION};
 use super::legend::{self, Key, Swatch};
 use super::scale::Scale;
-use super::scene::{Anchor, Marker, Rect, SMALL, Scene, dash_of};
+use super::scene::{Marker, Rect, Scene, dash_of};
 use super::{Estimate, Figure, FigureError, FigureSpec, Prepared, nothing, sheet};
 use crate::export::Table;
+
+/// The dash of the line at chance.
+const CHANCE: Option<[f64; 2]> = Some([2.4, 1.8]);
 
 /// Readout scores by phase, in one or more panels (a layer, a model, a feature).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -129,14 +132,17 @@ impl Prepared for ReadoutData {
         let panels = &self.readouts.panels;
         let columns = if spec.width.points() > 300.0 { 3 } else { 1 + usize::from(self.readouts.places.len() <= 4) }.min(panels.len());
         let rows = panels.len().div_ceil(columns);
-        let keys = self.keys();
+        let keys = self.keys(spec.theme.ink());
         let probe_room = legend::height(&keys, spec.width.points() - 4.0);
         let height = 6.0 + probe_room + rows as f64 * if columns == 1 { 124.0 } else { 112.0 };
         let (mut scene, room) = sheet(spec, height / spec.width.points());
         legend::draw(&mut scene, room.left, room.top, room.width, &keys);
         let body = Rect::new(room.left, room.top + probe_room, room.width, room.height - probe_room);
-        for (index, (tile, panel)) in body.tiles(columns, rows, [6.0, 2.0]).into_iter().zip(panels).enumerate() {
+        let named = Frame { y_label: self.readouts.score.clone(), ..Frame::default() };
+        let labels = Panel::left_room(body.height / rows as f64, self.axis, &named);
+        for (index, (tile, panel)) in body.tiles_beside(columns, rows, [7.0, 2.0], labels).into_iter().zip(panels).enumerate() {
             let frame = Frame {
+                bare_y: index % columns > 0,
                 title: panel.title.clone(),
                 x_label: if index + columns >= panels.len() { self.readouts.along.clone() } else { String::new() },
                 y_label: if index % columns == 0 { self.readouts.score.clone() } else { String::new() },
@@ -150,8 +156,8 @@ impl Prepared for ReadoutData {
 }
 
 impl ReadoutData {
-    /// The curves of all panels, each label once.
-    fn keys(&self) -> Vec<Key> {
+    /// The curves of all panels, each label once, and chance.
+    fn keys(&self, ink: Colour) -> Vec<Key> {
         let mut keys: Vec<Key> = Vec::new();
         for panel in &self.readouts.panels {
             for (n, curve) in panel.curves.iter().enumerate() {
@@ -161,6 +167,9 @@ impl ReadoutData {
                 }
             }
         }
+        if self.readouts.panels.iter().any(|panel| panel.chance.is_some()) {
+            keys.push(Key::new("chance", Swatch::Line(ink, CHANCE, None)));
+        }
         keys
     }
 
@@ -169,9 +178,8 @@ impl ReadoutData {
         let panel = Panel::fit(tile, Scale::linear(-0.35, places as f64 - 0.65), self.axis, frame);
         panel.grid(scene);
         if let Some(chance) = readout.chance {
-            let quiet = scene.theme.quiet();
-            panel.level(scene, chance, scene.theme.ink(), Some([2.4, 1.8]));
-            scene.text("chance", [panel.area.right() - 1.0, panel.down(chance) - 2.0], SMALL, quiet, Anchor::End);
+            let ink = scene.theme.ink();
+            panel.level(scene, chance, ink, CHANCE);
         }
         let curves = readout.curves.len();
         for (n, curve) in readout.curves.iter().enumerate() {

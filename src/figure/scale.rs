@@ -53,7 +53,7 @@ impl Scale {
             let room = if from == 0.0 { 1.0 } else { from.abs() * 0.1 };
             (from, to) = (from - room, to + room);
         }
-        let step = round_step((to - from) / 4.0) / 2.0;
+        let step = round_step((to - from) / 10.0);
         Self::Linear { from: (from / step + 1e-9).floor() * step, to: (to / step - 1e-9).ceil() * step }
     }
 
@@ -105,10 +105,10 @@ fn finite_range(values: impl Iterator<Item = f64>) -> Option<(f64, f64)> {
     })
 }
 
-/// The nearest of 1, 2, 5 times a power of ten that is at least `rough`.
+/// The least of 1, 2, 2.5, 5 times a power of ten that is at least `rough`.
 fn round_step(rough: f64) -> f64 {
     let decade = 10_f64.powf(rough.log10().floor());
-    [1.0, 2.0, 5.0].into_iter().map(|stop| stop * decade).find(|step| *step >= rough * (1.0 - 1e-9)).unwrap_or(10.0 * decade)
+    [1.0, 2.0, 2.5, 5.0].into_iter().map(|stop| stop * decade).find(|step| *step >= rough * (1.0 - 1e-9)).unwrap_or(10.0 * decade)
 }
 
 fn linear_ticks(from: f64, to: f64, wanted: usize) -> Ticks {
@@ -118,11 +118,15 @@ fn linear_ticks(from: f64, to: f64, wanted: usize) -> Ticks {
         let last = (to / step + 1e-6).floor() as i64;
         (first..=last).map(move |n| n as f64 * step)
     };
-    let decimals = (-step.log10() + 1e-9).ceil().max(0.0) as usize;
+    let decimals = (0..12).find(|decimals| is_whole(step * 10_f64.powi(*decimals))).unwrap_or(12) as usize;
     let major: Vec<Tick> = multiples(step).map(|value| Tick { value, label: fixed(value, decimals) }).collect();
-    let fifths = (step / 10_f64.powf(step.log10().floor()) - 2.0).abs() > 0.1;
-    let minor = multiples(step / if fifths { 5.0 } else { 2.0 }).collect();
+    let leading = step / 10_f64.powf((step.log10() + 1e-9).floor());
+    let minor = multiples(step / if leading > 2.1 { 5.0 } else { 2.0 }).collect();
     Ticks { major, minor }
+}
+
+fn is_whole(value: f64) -> bool {
+    (value - value.round()).abs() < 1e-6
 }
 
 fn log_ticks(from: f64, to: f64, wanted: usize) -> Ticks {

@@ -47,10 +47,17 @@ impl Rect {
 
     /// Cut into `columns` by `rows` equal tiles, `gap` apart, row by row.
     pub fn tiles(&self, columns: usize, rows: usize, gap: [f64; 2]) -> Vec<Self> {
-        let width = (self.width - gap[0] * (columns - 1) as f64) / columns as f64;
+        self.tiles_beside(columns, rows, gap, 0.0)
+    }
+
+    /// As [`tiles`](Self::tiles), the first column wider by `labels`, so that axes that only it names leave all areas equal.
+    pub fn tiles_beside(&self, columns: usize, rows: usize, gap: [f64; 2], labels: f64) -> Vec<Self> {
+        let width = (self.width - labels - gap[0] * (columns - 1) as f64) / columns as f64;
         let height = (self.height - gap[1] * (rows - 1) as f64) / rows as f64;
         let tile = |row: usize, column: usize| {
-            Self::new(self.left + column as f64 * (width + gap[0]), self.top + row as f64 * (height + gap[1]), width, height)
+            let (shift, extra) = if column == 0 { (0.0, labels) } else { (labels, 0.0) };
+            let left = self.left + shift + column as f64 * (width + gap[0]);
+            Self::new(left, self.top + row as f64 * (height + gap[1]), width + extra, height)
         };
         (0..rows).flat_map(|row| (0..columns).map(move |column| tile(row, column))).collect()
     }
@@ -348,6 +355,10 @@ fn parse_markup(text: &str) -> Vec<Run> {
     }
     if !rest.is_empty() || runs.is_empty() {
         runs.push(Run { text: rest.to_owned(), level: Level::Base });
+    }
+    if runs.len() > 1 {
+        // Readers of SVG drop plain spaces at the ends of a text.
+        runs.iter_mut().for_each(|run| run.text = run.text.replace(' ', "\u{a0}"));
     }
     runs
 }

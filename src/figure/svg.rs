@@ -19,6 +19,9 @@ use super::{FigureError, font};
 /// Units per point.
 pub const UNITS: f64 = 20.0;
 
+/// Width of the stroke that hides the seam between two cells, in units.
+const SEAM: u32 = 6;
+
 /// Write `scene` as an SVG document; `title` and `description` are for readers who cannot see it.
 pub fn write(scene: &Scene, title: &str, description: &str) -> Result<String, FigureError> {
     let size = (units(scene.width) as u32, units(scene.height) as u32);
@@ -103,7 +106,7 @@ fn draw(backend: &mut SVGBackend, mark: &Mark) -> Result<(), FigureError> {
                 return Ok(());
             }
             let ring = [(left, top), (right, top), (right, bottom), (left, bottom), (left, top)];
-            checked(backend.draw_path(ring, &stroke(*colour, 2)))
+            checked(backend.draw_path(ring, &stroke(*colour, SEAM)))
         }
         Mark::Disc { centre, radius, colour } => {
             checked(backend.draw_circle(place_in_units(*centre), units(*radius).max(1) as u32, &stroke(*colour, 0), true))

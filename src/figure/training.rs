@@ -90,7 +90,7 @@ impl Prepared for TrainingData {
         let top = legend::height(&keys, room.width);
         legend::draw(&mut scene, room.left, room.top, room.width, &keys);
         let body = Rect::new(room.left, room.top + top, room.width, room.height - top);
-        let tiles = if wide { body.tiles(2, 1, [12.0, 0.0]) } else { body.tiles(1, 2, [0.0, 2.0]) };
+        let tiles = if wide { body.tiles(2, 1, [12.0, 0.0]) } else { body.tiles(1, 2, [0.0, 6.0]) };
         let last = self.runs.iter().flat_map(|run| run.loss.iter().chain(&run.accuracy)).map(|point| point[0]).fold(0.0, f64::max);
         let losses = self.runs.iter().flat_map(|run| run.loss.iter().map(|point| point[1]));
         let loss_scale = if spec.options.log_loss { Scale::log_around(losses) } else { Scale::around(losses, &[0.0]) };

@@ -34,7 +34,7 @@ pub use allocation::{
 pub use bin::Bins;
 pub use cleanup::{
     Cleanup, CleanupOptions, Correlation, CurveBin, DecayAxis, HeadCleanup, HeadCorrelation, NaiveCorrelation, Null, NullBand,
-    NullCorrelation, Relation, Strength, cleanup,
+    NullCorrelation, Relation, Strength, TokenDensity, cleanup,
 };
 pub use collateral::{Address, AddressCollateral, Collateral, CollateralOptions, HeadCollateral, HeadShuffle, LayerCollateral, Trajectory};
 pub use error::MeasureError;

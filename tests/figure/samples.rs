@@ -8,7 +8,7 @@ use pentimento::measure::{
     ALLOCATION_NOTICE, Address, AddressCollateral, Alignment, AlignmentOptions, AlignmentSummary, Allocation, AllocationBin,
     AllocationOptions, Cleanup, CleanupOptions, Collateral, CollateralOptions, Correlation, CurveBin, DecayAxis, GateSummary,
     HeadAlignment, HeadCleanup, HeadCorrelation, HeadId, Interval, LagRecall, LayerAlignment, LayerCollateral, Null, NullBand,
-    NullCorrelation, Recall, RecallOptions, Relation, Strength, Trajectory, Unit,
+    NullCorrelation, Recall, RecallOptions, Relation, Strength, TokenDensity, Trajectory, Unit,
 };
 
 /// What each figure is shown with.
@@ -106,6 +106,7 @@ pub fn cleanup() -> Cleanup {
         between_heads: Some(Correlation { rho: interval(0.62, 0.11), p_value: Some(0.004), nulls: Vec::new() }),
         naive_pooled: None,
         curve: curve.clone(),
+        tokens: Some(tokens()),
     };
     let heads = (0..24).map(|n| {
         let retention = 0.55 + 0.4 * wobble(n).abs();
@@ -137,6 +138,16 @@ pub fn cleanup() -> Cleanup {
         heads: heads.collect(),
         recall: recall(0.9),
     }
+}
+
+/// A cloud that rises with retention.
+fn tokens() -> TokenDensity {
+    let cell = |n: usize| {
+        let (x, y) = (0.2 + 0.8 * ((n % 40) as f64 + 0.5) / 40.0, ((n / 40) as f64 + 0.5) / 40.0);
+        let middle = 0.14 + 0.5 * x * x * x;
+        (900.0 * x.powi(4) * (-(y - middle).powi(2) / 0.02).exp()) as u32
+    };
+    TokenDensity { x: [0.2, 1.0], y: [0.0, 1.0], columns: 40, counts: (0..1600).map(cell).collect() }
 }
 
 /// The paper's scores (arXiv 2606.26560) over six layers.

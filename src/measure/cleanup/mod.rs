@@ -8,8 +8,11 @@
 //! - *Simpson*: heads may differ although nothing happens inside any of them. Within heads and between heads stand apart.
 //! - *Forgetting looks like cleanliness*: raw write-key recall stands beside every number.
 
+mod density;
 mod summary;
 mod tokens;
+
+pub use density::TokenDensity;
 
 use serde::{Deserialize, Serialize};
 
@@ -202,6 +205,8 @@ pub struct Relation {
     pub naive_pooled: Option<NaiveCorrelation>,
     /// y by bin of x, with what the nulls give there.
     pub curve: Vec<CurveBin>,
+    /// Where the tokens lie; `None` when there is none to draw.
+    pub tokens: Option<TokenDensity>,
 }
 
 /// A rank correlation whose unit is the sequence.

@@ -3,7 +3,7 @@
 use super::tokens::{Mean, RunPart, SequencePart, place_of_axis, place_of_strength};
 use super::{
     CleanupOptions, Correlation, CurveBin, DecayAxis, HeadCleanup, HeadCorrelation, NaiveCorrelation, Null, NullBand, NullCorrelation,
-    Relation, Strength,
+    Relation, Strength, TokenDensity,
 };
 use crate::measure::interval::present;
 use crate::measure::permutation::{permute_heads, sign_flip};
@@ -66,6 +66,7 @@ pub(super) fn relations(parts: &Parts, options: &CleanupOptions, bootstrap: &Boo
             between_heads: correlation(parts, strength, between, p_between, &options.statistics, bootstrap),
             naive_pooled: naive(parts, axis, kind),
             curve: curve(parts, decay, strength, options, bootstrap),
+            tokens: TokenDensity::of(pooled(parts, axis, kind), options.bins),
         }
     };
     DecayAxis::ALL.into_iter().flat_map(|decay| Strength::ALL.map(|strength| one(decay, strength))).collect()
@@ -130,10 +131,15 @@ fn correlation(
     })
 }
 
+/// x and y of the tokens taken, all heads together.
+fn pooled(parts: &Parts, axis: usize, kind: usize) -> impl Iterator<Item = (f64, f64)> {
+    let tokens = parts.iter().flat_map(|part| part.sequences.iter().flat_map(|sequence| &sequence.pooled));
+    tokens.map(move |(x, y)| (x[axis], y[kind]))
+}
+
 /// All tokens of all heads as if independent.
 fn naive(parts: &Parts, axis: usize, kind: usize) -> Option<NaiveCorrelation> {
-    let tokens = parts.iter().flat_map(|part| part.sequences.iter().flat_map(|sequence| &sequence.pooled));
-    let (x, y): (Vec<f64>, Vec<f64>) = tokens.map(|(x, y)| (x[axis], y[kind])).filter(|(x, y)| x.is_finite() && y.is_finite()).unzip();
+    let (x, y): (Vec<f64>, Vec<f64>) = pooled(parts, axis, kind).filter(|(x, y)| x.is_finite() && y.is_finite()).unzip();
     let rho = spearman(&x, &y)?;
     Some(NaiveCorrelation { rho, p_value_if_tokens_were_independent: p_value_of_independent_pairs(rho, x.len()), n_tokens: x.len() as u64 })
 }
