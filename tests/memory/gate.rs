@@ -11,6 +11,8 @@ fn gates_by_hand() {
     assert!((softplus(-40.0) - (-40.0_f64).exp()).abs() < 1e-30);
     assert_eq!(log_gate(3.0, 0.0), -3.0 * ln_2);
     assert_eq!(kda_sigmoid_gate(1.0, 0.0, -5.0), -2.5);
+    // sigmoid(2 * ln(3) / 2) = 3/4
+    assert!((kda_sigmoid_gate(2.0, 3.0_f64.ln() / 2.0, -5.0) - -3.75).abs() < 1e-15);
     // exp(-(5 / 5) ln 2) = 1/2
     assert!((eda_safe_gate(5.0, 0.0, -5.0) - -2.5).abs() < 1e-15);
 }

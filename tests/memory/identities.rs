@@ -142,7 +142,7 @@ proptest! {
     }
 
     #[test]
-    fn comba_without_feedback_is_a_gated_write_and_with_full_feedback_nearly_gdn(sample in samples()) {
+    fn comba_without_feedback_is_retnet_and_with_feedback_alpha_is_gdn(sample in samples()) {
         let comba = sample.factors(Rule::Comba);
         let dims = sample.dims;
         let filled = |x: f64| ArrayD::from_elem(vec![dims.batch, dims.step, dims.head], x);
