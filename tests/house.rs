@@ -97,7 +97,7 @@ fn strip(text: &str) -> String {
     let mut i = 0;
     // Blanks everything up to (not including) `end`.
     let blank = |code: &mut String, from: usize, end: usize| {
-        chars[from..end.min(chars.len())].iter().for_each(|&c| code.push(if c == '\n' { '\n' } else { ' ' }))
+        code.extend(chars[from..end.min(chars.len())].iter().map(|&c| if c == '\n' { '\n' } else { ' ' }));
     };
     while i < chars.len() {
         let start = i;
@@ -125,7 +125,7 @@ fn strip(text: &str) -> String {
             && before != '_'
             && (at(i + 1) == '"' || (at(i + 1) == '#' && (at(i + 2) == '"' || at(i + 2) == '#')))
         {
-            let n_hashes = (i + 1..).take_while(|&j| at(j) == '#').count();
+            let n_hashes = (i + 1..chars.len()).take_while(|&j| at(j) == '#').count();
             i += n_hashes + 2;
             while i < chars.len() && !(at(i) == '"' && (1..=n_hashes).all(|j| at(i + j) == '#')) {
                 i += 1;

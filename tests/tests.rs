@@ -1,5 +1,7 @@
 //! Tests.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod engine;
 #[cfg(feature = "figure")]
 mod figure;

@@ -88,7 +88,9 @@ impl HeadReplay<'_> {
         let lane = |array| self.recurrence.lane(array, self.batch, step, self.head);
         let decays = from == Phase::Before && to > Phase::Before;
         let edits: Vec<_> = (self.recurrence.n_edits_at(from)..self.recurrence.n_edits_at(to))
-            .map(|index| (lane(&self.recurrence.edits[index].direction), self.pseudo_values[index].slice(s![self.batch, step, self.head, ..])))
+            .map(|index| {
+                (lane(&self.recurrence.edits[index].direction), self.pseudo_values[index].slice(s![self.batch, step, self.head, ..]))
+            })
             .collect();
         apply(memory.view_mut(), decays.then(|| lane(&self.recurrence.retention)), &edits);
     }
@@ -151,7 +153,9 @@ impl RowStep<'_> {
             }
             (alpha, edits) => {
                 if let Some(alpha) = alpha {
-                    row.iter_mut().for_each(|x| *x *= alpha);
+                    for x in row.iter_mut() {
+                        *x *= alpha;
+                    }
                 }
                 for (direction, values) in edits {
                     let direction = direction[self.channel];

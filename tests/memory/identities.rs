@@ -72,7 +72,7 @@ proptest! {
             (WriteStrength(0), interleave(&of(EraseStrength), &of(WriteStrength(0)))),
             (Retention, interleave(&of(Retention), &ArrayD::ones(eda.arrays()[&Retention].shape()))),
         ];
-        let kda = Factors::new(Rule::Kda, doubled.into_iter().collect(), eda.initial_memory().map(|memory| memory.to_owned())).unwrap();
+        let kda = Factors::new(Rule::Kda, doubled.into_iter().collect(), eda.initial_memory().map(ndarray::ArrayBase::to_owned)).unwrap();
         let (single, double) = (run(&eda.lower(), &[Phase::Erase, Phase::Write]), run(&kda.lower(), &[Phase::Write]));
         prop_assert!(largest_difference(&single.output, &double.output.slice(s![.., 1..; 2, .., ..]).to_owned()) < 1e-12);
         let halves = &double.memory[&Phase::Write];
@@ -136,7 +136,7 @@ proptest! {
             (WriteStrength(0), interleave(&of(WriteStrength(0)), &of(WriteStrength(1)))),
             (Retention, interleave(&of(Retention), &of(Retention))),
         ];
-        let deltanet = Factors::new(Rule::DeltaNet, doubled.into_iter().collect(), product.initial_memory().map(|memory| memory.to_owned())).unwrap();
+        let deltanet = Factors::new(Rule::DeltaNet, doubled.into_iter().collect(), product.initial_memory().map(ndarray::ArrayBase::to_owned)).unwrap();
         let (single, double) = (run(&product.lower(), &[]), run(&deltanet.lower(), &[]));
         prop_assert!(largest_difference(&single.output, &double.output.slice(s![.., 1..; 2, .., ..]).to_owned()) < 1e-12);
     }

@@ -37,7 +37,7 @@ proptest! {
             let at = |phase: Phase| all.memory[&phase].index_axis(Axis(1), step).to_owned();
             // A step finds what the one before left.
             let found = match step {
-                0 => factors.initial_memory().map_or_else(|| ndarray::Array4::zeros(at(Phase::Before).dim()), |memory| memory.to_owned()),
+                0 => factors.initial_memory().map_or_else(|| ndarray::Array4::zeros(at(Phase::Before).dim()), ndarray::ArrayBase::to_owned),
                 _ => all.memory[&Phase::Write].index_axis(Axis(1), step - 1).to_owned(),
             };
             prop_assert_eq!(at(Phase::Before), found);
@@ -72,7 +72,7 @@ proptest! {
             let arrays = factors.arrays().iter().map(|(&point, array)| (point, array.slice_axis(Axis(1), steps).to_owned()));
             run(&Factors::new(rule, arrays.collect(), initial).unwrap().lower(), &[])
         };
-        let first = part((..cut).into(), factors.initial_memory().map(|memory| memory.to_owned()));
+        let first = part((..cut).into(), factors.initial_memory().map(ndarray::ArrayBase::to_owned));
         let second = part((cut..).into(), Some(first.final_memory));
         prop_assert_eq!(whole.final_memory, second.final_memory);
         prop_assert_eq!(whole.output.slice(s![.., cut.., .., ..]).to_owned(), second.output);

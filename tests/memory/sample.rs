@@ -74,7 +74,7 @@ pub fn as_rule(factors: &Factors<f64>, rule: Rule, with: impl IntoIterator<Item 
     let mut arrays: BTreeMap<_, _> = factors.arrays().iter().map(|(&point, array)| (point, array.to_owned())).collect();
     arrays.extend(with);
     arrays.retain(|point, _| rule.factors().contains(point));
-    Factors::new(rule, arrays, factors.initial_memory().map(|memory| memory.to_owned())).unwrap()
+    Factors::new(rule, arrays, factors.initial_memory().map(ndarray::ArrayBase::to_owned)).unwrap()
 }
 
 /// An array of key heads with one entry per head instead.
