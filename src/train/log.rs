@@ -46,11 +46,6 @@ impl HeldOut {
         let by_condition = evaluation.metrics.by_condition.iter();
         let accuracy_by_condition =
             by_condition.filter_map(|(condition, counts)| Some((condition.to_string(), counts.accuracy()?))).collect();
-        Self {
-            loss: evaluation.loss,
-            accuracy: evaluation.metrics.total().accuracy(),
-            accuracy_by_condition,
-            counts: evaluation.metrics,
-        }
+        Self { loss: evaluation.loss, accuracy: evaluation.metrics.total().accuracy(), accuracy_by_condition, counts: evaluation.metrics }
     }
 }
