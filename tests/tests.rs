@@ -13,5 +13,3 @@ mod memory;
 mod model;
 mod task;
 mod trace;
-#[cfg(feature = "record")]
-mod train;

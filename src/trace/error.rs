@@ -43,12 +43,10 @@ pub enum TraceError {
         path: PathBuf,
     },
     /// An array the layer's rule needs is absent.
-    #[error("array '{array}' is missing from the trace{hint}")]
+    #[error("array '{array}' is missing from the trace: it was not recorded, or it was removed")]
     MissingArray {
         /// Its path inside the trace.
         array: String,
-        /// What to do.
-        hint: String,
     },
     /// An array's shape contradicts the layer's attributes.
     #[error("array '{array}' has shape {found:?}, but {wanted:?} is needed")]

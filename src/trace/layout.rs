@@ -69,7 +69,9 @@ impl Plan {
                 .map(|axis| match dims[axis].as_str() {
                     "step" => CHUNK_STEPS,
                     "batch" if has_step => 1,
-                    "batch" => growth.filter(|growth| growth.0 == axis).map_or(shape[axis].min(256), |growth| growth.1),
+                    // Without steps a commit is one chunk: its size must not depend on the first block.
+                    _ if growth.is_some_and(|growth| growth.0 == axis) => growth.map_or(1, |growth| growth.1),
+                    "batch" => shape[axis].min(256),
                     "head" | "key_head" if has_step && has_channels => 1,
                     _ => shape[axis],
                 })

@@ -22,6 +22,8 @@ pub struct Trace {
     attributes: Attributes,
     layers: Vec<Layer>,
     arrays: BTreeMap<String, Stored>,
+    /// Arrays that this version cannot read, and why.
+    unreadable: BTreeMap<String, String>,
 }
 
 /// What a trace holds of one layer.
@@ -91,13 +93,15 @@ impl Trace {
         let store = Arc::new(store);
         let nodes =
             root["consolidated_metadata"]["metadata"].as_object().ok_or_else(|| not("it has no consolidated metadata".to_owned()))?;
-        let mut arrays = BTreeMap::new();
+        let (mut arrays, mut unreadable) = (BTreeMap::new(), BTreeMap::new());
         let mut groups = Vec::new();
         for (name, node) in nodes {
             if node["node_type"] == "array" {
-                // An array this version does not know may be coded in ways it does not know.
-                if let Ok(array) = Stored::open(&store, name, node) {
-                    arrays.insert(name.clone(), array);
+                match Stored::open(&store, name, node) {
+                    Ok(array) => drop(arrays.insert(name.clone(), array)),
+                    // An array this version does not know may be coded in ways it does not know: that matters when it is asked for.
+                    Err(TraceError::Zarr { reason, .. }) => drop(unreadable.insert(name.clone(), reason)),
+                    Err(error) => return Err(error),
                 }
             } else if let Some(index) = name.strip_prefix("layer_").and_then(|index| index.parse::<usize>().ok()) {
                 let layer: LayerAttributes = serde_json::from_value(node["attributes"].clone())
@@ -105,7 +109,7 @@ impl Trace {
                 groups.push((index, layer));
             }
         }
-        let mut trace = Self { path, attributes, layers: Vec::new(), arrays };
+        let mut trace = Self { path, attributes, layers: Vec::new(), arrays, unreadable };
         groups.sort_by_key(|group| group.0);
         for (index, layer) in groups {
             let layer = trace.checked_layer(index, layer)?;
@@ -348,13 +352,18 @@ impl Trace {
     /// The task's truth table, one record a sequence, as it was given to the writer; `None` if the trace has none.
     pub fn labels<T: DeserializeOwned>(&self) -> Result<Option<Vec<T>>, TraceError> {
         let Some(stored) = self.arrays.get(labels::JSON) else { return Ok(None) };
-        let records = stored.read_all::<String>()?;
+        // A trace that grows by sequences has the records of all sequences to come.
+        let n_records = stored.shape.first().copied().unwrap_or(0).min(self.n_batch());
+        let records = stored.read::<String>(&[0..n_records])?;
         let refused = |error: serde_json::Error| TraceError::Zarr { array: labels::JSON.to_owned(), reason: error.to_string() };
         records.iter().map(|record| serde_json::from_str(record)).collect::<Result<_, _>>().map(Some).map_err(refused)
     }
 
     pub(super) fn stored(&self, name: &str) -> Result<&Stored, TraceError> {
-        self.arrays.get(name).ok_or_else(|| TraceError::MissingArray { array: name.to_owned(), hint: String::new() })
+        self.arrays.get(name).ok_or_else(|| match self.unreadable.get(name) {
+            Some(reason) => TraceError::Zarr { array: name.to_owned(), reason: reason.clone() },
+            None => TraceError::MissingArray { array: name.to_owned() },
+        })
     }
 
     pub(super) fn arrays(&self) -> impl Iterator<Item = &Stored> {

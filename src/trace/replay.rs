@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView2, Ix2, s};
+use ndarray::{Array2, Array5, ArrayView2, Ix2, s};
 
 use super::landing::{Landing, landings};
 use super::{Trace, TraceError};
@@ -68,6 +68,29 @@ impl HeadSteps {
             }
         }
     }
+}
+
+/// The memories found before these steps of a block, [batch, checkpoint, head, d_k, d_v], replayed from the block's own
+/// checkpoints.
+pub(super) fn checkpoints(factors: &Factors<f32>, recording: &Recording, steps: &[usize]) -> Array5<f32> {
+    let dims = factors.dims();
+    let landings = landings(factors.rule());
+    let mut all = Array5::zeros((dims.batch, steps.len(), dims.head, dims.d_k, dims.d_v));
+    for (slot, &step) in steps.iter().enumerate() {
+        let nearest = recording.checkpoint_steps.partition_point(|&start| start <= step) - 1;
+        let from = recording.checkpoint_steps[nearest];
+        for batch in 0..dims.batch {
+            for head in 0..dims.head {
+                let mut memory = recording.checkpoints.slice(s![batch, nearest, head, .., ..]).to_owned();
+                let read = HeadSteps::of_block(factors, recording, &landings, batch, head, from..step);
+                for step in 0..step - from {
+                    read.advance(&mut memory, step, Phase::Before, Phase::Write);
+                }
+                all.slice_mut(s![batch, slot, head, .., ..]).assign(&memory);
+            }
+        }
+    }
+    all
 }
 
 impl Trace {

@@ -52,6 +52,12 @@ impl ChunkCodec {
         T::from_array_bytes(&self.data_type, decoded.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
     }
 
+    /// Whether one encoded chunk has the right crc32c and decodes.
+    pub fn check(&self, bytes: &[u8]) -> Result<(), String> {
+        let decoded = self.chain.decode(bytes.into(), &self.shape, &self.data_type, &self.fill, &self.options);
+        decoded.map(|_| ()).map_err(|error| error.to_string())
+    }
+
     fn encode(&self, bytes: ArrayBytes<'_>) -> Result<Vec<u8>, String> {
         let encoded = self.chain.encode(bytes, &self.shape, &self.data_type, &self.fill, &self.options);
         encoded.map(std::borrow::Cow::into_owned).map_err(|error| error.to_string())

@@ -13,98 +13,13 @@ use super::layout::{self, Coding, Plan};
 use super::reader::{group_of, read_root};
 use super::root::Root;
 use super::{
-    Attributes, Conventions, Data, Growth, LayerAttributes, RecordingChoices, SCHEMA_VERSION, Status, Table, Trace, TraceError, integrity,
-    scalars, store,
+    Attributes, Conventions, Data, DenseSelection, Growth, LayerAttributes, OnExisting, RecordingChoices, SCHEMA_VERSION, Status, Table,
+    Trace, TraceError, TraceSpec, integrity, replay, scalars, store,
 };
 use crate::memory::{Dims, Factors, HookPoint, Phase, Recording, Rule};
-use crate::provenance::Provenance;
 
 /// The file that a writer locks as long as it lives.
 pub(super) const LOCK: &str = "recording.lock";
-
-/// What a trace will say of itself and how it is written.
-#[derive(Clone, Debug)]
-pub struct TraceSpec {
-    /// Who makes it.
-    pub provenance: Provenance,
-    /// The model: rule, configuration, names and digests of weights.
-    pub model: Value,
-    /// The run: task or prompt digest, split, seed.
-    pub run: Value,
-    /// The axis along which blocks are appended.
-    pub growth: Growth,
-    /// Entries of the growing axis that are committed together. Steps: a multiple of 256 and of `checkpoint_every`.
-    pub commit_every: usize,
-    /// Steps between two checkpoints.
-    pub checkpoint_every: usize,
-    /// For which heads the dense memories of a recording are kept, by the name of the selection.
-    pub dense: Vec<DenseSelection>,
-    /// Mantissa bits (1 to 22) to keep in dense memories; `None` keeps them exact.
-    pub bitround: Option<u8>,
-    /// Compute memory norms and the removal by decay, which needs a replay of every step while recording.
-    pub memory_norms: bool,
-    /// What to do if something is there already.
-    pub on_existing: OnExisting,
-}
-
-impl TraceSpec {
-    /// The defaults: blocks along `step`, 256 steps a commit, a checkpoint every 64, all heads where memories are dense.
-    pub fn new(provenance: Provenance) -> Self {
-        Self {
-            provenance,
-            model: Value::Null,
-            run: Value::Null,
-            growth: Growth::Step,
-            commit_every: 256,
-            checkpoint_every: 64,
-            dense: vec![DenseSelection { name: "all".to_owned(), heads: None }],
-            bitround: None,
-            memory_norms: true,
-            on_existing: OnExisting::Refuse,
-        }
-    }
-
-    /// For many short sequences: blocks along `batch`, 32 sequences a commit.
-    pub fn of_sequences(provenance: Provenance) -> Self {
-        Self { growth: Growth::Batch, commit_every: 32, ..Self::new(provenance) }
-    }
-
-    fn check(&self) -> Result<(), TraceError> {
-        let bad = |reason: String| Err(TraceError::Block(reason));
-        if self.commit_every == 0 || self.checkpoint_every == 0 {
-            return bad("commit_every and checkpoint_every must be at least 1".to_owned());
-        }
-        if self.growth == Growth::Step
-            && (!self.commit_every.is_multiple_of(256) || !self.commit_every.is_multiple_of(self.checkpoint_every))
-        {
-            let (commit, checkpoint) = (self.commit_every, self.checkpoint_every);
-            return bad(format!("commit_every ({commit}) must be a multiple of 256 and of checkpoint_every ({checkpoint})"));
-        }
-        if self.bitround.is_some_and(|bits| !(1..=22).contains(&bits)) {
-            return bad("bitround must keep 1 to 22 mantissa bits".to_owned());
-        }
-        Ok(())
-    }
-}
-
-/// Heads of which the memories are stored whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DenseSelection {
-    /// Its name on disk: `dense/<name>/memory_after_write`.
-    pub name: String,
-    /// The heads; `None` is all.
-    pub heads: Option<Vec<usize>>,
-}
-
-/// What to do if something is at the trace's path already.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnExisting {
-    /// Refuse: nothing is lost.
-    #[default]
-    Refuse,
-    /// Replace it if it is a trace (`--force`); anything else is still refused.
-    Replace,
-}
 
 /// What the writer remembers of a layer.
 struct LayerState {
@@ -213,7 +128,7 @@ impl TraceWriter {
             let point = missing.kind.pseudo_value();
             return Err(TraceError::Block(format!("the recording of layer {layer} lacks '{point}': record with pseudo_values")));
         }
-        self.stage_checkpoints(&group, layer, start, dims, &recording)?;
+        self.stage_checkpoints(&group, layer, start, factors, &recording)?;
         let Recording { output, pseudo_values, dense, final_memory, .. } = recording;
         self.stage_point(&group, HookPoint::Output, output.into_dyn().into())?;
         for (kind, array) in pseudo_values {
@@ -259,22 +174,30 @@ impl TraceWriter {
         Ok(state.appended)
     }
 
-    fn stage_checkpoints(&mut self, group: &str, layer: usize, start: usize, dims: Dims, recording: &Recording) -> Result<(), TraceError> {
+    fn stage_checkpoints(
+        &mut self,
+        group: &str,
+        layer: usize,
+        start: usize,
+        factors: &Factors<f32>,
+        recording: &Recording,
+    ) -> Result<(), TraceError> {
+        let dims = factors.dims();
         let every = self.attributes.recording.checkpoint_every;
         let first = if self.attributes.growth == Growth::Step { start } else { 0 };
         let wanted: Vec<usize> = (first.next_multiple_of(every)..first + dims.step).step_by(every).collect();
-        let chosen: Option<Vec<usize>> =
-            wanted.iter().map(|step| recording.checkpoint_steps.iter().position(|found| found + first == *step)).collect();
-        let Some(chosen) = chosen else {
-            return Err(TraceError::Block(format!(
-                "the recording of layer {layer} from step {first} lacks a checkpoint at a multiple of {every}: record with \
-                 checkpoint_every = {every}, in blocks whose length is a multiple of it"
-            )));
-        };
+        let local: Vec<usize> = wanted.iter().map(|step| step - first).collect();
+        if recording.checkpoint_steps.first() != Some(&0) {
+            let reason = format!("the recording of layer {layer} lacks the memory before its first step: record with checkpoint_every");
+            return Err(TraceError::Block(reason));
+        }
         let mut steps: Vec<i64> = wanted.iter().map(|&step| step as i64).collect();
-        let all_chosen = chosen.iter().copied().eq(0..recording.checkpoint_steps.len());
-        let mut memories: Array5<f32> =
-            if all_chosen { recording.checkpoints.clone() } else { recording.checkpoints.select(Axis(1), &chosen) };
+        // Blocks of other lengths than multiples of `checkpoint_every` have their checkpoints elsewhere.
+        let mut memories = if local == recording.checkpoint_steps {
+            recording.checkpoints.clone()
+        } else {
+            replay::checkpoints(factors, recording, &local)
+        };
         if self.attributes.growth == Growth::Batch {
             steps.push(dims.step as i64);
             memories = with_last(&memories, &recording.final_memory);
