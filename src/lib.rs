@@ -7,6 +7,8 @@ pub mod provenance;
 pub mod trace;
 #[cfg(feature = "record")]
 pub mod model;
+#[cfg(feature = "record")]
+pub mod train;
 pub mod measure;
 pub mod export;
 #[cfg(feature = "figure")]

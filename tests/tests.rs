@@ -13,3 +13,5 @@ mod memory;
 mod model;
 mod task;
 mod trace;
+#[cfg(feature = "record")]
+mod train;

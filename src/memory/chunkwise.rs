@@ -95,11 +95,11 @@ struct Chunk {
     attention: Array2<f64>,
     /// A_to_end U, [row, d_k].
     directions_at_end: Array2<f64>,
-    /// A_all, [d_k].
+    /// A_all, `[d_k]`.
     retention: Array1<f64>,
 }
 
-/// A vector [d_k] that meets the chunk's memory after `n_decays` of the chunk's decays and `n_rows` of its rows.
+/// A vector `[d_k]` that meets the chunk's memory after `n_decays` of the chunk's decays and `n_rows` of its rows.
 struct Reader {
     vector: Array1<f64>,
     n_decays: usize,
@@ -200,7 +200,7 @@ struct Decays {
 }
 
 impl Decays {
-    /// The decay from one moment to a later one, [d_k].
+    /// The decay from one moment to a later one, `[d_k]`.
     fn between(&self, from: usize, to: usize) -> Array1<f64> {
         self.retention.slice(s![from..to, ..]).product_axis(ndarray::Axis(0))
     }

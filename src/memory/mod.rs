@@ -10,7 +10,7 @@
 //! arXiv 2606.26560, has two). So one reference, one engine, one recorder and one ledger serve them all.
 //!
 //! The journey inside: [`Factors`] (what a model computes, what a trace stores, under the field's names) are lowered by
-//! their [`Rule`] to a [`Recurrence`] (decay and edits), which [`reference`] runs in plain f64 and [`cpu`] runs fast.
+//! their [`Rule`] to a [`Recurrence`] (decay and edits), which [`mod@reference`] runs in plain f64 and [`cpu`] runs fast.
 //! [`chunkwise`] is a second f64 implementation beside the reference; [`replay`] gives recorded memories back bit for bit;
 //! [`gate`] holds the decay gates.
 

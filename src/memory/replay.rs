@@ -16,7 +16,7 @@ use ndarray::{Array2, ArrayView1, ArrayView2, ArrayView4, ArrayViewMut2, s};
 
 use super::{Phase, Recurrence};
 
-/// One edit of one step: its direction [d_k] and its pseudo-value [d_v].
+/// One edit of one step: its direction `[d_k]` and its pseudo-value `[d_v]`.
 pub type RecordedEdit<'a> = (ArrayView1<'a, f32>, ArrayView1<'a, f32>);
 
 /// One whole step on a memory [d_k, d_v]: decay, then the edits in the order given, in one pass over the memory.
@@ -119,7 +119,7 @@ fn as_row<'a>(values: &'a ArrayView1<f32>) -> Cow<'a, [f32]> {
 /// What one step does to one row of a memory.
 struct RowStep<'a> {
     alpha: Option<f32>,
-    /// Directions [d_k] and pseudo-values [d_v].
+    /// Directions `[d_k]` and pseudo-values `[d_v]`.
     edits: &'a [(&'a ArrayView1<'a, f32>, Cow<'a, [f32]>)],
     channel: usize,
 }

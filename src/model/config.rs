@@ -13,7 +13,8 @@ use super::ModelError;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Number of token ids.
+    /// Number of token ids (in a training spec it may be left out: the words of the tasks).
+    #[serde(default)]
     pub vocabulary: usize,
     /// Width of the residual stream.
     pub d_model: usize,
