@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, error::Error};
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::{DType, Device, Tensor, Var};
 use pentimento::{
-    memory::{Factors, HookPoint, Phase, RecordOptions, Recording, Rule},
+    memory::{Dims, Factors, HookPoint, Phase, RecordOptions, Recording, Rule, reference},
     model::{
         AttentionConfig, Config, DecayGate, DecayRate, DeltaConfig, FeedForwardConfig, LanguageModel, MixerKind, ModelError, NoObserver,
         Observer, Preset, params, token_tensor,
@@ -242,6 +242,100 @@ fn gradients_of_a_mixture_agree_with_finite_differences() {
     let mut config = tiny(&[MixerKind::Deltanet]);
     config.feed_forward = FeedForwardConfig::Moe { experts: 3, top_k: 3, expert_width: 5, shared_width: 4 };
     check_gradients(config);
+}
+
+/// Parts of a rule as its mixer packs them, for 2 heads that share a key head.
+fn pack(rule: Rule) -> Pack {
+    let dims = Dims { batch: 1, step: 5, key_head: 1, head: 2, d_k: 3, d_v: 2 };
+    let part = |point, heads, channels| Part { point, heads, channels };
+    let mut parts = vec![part(HookPoint::Query, 1, 3), part(HookPoint::WriteDirection(0), 1, 3), part(HookPoint::Value(0), 2, 2)];
+    match rule {
+        Rule::Eda | Rule::Kda => parts.push(part(HookPoint::Retention, 2, 3)),
+        Rule::Gdn => parts.push(part(HookPoint::Retention, 2, 1)),
+        Rule::Gdn2 => parts.extend([part(HookPoint::Retention, 1, 3), part(HookPoint::ReadGate, 1, 3), part(HookPoint::ValueGate, 2, 2)]),
+        _ => {}
+    }
+    if rule != Rule::Gdn2 {
+        parts.push(part(HookPoint::WriteStrength(0), 2, 1));
+    }
+    if rule == Rule::Eda {
+        parts.extend([part(HookPoint::EraseDirection, 1, 3), part(HookPoint::EraseStrength, 2, 1)]);
+    }
+    Pack { rule, dims, parts }
+}
+
+#[test]
+fn the_gradient_of_the_memory_is_that_of_the_reference() {
+    for rule in [Rule::Eda, Rule::Kda, Rule::Gdn, Rule::Gdn2, Rule::DeltaNet] {
+        let pack = pack(rule);
+        // Numbers in (0.1, 0.9) suit gates, and directions need not be of norm 1 here.
+        let mut count = 0;
+        let mut next = || {
+            count += 1;
+            0.5 + 0.4 * (f64::from(count) * 1.7).sin()
+        };
+        let parts: Vec<Vec<f64>> = pack.parts.iter().map(|part| (0..5 * part.heads * part.channels).map(|_| next()).collect()).collect();
+        let weight = |index: usize| (index as f64 * 0.61).cos();
+        let value = |parts: &[Vec<f64>]| {
+            let slices: Vec<&[f64]> = parts.iter().map(Vec::as_slice).collect();
+            let run = reference::run(&pack.factors(&slices, None).unwrap().lower(), &[]);
+            run.output.iter().enumerate().map(|(index, o)| o * weight(index)).sum::<f64>()
+        };
+        let vars: Vec<Var> = parts
+            .iter()
+            .map(|part| Var::from_vec(part.iter().map(|&x| x as f32).collect::<Vec<_>>(), (5, part.len() / 5), &Device::Cpu).unwrap())
+            .collect();
+        let tensors: Vec<Tensor> = vars.iter().map(|var| var.as_tensor().clone()).collect();
+        let output = memory_op::outputs(pack.clone(), &tensors).unwrap();
+        let weights = Tensor::from_iter((0..20).map(|index| weight(index) as f32), &Device::Cpu).unwrap().reshape((5, 4)).unwrap();
+        let loss = (&output * &weights).unwrap().sum_all().unwrap();
+        assert!((f64::from(loss.to_scalar::<f32>().unwrap()) - value(&parts)).abs() < 1e-5);
+        let gradients = loss.backward().unwrap();
+        for (index, var) in vars.iter().enumerate() {
+            for (place, gradient) in numbers(gradients.get(var).unwrap()).into_iter().enumerate() {
+                let at = |offset: f64| {
+                    let mut moved = parts.clone();
+                    moved[index][place] += offset;
+                    value(&moved)
+                };
+                let slope = (at(1e-4) - at(-1e-4)) / 2e-4;
+                let error = (slope - f64::from(gradient)).abs();
+                assert!(error < 2e-5, "{rule} {} at {place}: gradient {gradient}, difference {slope}", pack.parts[index].point);
+            }
+        }
+    }
+}
+
+#[test]
+fn decay_gates_are_the_papers() {
+    let pre_activations = [-60.0, -7.0, -4.6, -0.3, 0.0, 1.1, 9.0, 80.0];
+    let rates: [f64; 8] = [1.0, 2.5, 0.1, 1.0, 16.0, 3.0, 1.0, 1.0];
+    for gate in [DecayGate::Log {}, DecayGate::KdaSigmoid { lower: -5.0 }, DecayGate::Safe { lower: -5.0 }] {
+        let mut config = tiny(&[MixerKind::Eda]);
+        config.delta.as_mut().unwrap().decay_gate = Some(gate);
+        let mut parameters = LanguageModel::new(config.clone(), 1).unwrap().0.parameters().clone();
+        // Without an input the gate is a function of its bias and rate alone.
+        let up = "layers.0.mixer.retention.up.weight";
+        parameters.insert(up.to_owned(), parameters[up].zeros_like().unwrap());
+        let vector = |values: &[f64]| Tensor::from_iter(values.iter().map(|&x| x as f32), &Device::Cpu).unwrap();
+        parameters.insert("layers.0.mixer.retention.dt_bias".to_owned(), vector(&pre_activations));
+        parameters.insert("layers.0.mixer.retention.A_log".to_owned(), vector(&rates.map(f64::ln)));
+        let model = LanguageModel::from_parameters(config, parameters).unwrap();
+        let mut watcher = Watcher::default();
+        model.forward(&tokens(1, 1), None, &mut watcher).unwrap();
+        let retention = watcher.seen[&0].0.channels(HookPoint::Retention);
+        for (channel, (&u, a)) in pre_activations.iter().zip(rates).enumerate() {
+            let delta = if u > 40.0 { u } else { u.exp().ln_1p() };
+            let g = match gate {
+                DecayGate::Log {} => -a * delta,
+                DecayGate::KdaSigmoid { lower } => lower / (1.0 + (-a * u).exp()),
+                DecayGate::Safe { lower } => lower - lower * (a / lower * delta).exp(),
+            };
+            let found = f64::from(retention[[0, 0, channel / 4, channel % 4]]);
+            assert!((found - g.exp()).abs() < 3e-7, "{gate:?} at {u}: {found} instead of {}", g.exp());
+            assert!(found > 0.0 && found <= 1.0);
+        }
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::{
     AttentionConfig, Config, ModelError,
+    functions::exp,
     kernel::{fill_rows, floats, tensor_like, with_floats},
     language_model::Extent,
     linear::Linear,
@@ -99,7 +100,7 @@ impl CustomOp1 for CausalSoftmaxOp {
             let highest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
             let mut sum = 0.0;
             for (weight, score) in weights.iter_mut().zip(scores) {
-                *weight = ((score - highest) * self.scale).exp();
+                *weight = exp((score - highest) * self.scale);
                 sum += *weight;
             }
             weights.iter_mut().for_each(|weight| *weight /= sum);

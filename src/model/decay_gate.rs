@@ -1,17 +1,17 @@
 //! The decay gate: how much of the memory a step keeps, alpha = exp(g).
 
-use candle_core::{CpuStorage, CustomOp3, Error, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
-use crate::memory::Rule;
+use crate::memory::{HookPoint, Rule};
 
 use super::{
     DecayGate, DecayRate, DeltaConfig, ModelError,
-    kernel::{fill_rows, fill_rows_and_sum, floats, sigmoid, tensor_like, with_floats},
+    functions::{exp, exp_m1, sigmoid, softplus},
+    kernel::{fill_rows, fill_rows_and_sum, floats, tensor_like, with_floats},
     linear::{Linear, LowRank},
     memory_op::Part,
     parameters::{Initial, Scope},
 };
-use crate::memory::HookPoint;
 
 /// Retention from the input, with the shape a rule asks for.
 #[derive(Clone, Debug)]
@@ -65,7 +65,12 @@ impl Decay {
             Projection::Dense(linear) => linear.forward(x)?,
             Projection::LowRank(low_rank) => low_rank.forward(x)?,
         };
-        Ok(a.apply_op3(&self.rate_log, &self.time_step_bias, RetentionOp { gate: self.gate })?)
+        let (rate_log, bias) = (&self.rate_log, &self.time_step_bias);
+        Ok(match self.gate {
+            DecayGate::Log {} => a.apply_op3(rate_log, bias, RetentionOp(LogGate))?,
+            DecayGate::KdaSigmoid { lower } => a.apply_op3(rate_log, bias, RetentionOp(KdaSigmoidGate { lower: lower as f32 }))?,
+            DecayGate::Safe { lower } => a.apply_op3(rate_log, bias, RetentionOp(SafeGate { bound: -lower as f32 }))?,
+        })
     }
 
     /// What [`Decay::forward`] computes.
@@ -74,9 +79,9 @@ impl Decay {
     }
 }
 
-/// alpha = exp(g(a + dt_bias)).
-struct RetentionOp {
-    gate: DecayGate,
+/// A gate's log decay from `u` and the rate A.
+trait Gate: Send + Sync {
+    fn log_decay(&self, u: f32, rate: f32) -> LogDecay;
 }
 
 /// The log decay and its derivatives with respect to `u` and `A_log`.
@@ -86,28 +91,58 @@ struct LogDecay {
     by_rate_log: f32,
 }
 
-impl RetentionOp {
+struct LogGate;
+
+impl Gate for LogGate {
+    #[inline]
     fn log_decay(&self, u: f32, rate: f32) -> LogDecay {
-        // softplus without overflow.
-        let delta = u.max(0.0) + (-u.abs()).exp().ln_1p();
-        match self.gate {
-            DecayGate::Log {} => LogDecay { value: -rate * delta, by_input: -rate * sigmoid(u), by_rate_log: -rate * delta },
-            DecayGate::KdaSigmoid { lower } => {
-                let open = sigmoid(rate * u);
-                let slope = lower as f32 * open * (1.0 - open) * rate;
-                LogDecay { value: lower as f32 * open, by_input: slope, by_rate_log: slope * u }
-            }
-            DecayGate::Safe { lower } => {
-                let bound = -lower as f32;
-                let exponent = -rate / bound * delta;
-                let kept = exponent.exp();
-                LogDecay { value: bound * exponent.exp_m1(), by_input: -rate * kept * sigmoid(u), by_rate_log: -rate * delta * kept }
-            }
-        }
+        let value = -rate * softplus(u);
+        LogDecay { value, by_input: -rate * sigmoid(u), by_rate_log: value }
     }
 }
 
-impl CustomOp3 for RetentionOp {
+struct KdaSigmoidGate {
+    lower: f32,
+}
+
+impl Gate for KdaSigmoidGate {
+    #[inline]
+    fn log_decay(&self, u: f32, rate: f32) -> LogDecay {
+        let open = sigmoid(rate * u);
+        let slope = self.lower * open * (1.0 - open) * rate;
+        LogDecay { value: self.lower * open, by_input: slope, by_rate_log: slope * u }
+    }
+}
+
+struct SafeGate {
+    bound: f32, // -lower
+}
+
+impl Gate for SafeGate {
+    #[inline]
+    fn log_decay(&self, u: f32, rate: f32) -> LogDecay {
+        let delta = softplus(u);
+        let exponent = -rate / self.bound * delta;
+        let lost = exp_m1(exponent);
+        LogDecay { value: self.bound * lost, by_input: -rate * (1.0 + lost) * sigmoid(u), by_rate_log: -rate * delta * (1.0 + lost) }
+    }
+}
+
+/// alpha = exp(g(a + dt_bias)).
+struct RetentionOp<G>(G);
+
+/// One number per channel of a row, from one per channel or per head.
+fn per_channel(values: &[f32], width: usize) -> Vec<f32> {
+    let channels = width / values.len();
+    values.iter().flat_map(|&value| std::iter::repeat_n(value, channels)).collect()
+}
+
+/// The sums over the channels each number served.
+fn per_value(sums: &[f32], n_values: usize) -> Vec<f32> {
+    sums.chunks_exact(sums.len() / n_values).map(|channels| channels.iter().sum()).collect()
+}
+
+impl<G: Gate> CustomOp3 for RetentionOp<G> {
     fn name(&self) -> &'static str {
         "retention"
     }
@@ -122,12 +157,12 @@ impl CustomOp3 for RetentionOp {
         l3: &Layout,
     ) -> Result<(CpuStorage, Shape)> {
         let (a, rate_log, bias) = (floats(s1, l1)?, floats(s2, l2)?, floats(s3, l3)?);
-        let &width = l1.dims().last().ok_or_else(|| Error::Msg("retention needs rows".to_owned()))?;
-        let rate: Vec<f32> = rate_log.iter().map(|rate| rate.exp()).collect();
-        let (per_rate, per_bias) = (width / rate.len(), width / bias.len());
-        let retention = fill_rows(a.len() / width, width, |row, retention| {
-            for (channel, (retention, a)) in retention.iter_mut().zip(&a[row * width..]).enumerate() {
-                *retention = self.log_decay(a + bias[channel / per_bias], rate[channel / per_rate]).value.exp();
+        let (rows, width) = l1.shape().dims2()?;
+        let rates: Vec<f32> = per_channel(rate_log, width).into_iter().map(exp).collect();
+        let biases = per_channel(bias, width);
+        let retention = fill_rows(rows, width, |row, retention| {
+            for (((retention, a), rate), bias) in retention.iter_mut().zip(&a[row * width..]).zip(&rates).zip(&biases) {
+                *retention = exp(self.0.log_decay(a + bias, *rate).value);
             }
         });
         Ok((CpuStorage::F32(retention), l1.shape().clone()))
@@ -141,24 +176,27 @@ impl CustomOp3 for RetentionOp {
         retention: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let width = a.dim(1)?;
-        let n_rates = rate_log.elem_count();
-        let (grad_a, mut sums) = with_floats([a, rate_log, bias, retention, grad], |[a, rate_log, bias, retention, grad]| {
-            let rate: Vec<f32> = rate_log.iter().map(|rate| rate.exp()).collect();
-            let (per_rate, per_bias) = (width / rate.len(), width / bias.len());
-            Ok(fill_rows_and_sum(a.len() / width, width, rate.len() + bias.len(), |row, grad_a, sums| {
-                let (sum_rates, sum_biases) = sums.split_at_mut(rate.len());
-                for (channel, grad_a) in grad_a.iter_mut().enumerate() {
-                    let index = row * width + channel;
-                    let decay = self.log_decay(a[index] + bias[channel / per_bias], rate[channel / per_rate]);
-                    let grad = grad[index] * retention[index];
-                    *grad_a = grad * decay.by_input;
-                    sum_rates[channel / per_rate] += grad * decay.by_rate_log;
-                    sum_biases[channel / per_bias] += *grad_a;
+        let (rows, width) = a.dims2()?;
+        let (grad_a, sums) = with_floats([a, rate_log, bias, retention, grad], |[a, rate_log, bias, retention, grad]| {
+            let rates: Vec<f32> = per_channel(rate_log, width).into_iter().map(exp).collect();
+            let biases = per_channel(bias, width);
+            Ok(fill_rows_and_sum(rows, width, 2 * width, |row, grad_a, sums| {
+                let row = row * width..(row + 1) * width;
+                let (a, retention, grad) = (&a[row.clone()], &retention[row.clone()], &grad[row]);
+                let (rate_sums, bias_sums) = sums.split_at_mut(width);
+                let (rates, biases) = (&rates[..width], &biases[..width]);
+                for channel in 0..width {
+                    let decay = self.0.log_decay(a[channel] + biases[channel], rates[channel]);
+                    let grad = grad[channel] * retention[channel];
+                    grad_a[channel] = grad * decay.by_input;
+                    rate_sums[channel] += grad * decay.by_rate_log;
+                    bias_sums[channel] += grad * decay.by_input;
                 }
             }))
         })?;
-        let grad_bias = sums.split_off(n_rates);
-        Ok((Some(tensor_like(grad_a, a)?), Some(tensor_like(sums, rate_log)?), Some(tensor_like(grad_bias, bias)?)))
+        let (rate_sums, bias_sums) = sums.split_at(width);
+        let grad_rate = tensor_like(per_value(rate_sums, rate_log.elem_count()), rate_log)?;
+        let grad_bias = tensor_like(per_value(bias_sums, bias.elem_count()), bias)?;
+        Ok((Some(tensor_like(grad_a, a)?), Some(grad_rate), Some(grad_bias)))
     }
 }

@@ -4,7 +4,8 @@ use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use super::{
     ModelError,
-    kernel::{fill_row_pairs_and_sum, fill_rows, floats, sigmoid, tensor_like, with_floats},
+    functions::sigmoid,
+    kernel::{fill_row_pairs_and_sum, fill_rows, floats, tensor_like, with_floats},
     linear::Linear,
     parameters::Scope,
 };

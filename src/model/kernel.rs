@@ -98,8 +98,3 @@ pub(super) fn add_up(partial: Vec<Vec<f32>>, len: usize) -> Vec<f32> {
         sum
     })
 }
-
-/// The logistic function.
-pub(super) fn sigmoid(x: f32) -> f32 {
-    1.0 / (1.0 + (-x).exp())
-}

@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Mutex};
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis, Zip};
 
-use crate::memory::{Dims, Factors, HookPoint, MemoryError, RecordOptions, Recording, Recurrence, Rule, Shared4, cpu};
+use crate::memory::{Dims, Factors, HookPoint, MemoryError, RecordOptions, Recording, Recurrence, Rule, Scalar, Shared4, cpu};
 
 use super::{
     ModelError,
@@ -18,17 +18,23 @@ use super::{
 /// What a mixer computes for one factor: [batch, step, heads, channels]. Where a factor of the table has more heads, each entry
 /// serves a contiguous group of them; where it has more channels, one number serves all.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Part {
+pub struct Part {
+    /// The factor.
     pub point: HookPoint,
+    /// Entries of the head axis.
     pub heads: usize,
+    /// Entries of the channel axis; 1 where there is none.
     pub channels: usize,
 }
 
 /// Which parts stand where in a packed tensor.
 #[derive(Clone, Debug)]
-pub(super) struct Pack {
+pub struct Pack {
+    /// The rule they belong to.
     pub rule: Rule,
+    /// Sizes of the recurrence.
     pub dims: Dims,
+    /// In the order of the tensor.
     pub parts: Vec<Part>,
 }
 
@@ -37,22 +43,22 @@ impl Pack {
         self.dims.batch * self.dims.step * part.heads * part.channels
     }
 
-    /// Factors of the table from the numbers of each part. A rule whose mixer computes no retention keeps all.
-    fn factors(&self, slices: &[&[f32]], initial_memory: Option<&Shared4<f32>>) -> std::result::Result<Factors<f32>, MemoryError> {
+    /// Factors of the table from the numbers of each part. Without a part for it, the retention is 1: all is kept.
+    pub fn factors<F: Scalar>(&self, slices: &[&[F]], initial_memory: Option<&Shared4<F>>) -> std::result::Result<Factors<F>, MemoryError> {
         let mut arrays = BTreeMap::new();
         for (part, slice) in self.parts.iter().zip(slices) {
             arrays.insert(part.point, self.widen(part, slice));
         }
-        arrays.entry(HookPoint::Retention).or_insert_with(|| ArrayD::ones(HookPoint::Retention.shape(&self.dims)));
+        arrays.entry(HookPoint::Retention).or_insert_with(|| ArrayD::from_elem(HookPoint::Retention.shape(&self.dims), F::one()));
         Factors::new(self.rule, arrays, initial_memory.map(|memory| memory.to_owned()))
     }
 
-    fn widen(&self, part: &Part, slice: &[f32]) -> ArrayD<f32> {
+    fn widen<F: Scalar>(&self, part: &Part, slice: &[F]) -> ArrayD<F> {
         let wanted = part.point.shape(&self.dims);
         let mut wide = if slice.len() == wanted.iter().product::<usize>() {
             return ArrayD::from_shape_vec(wanted, slice.to_vec()).expect("as many numbers as the shape has");
         } else {
-            ArrayD::zeros(wanted)
+            ArrayD::from_elem(wanted, F::zero())
         };
         let groups = self.groups(part);
         let narrow = ArrayView::from_shape(self.narrow_shape(part), slice).expect("as many numbers as the part has");
@@ -91,7 +97,7 @@ impl Pack {
 }
 
 /// The outputs [batch * step, head * d_v] of a layer whose parts are `tensors`, from a memory of zeros; differentiable.
-pub(super) fn outputs(pack: Pack, tensors: &[Tensor]) -> std::result::Result<Tensor, ModelError> {
+pub fn outputs(pack: Pack, tensors: &[Tensor]) -> std::result::Result<Tensor, ModelError> {
     let flat = tensors.iter().map(Tensor::flatten_all).collect::<Result<Vec<_>>>()?;
     let packed = Tensor::cat(&flat, 0)?;
     let differentiable = packed.track_op();

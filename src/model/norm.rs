@@ -4,7 +4,8 @@ use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, S
 
 use super::{
     ModelError,
-    kernel::{fill_row_pairs_and_sum, fill_rows, fill_rows_and_sum, floats, sigmoid, tensor_like, with_floats},
+    functions::sigmoid,
+    kernel::{fill_row_pairs_and_sum, fill_rows, fill_rows_and_sum, floats, tensor_like, with_floats},
     parameters::{Initial, Scope},
 };
 

@@ -5,7 +5,8 @@ use rayon::prelude::*;
 
 use super::{
     ModelError,
-    kernel::{add_up, floats, sigmoid, tensor_like, with_floats},
+    functions::sigmoid,
+    kernel::{add_up, floats, tensor_like, with_floats},
     language_model::Extent,
     parameters::{Initial, Scope},
 };
