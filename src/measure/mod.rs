@@ -20,6 +20,7 @@ mod source;
 mod gates;
 mod replay;
 mod counterfactual;
+mod eigen;
 mod allocation;
 mod alignment;
 mod collateral;
@@ -36,14 +37,15 @@ pub use cleanup::{
     Cleanup, CleanupOptions, Correlation, CurveBin, DecayAxis, HeadCleanup, HeadCorrelation, NaiveCorrelation, Null, NullBand,
     NullCorrelation, Relation, Strength, TokenDensity, cleanup,
 };
-pub use collateral::{Address, AddressCollateral, Collateral, CollateralOptions, HeadCollateral, HeadShuffle, LayerCollateral, Trajectory};
+pub use collateral::{Address, AddressCollateral, Collateral, CollateralOptions, HeadCollateral, HeadShuffle, LayerCollateral, Trajectory, collateral};
+pub use eigen::{singular_values, symmetric_eigenvalues};
 pub use error::MeasureError;
 pub use interval::{Bootstrap, Interval, StatisticsOptions, Unit, quantile};
 pub use permutation::{permute_heads, sign_flip};
 pub use rank::{p_value_of_independent_pairs, pearson, ranks, spearman};
 pub use recall::{HeadRecall, LagRecall, LayerRecall, Recall, RecallOptions, recall};
 pub use source::{LayerInfo, Source};
-pub use spectrum::{HeadSpectrum, Spectrum, SpectrumOptions, StepSpectrum};
+pub use spectrum::{HeadSpectrum, Spectrum, SpectrumOptions, StepSpectrum, effective_rank, spectrum, stable_rank};
 
 use serde::{Deserialize, Serialize};
 
