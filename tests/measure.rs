@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array3, Array4, ArrayD, Axis};
+use ndarray::{Array2, Array3, Array4, ArrayD, Axis};
 use pentimento::measure::{
-    Alignment, AlignmentOptions, AllocationOptions, Bins, Bootstrap, Cleanup, CleanupOptions, DecayAxis, Interval, MeasureError, Null,
-    RecallOptions, ShareOf, StatisticsOptions, Strength, alignment, allocation, cleanup, pearson, permute_heads, quantile,
-    random_absolute_cosine, ranks, recall, sign_flip, spearman,
+    Address, Alignment, AlignmentOptions, AllocationOptions, Bins, Bootstrap, Cleanup, CleanupOptions, Collateral, CollateralOptions,
+    DecayAxis, HeadShuffle, Interval, MeasureError, Null, RecallOptions, ShareOf, SpectrumOptions, StatisticsOptions, Strength, Trajectory,
+    alignment, allocation, cleanup, collateral, effective_rank, pearson, permute_heads, quantile, random_absolute_cosine, ranks, recall,
+    sign_flip, singular_values, spearman, spectrum, stable_rank, symmetric_eigenvalues,
 };
 use pentimento::memory::{Dims, Factors, HookPoint, Rule};
 use pentimento::task::random;
@@ -25,7 +26,7 @@ fn normal(stream: &mut impl rand::Rng) -> f64 {
     (-2.0 * (1.0 - stream.random::<f64>()).ln()).sqrt() * (std::f64::consts::TAU * stream.random::<f64>()).cos()
 }
 
-/// Factors of random directions and values; retention 0.9, every strength 0.5.
+/// Factors of random directions and values; retention 0.9 (1 for rules without decay), every strength 0.5.
 fn factors(rule: Rule, dims: Dims, seed: u64) -> Factors<f32> {
     let mut stream = random::stream(seed, "tests/measure", 0);
     let mut arrays = BTreeMap::new();
@@ -41,7 +42,7 @@ fn factors(rule: Rule, dims: Dims, seed: u64) -> Factors<f32> {
                 array
             }
             HookPoint::Value(_) => ArrayD::from_shape_fn(point.shape(&dims), |_| normal(&mut stream) as f32),
-            HookPoint::Retention => constant(0.9),
+            HookPoint::Retention => constant(if matches!(rule, Rule::LinearAttention | Rule::DeltaNet) { 1.0 } else { 0.9 }),
             _ => constant(0.5),
         };
         arrays.insert(point, array);
@@ -300,6 +301,13 @@ mod cleanup_against_decay {
             assert!(within.rho.estimate > shuffled.band.high.unwrap(), "{kind:?}: {} in {}", within.rho, shuffled.band);
             assert!(shuffled.p_value.unwrap() < 0.05, "{kind:?}");
         }
+        assert!(
+            report.headline().contains("the erase gate opens more where mean retention is higher: rho = 1.000"),
+            "{}",
+            report.headline()
+        );
+        assert!(report.headline().contains("beyond every null"), "{}", report.headline());
+        assert!(report.details().iter().any(|line| line.contains("naive")));
         near(report.relation(Strength::EraseStrength, DecayAxis::MeanRetention).unwrap().within_heads.as_ref().unwrap().rho.estimate, 1.0);
         near(report.recall.global[0].n_reads as f64, 8.0 * 48.0 * 4.0);
     }
@@ -319,6 +327,7 @@ mod cleanup_against_decay {
                 assert!(null.p_value.unwrap() > 0.01, "{null:?}");
             }
         }
+        assert!(report.headline().contains("No sign beyond the nulls"), "{}", report.headline());
         // The share of a constant gate still falls with decay: the constant null says so bin by bin.
         let share = report.relation(Strength::GateShare, DecayAxis::MeanRetention).unwrap();
         assert!(share.within_heads.as_ref().unwrap().rho.estimate > 0.9);
@@ -411,5 +420,196 @@ mod cleanup_against_decay {
         let rate = |hits: u16| f64::from(hits) / f64::from(trials);
         assert!(rate(by_sequence) < 0.10, "sequence as unit: {}", rate(by_sequence));
         assert!(rate(pooled) > 0.40, "tokens pooled: {}", rate(pooled));
+    }
+}
+
+mod collateral_of_the_erase {
+    use super::*;
+
+    fn options() -> CollateralOptions {
+        CollateralOptions { statistics: quick(), ..CollateralOptions::default() }
+    }
+
+    /// One step from random memories.
+    fn random_memories() -> Vec<(usize, Factors<f32>)> {
+        let dims = Dims { batch: 64, step: 1, key_head: 4, head: 4, d_k: 32, d_v: 256 };
+        let mut stream = random::stream(2, "tests/memories", 0);
+        let initial = Array4::from_shape_fn((dims.batch, dims.head, dims.d_k, dims.d_v), |_| normal(&mut stream) as f32);
+        let arrays = factors(Rule::Eda, dims, 1).arrays().iter().map(|(&point, array)| (point, array.to_owned())).collect();
+        vec![(0, Factors::new(Rule::Eda, arrays, Some(initial)).unwrap())]
+    }
+
+    #[test]
+    fn random_addresses_on_random_memories_give_what_theory_says() {
+        let report = collateral(&random_memories(), &options()).unwrap();
+        for address in [Address::Learned, Address::Random, Address::HeadShuffled, Address::WriteDirection] {
+            for trajectory in [Trajectory::FullReplay, Trajectory::LocalStep] {
+                let row = report.global_at(address, trajectory).unwrap();
+                // |delta o| / |o| = gamma |q.e| |S^T e| / |S^T q|; reads of a wide random memory are equally long.
+                let wanted = 0.5 * random_absolute_cosine(32);
+                assert!((row.perturbation.estimate / wanted - 1.0).abs() < 0.15, "{address:?}: {} against {wanted}", row.perturbation);
+                near(row.erase_strength.estimate, 0.5);
+                near(row.random_energy_reference, 1.0 / 32.0);
+                assert!((row.energy_at_address.unwrap().estimate * 32.0 - 1.0).abs() < 0.1);
+                assert!((row.removed_energy.unwrap().estimate * 32.0 / 0.75 - 1.0).abs() < 0.1);
+            }
+        }
+        assert!(report.headline().contains("random"));
+    }
+
+    #[test]
+    fn an_erase_at_the_query_takes_its_strength_from_the_read() {
+        let (layer, plain) = random_memories().remove(0);
+        let query = plain.arrays()[&HookPoint::Query].to_owned();
+        let report = collateral(&vec![(layer, plain.with(HookPoint::EraseDirection, query).unwrap())], &options()).unwrap();
+        let learned = report.global_at(Address::Learned, Trajectory::FullReplay).unwrap();
+        near(learned.perturbation.estimate, 0.5);
+        near(learned.ratio_of_sums.estimate, 0.5);
+        near(learned.query_overlap.estimate, 1.0);
+        near(learned.relative_content.estimate, 1.0);
+        near(learned.fold.unwrap().estimate, 1.0);
+        let random = report.layers[0].addresses.iter().find(|row| row.address == Address::Random).unwrap();
+        assert!(random.fold.unwrap().estimate < 0.2);
+    }
+
+    #[test]
+    fn an_erase_at_the_key_is_the_same_as_asking_for_it() {
+        let plain = factors(Rule::Eda, SMALL, 1);
+        let keys = plain.arrays()[&HookPoint::WriteDirection(0)].to_owned();
+        let at_key = collateral(&vec![(0, plain.with(HookPoint::EraseDirection, keys).unwrap())], &options()).unwrap();
+        let asked = collateral(&vec![(0, plain)], &options()).unwrap();
+        let learned = at_key.global_at(Address::Learned, Trajectory::FullReplay).unwrap().perturbation;
+        assert_eq!(asked.global_at(Address::WriteDirection, Trajectory::FullReplay).unwrap().perturbation, learned);
+        // Later states differ, so the local step does too.
+        assert_ne!(asked.global_at(Address::WriteDirection, Trajectory::LocalStep).unwrap().perturbation, learned);
+    }
+
+    #[test]
+    fn one_key_head_has_nothing_to_shuffle_and_says_so() {
+        let dims = Dims { key_head: 1, ..SMALL };
+        let report = collateral(&vec![(0, factors(Rule::Eda, dims, 1))], &options()).unwrap();
+        assert!(report.global_at(Address::HeadShuffled, Trajectory::FullReplay).is_none());
+        assert!(report.remarks[0].contains("nothing to shuffle"));
+        let rotated = CollateralOptions { head_shuffle: HeadShuffle::Rotation, ..options() };
+        let report = collateral(&vec![(0, factors(Rule::Rwkv7, SMALL, 1))], &rotated).unwrap();
+        assert!(report.global_at(Address::HeadShuffled, Trajectory::FullReplay).unwrap().n_tokens > 0);
+        assert!(report.remarks[0].contains("rwkv7"));
+    }
+
+    #[test]
+    fn reports_survive_json() {
+        let report = collateral(&vec![(0, factors(Rule::Eda, SMALL, 1))], &options()).unwrap();
+        assert_eq!(serde_json::from_str::<Collateral>(&serde_json::to_string(&report).unwrap()).unwrap(), report);
+    }
+}
+
+mod spectrum_of_memories {
+    use super::*;
+
+    #[test]
+    fn eigenvalues_of_two_by_two_by_hand() {
+        let values = symmetric_eigenvalues(&ndarray::array![[2.0, 1.0], [1.0, 2.0]]);
+        near(values[0], 3.0);
+        near(values[1], 1.0);
+    }
+
+    #[test]
+    fn eigenvalues_of_the_path_graph_are_cosines() {
+        // Adjacency of a path of n vertices, its rows permuted: 2 cos(k pi / (n + 1)).
+        let n = 24;
+        let place = |i: usize| i * 7 % n;
+        let mut matrix = Array2::<f64>::zeros((n, n));
+        for i in 0..n - 1 {
+            matrix[[place(i), place(i + 1)]] = 1.0;
+            matrix[[place(i + 1), place(i)]] = 1.0;
+        }
+        for (k, value) in symmetric_eigenvalues(&matrix).into_iter().enumerate() {
+            let wanted = 2.0 * ((k + 1) as f64 * std::f64::consts::PI / (n + 1) as f64).cos();
+            assert!((value - wanted).abs() < 1e-12, "{value} {wanted}");
+        }
+    }
+
+    #[test]
+    fn singular_values_keep_the_norm_and_find_the_rank() {
+        let mut stream = random::stream(3, "tests/rank", 0);
+        let left = Array2::from_shape_fn((20, 3), |_| normal(&mut stream));
+        let right = Array2::from_shape_fn((3, 12), |_| normal(&mut stream));
+        let product = left.dot(&right);
+        let values = singular_values(&product);
+        assert_eq!(values.len(), 12);
+        near(values.iter().map(|value| value * value).sum::<f64>(), product.iter().map(|x| x * x).sum());
+        assert!(values[2] > 0.1 && values[3] < 1e-6 * values[0]);
+        near(effective_rank(&[2.0, 2.0, 2.0, 0.0]).unwrap(), 3.0);
+        near(stable_rank(&[2.0, 1.0]).unwrap(), 1.25);
+        assert_eq!(effective_rank(&[0.0, 0.0]), None);
+    }
+
+    #[test]
+    fn memories_fill_up_one_direction_a_step() {
+        let report = spectrum(
+            &vec![(0, factors(Rule::LinearAttention, SMALL, 1))],
+            &SpectrumOptions { points: 12, statistics: quick(), ..SpectrumOptions::default() },
+        )
+        .unwrap();
+        assert_eq!(report.steps, (0..12).collect::<Vec<_>>());
+        let head = &report.heads[2].steps;
+        near(head[0].effective_rank.unwrap().estimate, 1.0);
+        near(head[0].stable_rank.unwrap().estimate, 1.0);
+        assert!(head[3].effective_rank.unwrap().estimate > 2.0);
+        assert_eq!(head[11].singular_values.len(), 6);
+        assert!(report.headline().contains("of 6"));
+    }
+}
+
+mod sources_and_sentences {
+    use super::*;
+    use crate::trace::sample;
+    use pentimento::trace::Trace;
+
+    #[test]
+    fn a_trace_gives_the_numbers_of_its_factors() {
+        let (_folder, path) = sample::place();
+        let factors = sample::factors(Rule::Eda, sample::SMALL, 1, true);
+        sample::write(&path, &factors, 128, &[]);
+        let (trace, held) = (Trace::open(&path).unwrap(), vec![(0, factors)]);
+        let options = CollateralOptions { statistics: quick(), ..CollateralOptions::default() };
+        assert_eq!(collateral(&trace, &options).unwrap(), collateral(&held, &options).unwrap());
+        let options = AllocationOptions { statistics: quick(), ..AllocationOptions::default() };
+        assert_eq!(allocation(&trace, &options).unwrap(), allocation(&held, &options).unwrap());
+    }
+
+    #[test]
+    fn factors_the_equation_does_not_allow_are_refused_by_layer_and_sequence() {
+        let plain = factors(Rule::Eda, SMALL, 1);
+        let open = strength(SMALL, |b, t, h| if (b, t, h) == (2, 3, 1) { f64::NAN } else { 0.5 });
+        let source = vec![(7, plain.with(HookPoint::EraseStrength, open).unwrap())];
+        let said = allocation(&source, &AllocationOptions::default()).unwrap_err().to_string();
+        assert!(said.contains("layer 7, sequence 2") && said.contains("erase_strength"), "{said}");
+    }
+
+    #[test]
+    fn layers_that_disagree_about_the_sequences_are_refused() {
+        let source = vec![(0, factors(Rule::Eda, SMALL, 1)), (1, factors(Rule::Eda, Dims { batch: 2, ..SMALL }, 1))];
+        assert!(matches!(
+            allocation(&source, &AllocationOptions::default()),
+            Err(MeasureError::Sequences { layer: 1, found: 2, wanted: 3 })
+        ));
+        let none: Vec<(usize, Factors<f32>)> = vec![];
+        assert!(matches!(allocation(&none, &AllocationOptions::default()), Err(MeasureError::Empty(_))));
+    }
+
+    #[test]
+    fn headlines_say_what_was_found_and_how_sure_it_is() {
+        let source = vec![(0, factors(Rule::Eda, SMALL, 1))];
+        let said = allocation(&source, &AllocationOptions { statistics: quick(), ..AllocationOptions::default() }).unwrap().headline();
+        assert!(said.contains("not removed energy") && said.contains("3 sequences"), "{said}");
+        let said = alignment(&source, &AlignmentOptions { statistics: quick() }).unwrap().headline();
+        assert!(said.contains("independent directions"), "{said}");
+        let options = CleanupOptions { window: 4, null_replays: 2, statistics: quick(), ..CleanupOptions::default() };
+        let said = cleanup(&source, &options).unwrap().headline();
+        assert!(said.contains("never varies") && said.contains("raw recall"), "{said}");
+        let kda = vec![(0, factors(Rule::Kda, SMALL, 1))];
+        let said = allocation(&kda, &AllocationOptions { statistics: quick(), ..AllocationOptions::default() }).unwrap().headline();
+        assert!(said.contains("no erase"), "{said}");
     }
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use statrs::function::gamma::ln_gamma;
 
 use super::source::{n_sequences, remark_layers_without_erase, require_erase, walk};
-use super::{Bootstrap, HeadId, Interval, MeasureError, Source, StatisticsOptions};
+use super::{Bootstrap, HeadId, Interval, MeasureError, Source, StatisticsOptions, words};
 use crate::memory::{Factors, HookPoint, Rule};
 
 /// Options of the alignment.
@@ -180,4 +180,24 @@ fn summarise(tallies: &[Tally], bootstrap: &Bootstrap) -> Option<AlignmentSummar
         random_deviation: (mean_square - random_reference * random_reference).max(0.0).sqrt(),
         fold: bootstrap.ratio(&absolute, &reference)?,
     })
+}
+
+impl Alignment {
+    /// What was found and how sure it is, in plain sentences.
+    pub fn headline(&self) -> String {
+        let global = &self.global;
+        let verdict = words::against(
+            &global.absolute_cosine,
+            global.random_reference,
+            "more aligned than chance",
+            "less aligned than chance",
+            "not distinguishable from chance",
+        );
+        format!(
+            "Erase and write directions have a mean |cos| of {}, against {:.4} for independent directions: {verdict} ({}).",
+            global.absolute_cosine,
+            global.random_reference,
+            words::sequences(global.absolute_cosine.n)
+        )
+    }
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gates::{self, Gates};
 use super::source::{LayerParts, n_sequences, walk};
-use super::{Bins, Bootstrap, HeadId, Interval, MeasureError, Source, StatisticsOptions};
+use super::{Bins, Bootstrap, HeadId, Interval, MeasureError, Source, StatisticsOptions, words};
 use crate::memory::Factors;
 
 /// What the numbers are not; for captions.
@@ -155,8 +155,12 @@ pub fn allocation(source: &(impl Source + ?Sized), options: &AllocationOptions) 
             }
         }
     }
-    let mut remarks: Vec<String> = layers.iter().filter_map(|info| gates::remark(info.rule)).collect();
-    remarks.dedup();
+    let mut remarks: Vec<String> = vec![];
+    for remark in layers.iter().filter_map(|info| gates::remark(info.rule)) {
+        if !remarks.contains(&remark) {
+            remarks.push(remark);
+        }
+    }
     Ok(Allocation {
         options: *options,
         notice: ALLOCATION_NOTICE.to_owned(),
@@ -239,4 +243,27 @@ fn summarise(tallies: &[Tally], share_of: ShareOf, bootstrap: &Bootstrap) -> Opt
         erase_strength: gate(2)?,
         erase_over_write: bootstrap.ratio(&column(&|tally| tally.gates[2]), &column(&|tally| tally.gates[1])),
     })
+}
+
+impl Allocation {
+    /// What was found and how sure it is, in plain sentences.
+    pub fn headline(&self) -> String {
+        let global = &self.global;
+        let n = words::sequences(global.decay.n);
+        let shares = format!("{} to decay, {} to the write", words::percent(&global.decay), words::percent(&global.write));
+        if !self.has_erase {
+            return format!("Gate strength goes {shares} ({n}); the rule has no erase, so its share is 0 by construction. {}", self.notice);
+        }
+        let mut said = format!("Gate strength goes {shares} and {} to the erase ({n}). {}", words::percent(&global.erase), self.notice);
+        if let Some((bin, gates)) = self.bins.iter().rev().find_map(|bin| Some((bin, bin.gates.as_ref()?))) {
+            said += &format!(
+                " Where most is kept (mean retention {:.1} to {:.1}) the erase has {} and the write {}.",
+                bin.low,
+                bin.high,
+                words::percent(&gates.erase),
+                words::percent(&gates.write)
+            );
+        }
+        said
+    }
 }

@@ -1,6 +1,7 @@
 //! What can keep a measure from being taken.
 
 use crate::memory::MemoryError;
+use crate::trace::TraceError;
 
 /// What can keep a measure from being taken.
 #[derive(Debug, thiserror::Error)]
@@ -48,4 +49,7 @@ pub enum MeasureError {
         /// How many the first layer has.
         wanted: usize,
     },
+    /// The trace cannot be read.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
 }

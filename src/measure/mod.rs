@@ -21,6 +21,7 @@ mod gates;
 mod replay;
 mod counterfactual;
 mod eigen;
+mod words;
 mod allocation;
 mod alignment;
 mod collateral;
@@ -37,7 +38,9 @@ pub use cleanup::{
     Cleanup, CleanupOptions, Correlation, CurveBin, DecayAxis, HeadCleanup, HeadCorrelation, NaiveCorrelation, Null, NullBand,
     NullCorrelation, Relation, Strength, TokenDensity, cleanup,
 };
-pub use collateral::{Address, AddressCollateral, Collateral, CollateralOptions, HeadCollateral, HeadShuffle, LayerCollateral, Trajectory, collateral};
+pub use collateral::{
+    Address, AddressCollateral, Collateral, CollateralOptions, HeadCollateral, HeadShuffle, LayerCollateral, Trajectory, collateral,
+};
 pub use eigen::{singular_values, symmetric_eigenvalues};
 pub use error::MeasureError;
 pub use interval::{Bootstrap, Interval, StatisticsOptions, Unit, quantile};

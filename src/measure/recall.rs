@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::replay::{Replay, dot, read, square};
 use super::source::{LayerParts, n_sequences, walk};
-use super::{Bootstrap, HeadId, Interval, MeasureError, Source, StatisticsOptions};
+use super::{Bootstrap, HeadId, Interval, MeasureError, Source, StatisticsOptions, words};
 use crate::memory::{EditKind, Factors, Phase};
 
 /// Options of the recall.
@@ -187,4 +187,27 @@ fn summarise(lag: usize, tallies: &[Tally], bootstrap: &Bootstrap) -> Option<Lag
         r2: bootstrap.ratio(&explained, &column(&|tally| tally.spread)),
         cosine: bootstrap.ratio(&column(&|tally| tally.cosine), &column(&|tally| tally.n_cosines)),
     })
+}
+
+impl Recall {
+    /// What was found and how sure it is, in plain sentences.
+    pub fn headline(&self) -> String {
+        let row = |row: &LagRecall| {
+            let lag = if row.lag == 0 { "straight after the write".to_owned() } else { format!("{} steps later", row.lag) };
+            let r2 = row.r2.as_ref().map_or("undefined".to_owned(), Interval::to_string);
+            let cosine = row.cosine.as_ref().map_or("undefined".to_owned(), Interval::to_string);
+            format!("{lag} R2 is {r2} (cosine {cosine})")
+        };
+        let (Some(first), Some(last)) = (self.global.first(), self.global.last()) else { return "No lag fits the sequences.".to_owned() };
+        let middle = &self.global[self.global.len() / 2];
+        let mut rows = vec![row(first), row(middle), row(last)];
+        rows.dedup();
+        let n = first.r2.or(first.cosine).map_or(0, |interval| interval.n);
+        let mut said = format!("Values read back raw at their own write keys: {} ({}).", rows.join("; "), words::sequences(n));
+        let gone = self.global.iter().find(|row| row.r2.as_ref().and_then(Interval::bounds).is_some_and(|(_, high)| high <= 0.0));
+        if let Some(gone) = gone {
+            said += &format!(" From lag {} on, the mean value would be as good a guess.", gone.lag);
+        }
+        said
+    }
 }

@@ -5,6 +5,7 @@ use rayon::prelude::*;
 
 use super::{MeasureError, StatisticsOptions};
 use crate::memory::{Dims, Factors, Rule};
+use crate::trace::Trace;
 
 /// One layer of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,18 @@ impl Source for Vec<(usize, Factors<f32>)> {
     }
 }
 
+/// A trace, read one sequence of one layer at a time.
+impl Source for Trace {
+    fn layers(&self) -> Vec<LayerInfo> {
+        Self::layers(self).iter().map(|layer| LayerInfo { layer: layer.index, rule: layer.rule, dims: layer.dims }).collect()
+    }
+
+    fn factors(&self, place: usize, sequence: usize) -> Result<Factors<f32>, MeasureError> {
+        let layer = &Self::layers(self)[place];
+        Ok(Self::factors(self, layer.index, sequence..sequence + 1, 0..layer.dims.step)?)
+    }
+}
+
 /// A layer and what a core made of each of its sequences.
 pub(super) struct LayerParts<T> {
     pub info: LayerInfo,
@@ -67,8 +80,12 @@ pub(super) fn walk<T: Send>(
     n_sequences(&layers)?;
     let mut parts = vec![];
     for (place, info) in layers.into_iter().enumerate().filter(|(_, info)| wanted(info)) {
-        let one = |sequence| source.factors(place, sequence).map(|factors| core(&info, sequence, &factors));
-        let sequences = (0..info.dims.batch).into_par_iter().map(one).collect::<Result<_, _>>()?;
+        let one = |sequence| {
+            let factors = source.factors(place, sequence)?;
+            factors.check_values().map_err(|source| MeasureError::Factors { layer: info.layer, sequence, source })?;
+            Ok(core(&info, sequence, &factors))
+        };
+        let sequences = (0..info.dims.batch).into_par_iter().map(one).collect::<Result<_, MeasureError>>()?;
         parts.push(LayerParts { info, sequences });
     }
     Ok(parts)

@@ -112,7 +112,9 @@ fn summarise(part: &Part, head: usize, place: usize, step: usize, bootstrap: &Bo
     let reached: Vec<&Vec<f64>> = values.iter().flatten().copied().collect();
     let n_values = reached.first()?.len();
     let mean = |index: usize| reached.iter().map(|values| values[index]).sum::<f64>() / reached.len() as f64;
-    let interval = |of: &dyn Fn(&[f64]) -> Option<f64>| bootstrap.mean(&values.iter().map(|values| values.and_then(|values| of(values))).collect::<Vec<_>>());
+    let interval = |of: &dyn Fn(&[f64]) -> Option<f64>| {
+        bootstrap.mean(&values.iter().map(|values| values.and_then(|values| of(values))).collect::<Vec<_>>())
+    };
     Some(StepSpectrum {
         step,
         singular_values: (0..n_values).map(mean).collect(),
@@ -133,4 +135,24 @@ pub fn effective_rank(singular_values: &[f64]) -> Option<f64> {
 pub fn stable_rank(singular_values: &[f64]) -> Option<f64> {
     let largest = singular_values.iter().copied().fold(0.0, f64::max);
     (largest > 0.0).then(|| singular_values.iter().map(|value| (value / largest).powi(2)).sum())
+}
+
+impl Spectrum {
+    /// What was found, in plain sentences.
+    pub fn headline(&self) -> String {
+        let last = self.heads.iter().filter_map(|head| head.steps.last());
+        let ranks: Vec<f64> = last.clone().filter_map(|step| Some(step.effective_rank.as_ref()?.estimate)).collect();
+        let (Some(&step), Some(full)) = (self.steps.last(), last.map(|step| step.singular_values.len()).max()) else {
+            return "No memory was looked at.".to_owned();
+        };
+        if ranks.is_empty() {
+            return "Every memory is zero.".to_owned();
+        }
+        let mean = ranks.iter().sum::<f64>() / ranks.len() as f64;
+        let (low, high) = ranks.iter().fold((f64::INFINITY, 0.0_f64), |(low, high), &rank| (low.min(rank), high.max(rank)));
+        format!(
+            "At step {step} memories have an effective rank of {mean:.1} of {full} (mean over {} heads, from {low:.1} to {high:.1}).",
+            ranks.len()
+        )
+    }
 }

@@ -9,6 +9,7 @@
 //! - *Forgetting looks like cleanliness*: raw write-key recall stands beside every number.
 
 mod density;
+mod headline;
 mod summary;
 mod tokens;
 

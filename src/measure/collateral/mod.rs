@@ -12,7 +12,7 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::source::{LayerParts, n_sequences, remark_layers_without_erase, require_erase, walk};
-use super::{Bootstrap, HeadId, Interval, MeasureError, Source, StatisticsOptions};
+use super::{Bootstrap, HeadId, Interval, MeasureError, Source, StatisticsOptions, words};
 use crate::memory::Rule;
 use tokens::{Tally, VARIANTS, place_of};
 
@@ -233,7 +233,9 @@ fn summarise(
     let mean = |value: &dyn Fn(&Tally) -> f64| bootstrap.ratio(&column(value), &n_tokens);
 
     let score = |tallies: &[Tally], weights: &[f32]| {
-        let sum = |value: &dyn Fn(&Tally) -> f64| weights.iter().zip(tallies).map(|(&weight, tally)| f64::from(weight) * value(tally)).sum::<f64>();
+        let sum = |value: &dyn Fn(&Tally) -> f64| {
+            weights.iter().zip(tallies).map(|(&weight, tally)| f64::from(weight) * value(tally)).sum::<f64>()
+        };
         let tokens = sum(&|tally| tally.n_tokens);
         (tokens > 0.0).then(|| sum(&|tally| tally.perturbation) / tokens)
     };
@@ -262,4 +264,36 @@ fn summarise(
         random_energy_reference: layers.iter().zip(d_k).map(|(layer, &d_k)| tokens_of(layer) / d_k as f64).sum::<f64>() / total,
         removed_energy: bootstrap.ratio(&column(&|tally| tally.removed_energy), &n_energies),
     })
+}
+
+impl Collateral {
+    /// What was found and how sure it is, in plain sentences.
+    pub fn headline(&self) -> String {
+        let at = |address| self.global_at(address, self.options.trajectory);
+        let how = match self.options.trajectory {
+            Trajectory::FullReplay => "full replay",
+            Trajectory::LocalStep => "local step",
+        };
+        let Some(learned) = at(Address::Learned) else { return "No token has a read to perturb.".to_owned() };
+        let mut said = format!(
+            "The erase changes the read by {} of its length at its learned address ({how}, {})",
+            words::percent(&learned.perturbation),
+            words::sequences(learned.perturbation.n)
+        );
+        for row in Address::ALL.into_iter().skip(1).filter_map(at) {
+            let Some(fold) = &row.fold else { continue };
+            let verdict = words::against(fold, 1.0, "more", "less", "not distinguishable");
+            said += &format!("; {}: {} times that, {verdict}", row.address.label(), fold);
+        }
+        said += ".";
+        if let Some(energy) = &learned.energy_at_address {
+            let verdict = words::against(energy, learned.random_energy_reference, "more than", "less than", "about as much as");
+            said += &format!(
+                " The learned address holds {} of the memory's energy, {verdict} a random one would ({:.1} %).",
+                words::percent(energy),
+                100.0 * learned.random_energy_reference
+            );
+        }
+        said
+    }
 }

@@ -66,7 +66,12 @@ impl Tally {
 }
 
 /// The sums of one sequence (batch 1), one per head; variants that do not exist (a shuffle of one key head) stay empty.
-pub(super) fn sequence(info: &LayerInfo, sequence: usize, factors: &Factors<f32>, options: &CollateralOptions) -> Vec<[Tally; VARIANTS.len()]> {
+pub(super) fn sequence(
+    info: &LayerInfo,
+    sequence: usize,
+    factors: &Factors<f32>,
+    options: &CollateralOptions,
+) -> Vec<[Tally; VARIANTS.len()]> {
     let stream = |address: Address| {
         let domain = format!("measure/collateral/{address:?}/layer {}", info.layer);
         random::stream(options.statistics.seed, &domain, sequence as u64)
@@ -79,10 +84,8 @@ pub(super) fn sequence(info: &LayerInfo, sequence: usize, factors: &Factors<f32>
             Address::WriteDirection => Some(factors.channels(HookPoint::WriteDirection(0)).to_owned()),
         }
     };
-    let erases: Vec<(Address, Erase)> = Address::ALL
-        .into_iter()
-        .filter_map(|address| Some((address, Erase::new(with_addresses(factors, directions(address)?)))))
-        .collect();
+    let erases: Vec<(Address, Erase)> =
+        Address::ALL.into_iter().filter_map(|address| Some((address, Erase::new(with_addresses(factors, directions(address)?))))).collect();
     let head = |head: usize| {
         let mut tallies = [Tally::default(); VARIANTS.len()];
         for (address, erase) in &erases {
