@@ -1,0 +1,69 @@
+//! Ranks, bins, intervals and permutations.
+
+use super::*;
+
+#[test]
+fn ties_share_their_mean_rank() {
+    assert_eq!(ranks(&[3.0, 1.0, 3.0, 2.0]), [3.5, 1.0, 3.5, 2.0]);
+}
+
+#[test]
+fn spearman_of_a_monotone_curve_is_one_and_of_a_constant_is_nothing() {
+    near(spearman(&[1.0, 2.0, 3.0, 4.0], &[1.0, 8.0, 27.0, 64.0]).unwrap(), 1.0);
+    near(spearman(&[1.0, 2.0, 3.0, 4.0, 5.0], &[5.0, 6.0, 7.0, 8.0, 7.0]).unwrap(), 0.820_782_681_668_123_3);
+    assert_eq!(spearman(&[1.0, 2.0, 3.0], &[5.0, 5.0, 5.0]), None);
+    near(pearson(&[0.0, 1.0, 2.0], &[0.0, 1.0, 5.0]).unwrap(), 0.944_911_182_523_068);
+}
+
+#[test]
+fn quantiles_lie_between_neighbours() {
+    near(quantile(&[1.0, 2.0, 4.0], 0.75), 3.0);
+}
+
+#[test]
+fn bins_hold_their_lower_edge_even_in_f32() {
+    let bins = Bins::default();
+    assert_eq!(bins.index(f64::from(0.9_f32)), 9);
+    assert_eq!(bins.index(1.0), 9);
+    assert_eq!(bins.index(0.0), 0);
+    assert_eq!(bins.index(0.299), 2);
+}
+
+#[test]
+fn the_bootstrap_interval_of_a_mean_is_its_textbook_one() {
+    let mut stream = random::stream(1, "tests", 0);
+    let values: Vec<Option<f64>> = (0..100).map(|_| Some(normal(&mut stream))).collect();
+    let interval = Bootstrap::new(100, &StatisticsOptions::default()).mean(&values).unwrap();
+    let (low, high) = interval.bounds().unwrap();
+    assert!((high - low - 2.0 * 1.96 / 10.0).abs() < 0.07, "{interval}");
+    assert_eq!(interval.n, 100);
+}
+
+#[test]
+fn one_sequence_has_no_interval() {
+    let interval = Bootstrap::new(1, &quick()).mean(&[Some(2.0)]).unwrap();
+    assert_eq!((interval.estimate, interval.bounds()), (2.0, None));
+    assert_eq!(Bootstrap::new(2, &quick()).mean(&[None, None]), None);
+}
+
+#[test]
+fn a_ratio_is_a_mean_over_tokens() {
+    let interval = Bootstrap::new(2, &quick()).ratio(&[1.0, 9.0], &[1.0, 3.0]).unwrap();
+    near(interval.estimate, 2.5);
+    assert_eq!(interval.bounds(), Some((1.0, 3.0)));
+}
+
+#[test]
+fn sign_flips_of_six_agreeing_sequences_leave_two_in_sixty_four() {
+    near(sign_flip(&[1.0, 2.0, 3.0, 1.0, 1.0, 2.0], &quick()).unwrap(), 2.0 / 64.0);
+    near(sign_flip(&[0.0; 8], &quick()).unwrap(), 1.0);
+    assert_eq!(sign_flip(&[1.0; 5], &quick()), None);
+}
+
+#[test]
+fn heads_permuted_alike_in_every_sequence_do_not_multiply_the_evidence() {
+    // Four heads in a chance order repeated by 50 sequences: 24 orders, two of which are as extreme as a perfect one.
+    let x = vec![vec![1.0, 2.0, 3.0, 4.0]; 50];
+    let p = permute_heads(&x, &x, &quick()).unwrap();
+    assert!((p - 2.0 / 24.0).abs() < 0.03, "{p}");
+}
