@@ -331,7 +331,7 @@ fn assert_facts_are_read_right(task: &Task, example: &Example, titled: bool) {
     let mut place_of: HashMap<String, (String, String)> = HashMap::new();
     let mut former: HashMap<String, HashSet<String>> = HashMap::new();
     let mut questions = example.questions.iter();
-    for sentence in text.split_inclusive(['.', '?']).map(|sentence| sentence.trim()) {
+    for sentence in text.split_inclusive(['.', '?']).map(str::trim) {
         let words: Vec<&str> = sentence.split(' ').collect();
         // (role, name) of a person beginning at a word.
         let person = |at: usize| (words[at].to_owned(), if titled { words[at + 1] } else { words[at] }.to_owned());

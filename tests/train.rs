@@ -1,8 +1,11 @@
 //! Training learns, says what is wrong with a spec, and goes on after an interruption as if there had been none.
 
+use candle_core::{Device, Tensor, Var};
 use pentimento::model::{LanguageModel, MixerKind};
 use pentimento::task::{Split, Vocabulary};
-use pentimento::train::{Existing, LOG_FILE, LogEntry, Outcome, Schedule, TrainError, TrainSpec, VOCABULARY_FILE, evaluate, run};
+use pentimento::train::{
+    AdamW, AdamWSpec, Existing, LOG_FILE, LogEntry, Outcome, Schedule, TrainError, TrainSpec, VOCABULARY_FILE, evaluate, run,
+};
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -175,4 +178,25 @@ fn the_learning_rate_warms_up_and_falls_along_a_cosine() {
     for (found, expected) in rates.iter().zip([0.25, 1.0, 1.0, 0.6, 0.2]) {
         assert!((found - expected).abs() < 1e-12, "{rates:?}");
     }
+}
+
+#[test]
+fn the_first_update_of_adamw_is_the_one_computed_by_hand() {
+    let variable = |values: &[f32], shape: &[usize]| Var::from_slice(values, shape, &Device::Cpu).expect("a variable");
+    let weights: pentimento::model::Weights =
+        [("bias".to_owned(), variable(&[1.0], &[1])), ("matrix".to_owned(), variable(&[1.0, 2.0], &[1, 2]))].into();
+    let mut optimizer = AdamW::new(AdamWSpec { weight_decay: 0.5, ..AdamWSpec::default() }, &weights);
+    // The gradient is (3, -4) on the matrix and 0 on the bias: norm 5, clipped to (0.6, -0.8). The first step is then the learning
+    // rate in the direction of each sign, and only the matrix decays.
+    let slope = Tensor::new(&[[3_f32, -4.0]], &Device::Cpu).expect("a tensor");
+    let sum = |left: &Tensor, right: &Tensor| (left * right).and_then(|product| product.sum_all()).expect("a sum");
+    let flat = Tensor::zeros(1, candle_core::DType::F32, &Device::Cpu).expect("a tensor");
+    let loss = (sum(&weights["matrix"], &slope) + sum(&weights["bias"], &flat)).expect("a loss");
+    let norm = optimizer.update(&weights, &loss.backward().expect("gradients"), 0.1, 1.0).expect("updated");
+    assert!((norm - 5.0).abs() < 1e-6);
+    let values = |name: &str| weights[name].flatten_all().and_then(|flat| flat.to_vec1::<f32>()).expect("numbers");
+    for (found, expected) in values("matrix").iter().zip([1.0 - 0.05 - 0.1, 2.0 - 0.1 + 0.1]) {
+        assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
+    }
+    assert_eq!(values("bias"), [1.0]);
 }
