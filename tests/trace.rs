@@ -6,5 +6,5 @@ mod killed;
 mod layout;
 mod python;
 mod round_trip;
-mod sample;
+pub mod sample;
 mod scalars;
