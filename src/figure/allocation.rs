@@ -166,6 +166,7 @@ impl AllocationData {
                     self.draw_share(scene, &panel, index);
                 }
                 self.draw_seams(scene, &panel);
+                self.draw_names(scene, &panel);
             }
             Shares::Lines => {
                 panel.grid(scene);
@@ -206,6 +207,25 @@ impl AllocationData {
                     panel.interval(scene, f64::midpoint(bin.low, bin.high), interval, scene.theme.ink(), 0.0);
                 }
             }
+        }
+    }
+
+    /// Each share's name inside its area, where the area is highest over three bins, if there is room.
+    fn draw_names(&self, scene: &mut Scene, panel: &Panel) {
+        for index in 0..3 {
+            let share = |bin: &ShareBin| bin.gates.stack()[index].2.value;
+            let room = |bins: &[ShareBin]| bins.iter().map(share).fold(f64::INFINITY, f64::min) * panel.area.height;
+            let Some(bins) = self.bins.windows(3.min(self.bins.len())).max_by(|a, b| room(a).total_cmp(&room(b))) else { continue };
+            if room(bins) < 2.0 * SMALL {
+                continue;
+            }
+            let bin = &bins[bins.len() / 2];
+            let stack = bin.gates.stack();
+            let below: f64 = stack[..index].iter().map(|(_, _, share)| share.value).sum();
+            let [x, y] = panel.at(f64::midpoint(bin.low, bin.high), below + share(bin) / 2.0);
+            let (name, colour, _) = stack[index];
+            let text = if colour == ORANGE { Colour::new(0x1A, 0x1A, 0x1A) } else { Colour::new(0xFF, 0xFF, 0xFF) };
+            scene.text(name, [x, y + SMALL * 0.36], SMALL, text, Anchor::Middle);
         }
     }
 

@@ -9,6 +9,9 @@ const MINOR_TICK: f64 = 1.5;
 const GAP: f64 = 2.0;
 const LINE_HEIGHT: f64 = 1.2;
 
+/// The height in points that the label of a horizontal axis takes.
+pub const LABEL_ROOM: f64 = NORMAL * LINE_HEIGHT;
+
 /// What stands around a plotting area; an empty text takes no room.
 #[derive(Debug, Clone, Default)]
 pub struct Frame {
@@ -51,7 +54,7 @@ impl Panel {
         let left = left_room(&y_ticks, &frame).max(frame.least_left);
         let x_ticks = ticks(x, &frame.x_names, ((outer.width - left) / 34.0) as usize);
         let tick_labels = if frame.bare_x { 0.0 } else { TICK_LENGTH + GAP / 2.0 + SMALL * LINE_HEIGHT };
-        let label = if frame.x_label.is_empty() { 0.0 } else { NORMAL * LINE_HEIGHT };
+        let label = if frame.x_label.is_empty() { 0.0 } else { LABEL_ROOM };
         let title = if frame.title.is_empty() { SMALL / 2.0 } else { NORMAL * LINE_HEIGHT + GAP };
         // Half of the last tick label may stand beyond the end of the axis.
         let last = x_ticks.major.last();

@@ -97,6 +97,21 @@ impl Theme {
         }
     }
 
+    /// The line that a figure is about.
+    pub fn accent(self) -> Colour {
+        if self == Self::Grey { BLACK } else { VERMILLION }
+    }
+
+    /// Line and fill of the n-th null model: greys between paper and ink.
+    pub fn null(self, index: usize) -> (Colour, Colour) {
+        let [line, fill] = match self {
+            Self::Light | Self::Grey => [[0x48, 0x70, 0x58, 0x80], [0x80, 0xB0, 0x98, 0xC0]],
+            Self::Dark => [[0xE0, 0xC0, 0xD0, 0xB0], [0xA0, 0x78, 0x8C, 0x68]],
+        };
+        let grey = |level: u8| Colour::new(level, level, level);
+        (grey(line[index % 4]), grey(fill[index % 4]).fade(0.55))
+    }
+
     /// Grid lines.
     pub fn grid(self) -> Colour {
         match self {
@@ -137,8 +152,8 @@ impl Gradient {
         let place = place.clamp(0.0, 1.0);
         let sample = match self {
             Self::Viridis => colorous::VIRIDIS.eval_continuous(place),
-            Self::Haze => colorous::BLUES.eval_continuous(0.1 + 0.65 * place),
-            Self::Glow => colorous::BLUES.eval_continuous(0.95 - 0.6 * place),
+            Self::Haze => colorous::BLUES.eval_continuous(0.06 + 0.42 * place),
+            Self::Glow => colorous::BLUES.eval_continuous(1.0 - 0.42 * place),
             Self::RedBlue => colorous::RED_BLUE.eval_continuous(place),
             Self::PurpleOrange => colorous::PURPLE_ORANGE.eval_continuous(place),
         };

@@ -16,8 +16,8 @@ pub enum Swatch {
     Line(Colour, Option<[f64; 2]>, Option<Marker>),
     /// A filled area with an edge.
     Fill(Colour),
-    /// A band around a line.
-    Band(Colour, Colour),
+    /// A band (first colour) around a line, maybe dashed.
+    Band(Colour, Colour, Option<[f64; 2]>),
     /// A marker alone.
     Point(Colour, Marker),
 }
@@ -92,9 +92,9 @@ fn draw_swatch(scene: &mut Scene, x: f64, y: f64, swatch: Swatch) {
             }
         }
         Swatch::Fill(colour) => scene.cell(box_, colour),
-        Swatch::Band(fill, line) => {
+        Swatch::Band(fill, line, dash) => {
             scene.cell(box_, fill);
-            scene.line(&[[box_.left, y], [box_.right(), y]], line, 0.8);
+            scene.dashed(&[[box_.left, y], [box_.right(), y]], line, 0.8, dash);
         }
         Swatch::Point(colour, marker) => scene.marker(marker, [x + POINT / 2.0, y], 2.2, colour),
     }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::axes::{Frame, Panel};
+use super::axes::{Frame, LABEL_ROOM, Panel};
 use super::colour::{BLUE, Colour, GREEN, ORANGE, PURPLE, VERMILLION};
 use super::legend::{self, Key, Swatch};
 use super::scale::Scale;
@@ -140,11 +140,12 @@ impl Prepared for ReadoutData {
         let body = Rect::new(room.left, room.top + probe_room, room.width, room.height - probe_room);
         let named = Frame { y_label: self.readouts.score.clone(), ..Frame::default() };
         let labels = Panel::left_room(body.height / rows as f64, self.axis, &named);
-        for (index, (tile, panel)) in body.tiles_beside(columns, rows, [7.0, 2.0], labels).into_iter().zip(panels).enumerate() {
+        for (index, (tile, panel)) in body.tiles_beside(columns, rows, [7.0, 2.0], [labels, LABEL_ROOM]).into_iter().zip(panels).enumerate()
+        {
             let frame = Frame {
                 bare_y: index % columns > 0,
                 title: panel.title.clone(),
-                x_label: if index + columns >= panels.len() { self.readouts.along.clone() } else { String::new() },
+                x_label: if index / columns + 1 == rows { self.readouts.along.clone() } else { String::new() },
                 y_label: if index % columns == 0 { self.readouts.score.clone() } else { String::new() },
                 x_names: self.readouts.places.clone(),
                 ..Frame::default()

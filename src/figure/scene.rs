@@ -47,17 +47,19 @@ impl Rect {
 
     /// Cut into `columns` by `rows` equal tiles, `gap` apart, row by row.
     pub fn tiles(&self, columns: usize, rows: usize, gap: [f64; 2]) -> Vec<Self> {
-        self.tiles_beside(columns, rows, gap, 0.0)
+        self.tiles_beside(columns, rows, gap, [0.0, 0.0])
     }
 
-    /// As [`tiles`](Self::tiles), the first column wider by `labels`, so that axes that only it names leave all areas equal.
-    pub fn tiles_beside(&self, columns: usize, rows: usize, gap: [f64; 2], labels: f64) -> Vec<Self> {
-        let width = (self.width - labels - gap[0] * (columns - 1) as f64) / columns as f64;
-        let height = (self.height - gap[1] * (rows - 1) as f64) / rows as f64;
+    /// As [`tiles`](Self::tiles), the first column wider by `labels[0]` and the last row higher by `labels[1]`, so that axes
+    /// that only they name leave all areas equal.
+    pub fn tiles_beside(&self, columns: usize, rows: usize, gap: [f64; 2], labels: [f64; 2]) -> Vec<Self> {
+        let width = (self.width - labels[0] - gap[0] * (columns - 1) as f64) / columns as f64;
+        let height = (self.height - labels[1] - gap[1] * (rows - 1) as f64) / rows as f64;
         let tile = |row: usize, column: usize| {
-            let (shift, extra) = if column == 0 { (0.0, labels) } else { (labels, 0.0) };
+            let (shift, extra) = if column == 0 { (0.0, labels[0]) } else { (labels[0], 0.0) };
             let left = self.left + shift + column as f64 * (width + gap[0]);
-            Self::new(left, self.top + row as f64 * (height + gap[1]), width + extra, height)
+            let below = if row + 1 == rows { labels[1] } else { 0.0 };
+            Self::new(left, self.top + row as f64 * (height + gap[1]), width + extra, height + below)
         };
         (0..rows).flat_map(|row| (0..columns).map(move |column| tile(row, column))).collect()
     }
