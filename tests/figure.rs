@@ -4,8 +4,13 @@ mod samples;
 
 use std::path::PathBuf;
 
-use pentimento::figure::{Figure, FigureSpec, Panels, Rendered, Shares, Theme, Width, render};
-use pentimento::measure::{DecayAxis, Strength};
+use pentimento::figure::density::Density;
+use pentimento::figure::scale::Scale;
+use pentimento::figure::scene::{Mark, Scene};
+use pentimento::figure::{
+    Figure, FigureError, FigureSpec, Format, Measured, Panels, Rendered, Shares, Theme, Width, cleanup, font, render,
+};
+use pentimento::measure::{DecayAxis, Null, Strength};
 use pentimento::provenance::Provenance;
 use samples::measured;
 
@@ -59,4 +64,230 @@ fn options(change: impl FnOnce(&mut pentimento::figure::Options)) -> pentimento:
     let mut options = pentimento::figure::Options::default();
     change(&mut options);
     options
+}
+
+#[test]
+fn every_figure_has_a_name_that_finds_it() {
+    for figure in Figure::ALL {
+        assert_eq!(Figure::named(figure.name()), Some(figure));
+        assert_eq!(measured(figure).figure(), figure);
+    }
+}
+
+#[test]
+fn the_same_numbers_give_the_same_bytes() {
+    for figure in Figure::ALL {
+        let spec = FigureSpec { dots_per_inch: 72.0, ..FigureSpec::new(figure) };
+        assert_eq!(drawn(&spec), drawn(&spec), "{}", figure.name());
+    }
+}
+
+#[test]
+fn a_pdf_embeds_its_font_and_states_no_date() {
+    let pdf = drawn(&FigureSpec::new(Figure::Recall)).pdf.unwrap();
+    let has = |text: &str| pdf.windows(text.len()).any(|window| window == text.as_bytes());
+    assert!(has("/FontFile3") && !has("CreationDate"));
+}
+
+#[test]
+fn a_png_has_the_resolution_asked_for() {
+    for (dots_per_inch, width) in [(72.0, 234), (300.0, 975), (600.0, 1950)] {
+        let png = drawn(&FigureSpec { dots_per_inch, ..FigureSpec::new(Figure::Alignment) }).png.unwrap();
+        assert_eq!(u32::from_be_bytes(png[16..20].try_into().unwrap()), width);
+    }
+}
+
+#[test]
+fn axes_and_keys_are_text() {
+    let expected = [
+        (Figure::Cleanup, ["erase strength γ", "mean retention ᾱ", "shuffled γ", "constant γ"]),
+        (Figure::Allocation, ["share of gate strength", "decay 34.3 %", "erase γ", "An allocation of gates, not removed energy."]),
+        (Figure::Collateral, ["|δo| / |o|", "learned e", "random e", "energy, × random"]),
+        (Figure::Alignment, ["mean |cos(e, k)|", "layer", "independent directions 0.071", "EDA"]),
+        (Figure::Recall, ["lag t − s [steps]", "EDA", "KDA", "256"]),
+        (Figure::Readout, ["stale value", "never written", "chance", "erase"]),
+        (Figure::Training, ["optimiser step", "loss [nats / token]", "held-out accuracy", "KDA"]),
+        (Figure::Accuracy, ["right answers", "stale answers", "foil answers", "condition"]),
+    ];
+    for (figure, labels) in expected {
+        let texts: Vec<String> = texts(&drawn(&FigureSpec::new(figure)).svg).into_iter().map(|text| text.text).collect();
+        for label in labels {
+            assert!(texts.iter().any(|text| text == label), "{}: `{label}` is not among {texts:?}", figure.name());
+        }
+    }
+}
+
+/// At the narrowest preset and the widest: text of 7 to 9 points that the font has, inside the sheet; lines of half a point.
+#[test]
+fn figures_are_fit_for_print() {
+    for figure in Figure::ALL {
+        for width in [Width::Acl, Width::Single, Width::Neurips, Width::Double] {
+            let rendered = drawn(&FigureSpec { width, formats: vec![Format::Svg], ..FigureSpec::new(figure) });
+            let name = format!("{} at {width}", figure.name());
+            for text in texts(&rendered.svg) {
+                assert!(font::covers(&text.text), "{name}: the font lacks a character of `{}`", text.text);
+                let exponent = text.text.chars().count() <= 2;
+                assert!((7.0..=9.0).contains(&text.size) || exponent && text.size > 5.0, "{name}: `{}` has {} pt", text.text, text.size);
+                let [left, right] = text.span;
+                assert!(left >= 0.0 && right <= width.points(), "{name}: `{}` leaves the sheet: {left} to {right}", text.text);
+            }
+            for line in rendered.svg.lines().filter(|line| line.starts_with("<polyline")) {
+                let units: u32 = attribute(line, "stroke-width").parse().unwrap();
+                let own_fill = units == 6;
+                assert!(units >= 10 || own_fill, "{name}: a line of {units} units");
+            }
+        }
+    }
+}
+
+#[test]
+fn cleanup_draws_bins_that_hold_tokens_and_the_nulls_asked_for() {
+    let mut spec = FigureSpec::new(Figure::Cleanup);
+    let data = cleanup::prepare(&samples::cleanup(), &spec).unwrap();
+    assert_eq!(data.bins.len(), 8);
+    assert_eq!(data.bins[0].low, 0.2);
+    assert!((data.bins[0].mean.value - 0.144).abs() < 1e-12);
+    assert_eq!(data.nulls.iter().map(|null| null.null).collect::<Vec<_>>(), [Null::ShuffledStrength, Null::ConstantStrength]);
+    assert_eq!(data.nulls[0].bands.len(), 8);
+    assert_eq!(data.heads.len(), 24);
+    assert_eq!(data.within_heads.unwrap().value, 0.41);
+    spec.options.nulls = vec![Null::ConstantStrength];
+    assert_eq!(cleanup::prepare(&samples::cleanup(), &spec).unwrap().nulls.len(), 1);
+}
+
+#[test]
+fn a_trace_without_erase_has_no_cleanup_figure() {
+    let mut cleanup = samples::cleanup();
+    cleanup.relations.iter_mut().for_each(|relation| relation.curve.iter_mut().for_each(|bin| bin.strength = None));
+    let fault = render(&FigureSpec::new(Figure::Cleanup), &Measured::Cleanup(Box::new(cleanup)), &provenance()).unwrap_err();
+    assert!(matches!(fault, FigureError::Empty { .. }), "{fault}");
+}
+
+#[test]
+fn the_table_holds_what_is_drawn() {
+    let csv = drawn(&FigureSpec::new(Figure::Recall)).csv;
+    assert_eq!(csv.lines().next().unwrap(), "model,lag [steps],r2,r2_low,r2_high,cosine,cosine_low,cosine_high");
+    assert_eq!(csv.lines().count(), 1 + 2 * 10);
+    let first: Vec<f64> = csv.lines().nth(1).unwrap().split(',').skip(2).map(|cell| cell.parse().unwrap()).collect();
+    assert!((first[0] - 0.95).abs() < 1e-12 && (first[1] - 0.92).abs() < 1e-12);
+}
+
+#[test]
+fn the_side_car_holds_spec_provenance_and_data() {
+    let rendered = drawn(&FigureSpec { title: Some("A \"title\" < & >".to_owned()), ..FigureSpec::new(Figure::Cleanup) });
+    let json: serde_json::Value = serde_json::from_str(&rendered.json).unwrap();
+    assert_eq!(json["provenance"]["tool"], "pentimento");
+    assert_eq!(serde_json::from_value::<FigureSpec>(json["spec"].clone()).unwrap().figure, Figure::Cleanup);
+    assert_eq!(json["data"]["bins"].as_array().unwrap().len(), 8);
+    assert!(rendered.svg.contains("<title>A &quot;title&quot; &lt; &amp; &gt;</title>"));
+}
+
+#[test]
+fn a_spec_is_read_from_toml() {
+    let spec: FigureSpec = pentimento::spec_text::parse(
+        "figure = \"cleanup\"\nwidth = 89\nformats = [\"svg\"]\n[options]\nstrength = \"removed_energy\"",
+        "a spec",
+    )
+    .unwrap();
+    assert_eq!(spec.width, Width::Millimetres(89.0));
+    assert_eq!(spec.options.strength, Strength::RemovedEnergy);
+    assert_eq!(spec.options.nulls.len(), 2);
+    let fault = pentimento::spec_text::parse::<FigureSpec>("figure = \"cleanup\"\nthem = \"dark\"", "a spec").unwrap_err().to_string();
+    assert!(fault.contains("did you mean `theme`"), "{fault}");
+    let fault = pentimento::spec_text::parse::<FigureSpec>("figure = \"cleanup\"\nwidth = \"wide\"", "a spec").unwrap_err().to_string();
+    assert!(fault.contains("single, double"), "{fault}");
+}
+
+#[test]
+fn what_cannot_be_drawn_is_said() {
+    let wrong = render(&FigureSpec::new(Figure::Cleanup), &measured(Figure::Recall), &provenance()).unwrap_err();
+    assert_eq!(wrong.to_string(), "figure `cleanup` cannot draw what was measured for `recall`");
+    let flat = FigureSpec { aspect: Some(0.01), ..FigureSpec::new(Figure::Recall) };
+    assert!(render(&flat, &measured(Figure::Recall), &provenance()).unwrap_err().to_string().contains("0.2 to 3"));
+    let Measured::Readout(mut readouts) = measured(Figure::Readout) else { unreachable!() };
+    readouts.panels[0].curves[0].scores.pop();
+    let fault = render(&FigureSpec::new(Figure::Readout), &Measured::Readout(readouts), &provenance()).unwrap_err();
+    assert_eq!(fault.to_string(), "figure `readout`: curve `stale value` has 3 scores for 4 places");
+}
+
+#[test]
+fn a_figure_that_exists_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let rendered = drawn(&FigureSpec { formats: vec![Format::Svg, Format::Pdf], ..FigureSpec::new(Figure::Recall) });
+    let files = rendered.write(folder.path(), "recall", false).unwrap();
+    let names: Vec<_> = files.iter().map(|file| file.file_name().unwrap().to_str().unwrap()).collect();
+    assert_eq!(names, ["recall.svg", "recall.pdf", "recall.csv", "recall.json"]);
+    assert!(matches!(rendered.write(folder.path(), "recall", false), Err(FigureError::Exists(_))));
+    rendered.write(folder.path(), "recall", true).unwrap();
+}
+
+#[test]
+fn ticks_are_round_and_named_without_needless_zeros() {
+    let labels = |scale: Scale, wanted| scale.ticks(wanted).major.into_iter().map(|tick| tick.label).collect::<Vec<_>>();
+    assert_eq!(labels(Scale::linear(0.0, 3.5), 4), ["0", "1", "2", "3"]);
+    assert_eq!(labels(Scale::linear(0.0, 1.0), 4), ["0.00", "0.25", "0.50", "0.75", "1.00"]);
+    assert_eq!(labels(Scale::linear(-0.4, 0.4), 4), ["−0.4", "−0.2", "0.0", "0.2", "0.4"]);
+    assert_eq!(labels(Scale::Log { from: 0.1, to: 10.0 }, 3), ["0.1", "1", "10"]);
+    assert_eq!(labels(Scale::Log { from: 1.0, to: 1e6 }, 4), ["1", "100", "10,000", "10^{6}"]);
+    assert_eq!(Scale::around([0.03, 0.38], &[0.0]).ends(), (0.0, 0.4));
+    assert_eq!(Scale::log_around([0.13, 5.2]).ends(), (0.1, 10.0));
+}
+
+#[test]
+fn bands_and_lines_break_at_gaps() {
+    let mut scene = Scene::new(10.0, 10.0, Theme::Light);
+    let black = Theme::Light.ink();
+    scene.line(&[[0.0, 0.0], [1.0, 1.0], [f64::NAN, 1.0], [3.0, 1.0], [4.0, 1.0]], black, 1.0);
+    scene.dashed(&[[0.0, 0.0], [10.0, 0.0]], black, 1.0, Some([2.0, 2.0]));
+    let lines: Vec<_> =
+        scene.marks.iter().filter_map(|mark| if let Mark::Line { places, .. } = mark { Some(places) } else { None }).collect();
+    assert_eq!(lines.len(), 2 + 3);
+    assert_eq!(*lines[2], [[0.0, 0.0], [2.0, 0.0]]);
+    assert_eq!(*lines[4], [[8.0, 0.0], [10.0, 0.0]]);
+    let lower = [[0.0, 2.0], [1.0, 2.0], [2.0, f64::NAN], [3.0, 2.0]];
+    let upper = [[0.0, 1.0], [1.0, 1.0], [2.0, 1.0], [3.0, 1.0]];
+    scene.band(&lower, &upper, black);
+    let areas = scene.marks.iter().filter(|mark| matches!(mark, Mark::Area { .. })).count();
+    assert_eq!(areas, 1);
+}
+
+#[test]
+fn many_points_become_counts() {
+    let points = [[0.1, 0.1], [0.1, 0.2], [0.9, 0.9], [f64::NAN, 0.5]];
+    let density = Density::count(points.into_iter(), Scale::linear(0.0, 1.0), Scale::linear(0.0, 1.0), 2, 2);
+    assert_eq!(density.counts, [0, 1, 2, 0]);
+}
+
+/// A text of an SVG document, sizes and places in points.
+struct Text {
+    text: String,
+    size: f64,
+    span: [f64; 2],
+}
+
+fn texts(svg: &str) -> Vec<Text> {
+    let lines = svg.lines().filter(|line| line.starts_with("<text "));
+    lines
+        .map(|line| {
+            let (tag, rest) = line.split_once('>').unwrap();
+            let text =
+                rest.trim_end_matches("</text>").replace("&lt;", "<").replace("&gt;", ">").replace("&apos;", "'").replace("&amp;", "&");
+            let number = |name: &str| attribute(tag, name).parse::<f64>().unwrap() / 20.0;
+            let (size, x) = (number("font-size"), number("x"));
+            let width = font::width(&text, size);
+            let turned = tag.contains("rotate");
+            let left = match attribute(tag, "text-anchor") {
+                _ if turned => x,
+                "start" => x,
+                "middle" => x - width / 2.0,
+                _ => x - width,
+            };
+            Text { text, size, span: [left, if turned { x } else { left + width }] }
+        })
+        .collect()
+}
+
+fn attribute<'a>(tag: &'a str, name: &str) -> &'a str {
+    let start = tag.find(&format!(" {name}=\"")).unwrap() + name.len() + 3;
+    &tag[start..start + tag[start..].find('"').unwrap()]
 }

@@ -3,9 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod engine;
+mod engine_gradient;
+mod export;
 #[cfg(feature = "figure")]
 mod figure;
-mod engine_gradient;
 mod house;
 mod measure;
 mod memory;

@@ -109,7 +109,7 @@ const ENERGY: Factor = ("energy, × random", |effect| effect.relative_energy);
 const FACTORS: [Factor; 3] = [
     ("erase strength γ", |effect| effect.erase_strength),
     ("|q·e|", |effect| effect.query_overlap),
-    ("|Sᵀe| / |Sᵀq|", |effect| effect.relative_content),
+    ("|S^{T}e| / |S^{T}q|", |effect| effect.relative_content),
 ];
 
 impl Prepared for CollateralData {

@@ -38,10 +38,11 @@ impl Density {
         Scale::Log { from: 1.0, to: f64::from(most) }
     }
 
-    /// Draw the counts over a part of a panel; empty cells stay paper.
+    /// Draw the counts over a part of a panel; empty cells are paper, not holes: viewers that smooth pictures would draw an
+    /// edge around a hole.
     pub fn draw(&self, scene: &mut Scene, rect: Rect, gradient: Gradient) {
         let scale = self.scale();
-        let paper = scene.theme.paper().fade(0.0);
+        let paper = scene.theme.paper();
         let colour = |count: &u32| -> Colour { if *count == 0 { paper } else { gradient.at(scale.place(f64::from(*count))) } };
         scene.picture(rect, self.columns, self.counts.iter().map(colour).collect());
     }

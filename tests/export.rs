@@ -1,0 +1,126 @@
+//! Tables and arrays for other programs: nothing is lost on the way, and every file says where it comes from.
+
+use std::fs;
+
+use ndarray::{Array3, ArrayD, IxDyn};
+use ndarray_npy::NpzReader;
+use pentimento::export::{
+    ArrayForm, ExportError, NamedArray, Table, TableForm, Value, Values, trace_arrays, trace_scalars, write_arrays, write_table,
+};
+use pentimento::memory::{HookPoint, Rule};
+use pentimento::provenance::Provenance;
+use pentimento::trace::{Trace, TraceWriter};
+use safetensors::SafeTensors;
+
+use crate::trace::sample;
+
+fn table() -> Table {
+    let mut table = Table::new("Two heads & a share", &["name", "lag [steps]", "r2"]);
+    table.push(vec!["a, \"b\"".into(), 3_usize.into(), 0.1_f32.into()]);
+    table.push(vec!["rho_1".into(), 40_usize.into(), Value::Missing]);
+    table
+}
+
+#[test]
+fn csv_quotes_names_and_leaves_gaps_empty() {
+    assert_eq!(table().csv(), "name,lag [steps],r2\n\"a, \"\"b\"\"\",3,0.1\nrho_1,40,\n");
+}
+
+#[test]
+fn csv_brings_every_float_back() {
+    let values: Vec<f32> = (0..2000_u32).map(|n| f32::from_bits(n.wrapping_mul(2_147_467)).abs()).filter(|v| v.is_finite()).collect();
+    let mut table = Table::new("floats", &["single", "double"]);
+    for value in &values {
+        table.push(vec![(*value).into(), (f64::from(*value) / 3.0).into()]);
+    }
+    for (line, value) in table.csv().lines().skip(1).zip(&values) {
+        let (single, double) = line.split_once(',').unwrap();
+        assert_eq!(single.parse::<f32>().unwrap().to_bits(), value.to_bits());
+        assert_eq!(double.parse::<f64>().unwrap().to_bits(), (f64::from(*value) / 3.0).to_bits());
+    }
+}
+
+#[test]
+fn markdown_aligns_numbers_and_rounds_them() {
+    let text = table().markdown(2);
+    assert!(text.contains("| name | lag [steps] | r2 |\n| --- | ---: | ---: |\n"), "{text}");
+    assert!(text.contains("| 3 | 0.10 |") && text.contains("| rho_1 | 40 | – |"), "{text}");
+}
+
+#[test]
+fn latex_has_booktabs_and_no_bare_specials() {
+    let text = table().latex(3);
+    assert!(text.contains("\\toprule") && text.contains("\\begin{tabular}{lrr}"), "{text}");
+    assert!(text.contains("Two heads \\& a share") && text.contains("rho\\_1") && text.contains("0.100"), "{text}");
+}
+
+#[test]
+fn a_table_has_its_provenance_beside_it_and_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tables/recall.csv");
+    let provenance = Provenance::here("pentimento table recall");
+    let [file, beside] = write_table(&table(), TableForm::Csv, &path, false, &provenance).unwrap();
+    assert_eq!(fs::read_to_string(file).unwrap(), table().csv());
+    let about: serde_json::Value = serde_json::from_str(&fs::read_to_string(&beside).unwrap()).unwrap();
+    assert_eq!(about["provenance"]["command"], "pentimento table recall");
+    assert_eq!(about["columns"][1]["unit"], "steps");
+    assert!(matches!(write_table(&table(), TableForm::Csv, &path, false, &provenance), Err(ExportError::Exists(_))));
+    write_table(&table(), TableForm::Markdown(3), &path, true, &provenance).unwrap();
+}
+
+#[test]
+fn arrays_come_back_from_npz_and_safetensors() {
+    let folder = tempfile::tempdir().unwrap();
+    let single = ArrayD::from_shape_fn(IxDyn(&[2, 3]), |at| at[0] as f32 - 0.1 * at[1] as f32);
+    let double = ArrayD::from_elem(IxDyn(&[2]), 1.0 / 3.0);
+    let named = [NamedArray::f32("layer_00/value", &["step", "d_v"], single.clone()), NamedArray::f64("share", &["write"], double.clone())];
+    let provenance = Provenance::here("test");
+
+    let npz = folder.path().join("a.npz");
+    write_arrays(&named, ArrayForm::Npz, &npz, false, &provenance).unwrap();
+    let mut reader = NpzReader::new(fs::File::open(&npz).unwrap()).unwrap();
+    let back: ArrayD<f32> = reader.by_name("layer_00/value").unwrap();
+    assert_eq!(back, single);
+    let back: ArrayD<f64> = reader.by_name("share").unwrap();
+    assert_eq!(back, double);
+
+    let safe = folder.path().join("a.safetensors");
+    let [_, beside] = write_arrays(&named, ArrayForm::Safetensors, &safe, false, &provenance).unwrap();
+    let bytes = fs::read(&safe).unwrap();
+    let tensors = SafeTensors::deserialize(&bytes).unwrap();
+    let value = tensors.tensor("layer_00.value").unwrap();
+    assert_eq!(value.shape(), [2, 3]);
+    let expected: Vec<u8> = single.iter().flat_map(|v| v.to_le_bytes()).collect();
+    assert_eq!(value.data(), expected);
+    assert!(fs::read_to_string(beside).unwrap().contains("\"d_v\""));
+
+    write_arrays(&named, ArrayForm::Safetensors, &safe, true, &provenance).unwrap();
+    assert_eq!(fs::read(&safe).unwrap(), bytes, "same arrays, same bytes");
+}
+
+#[test]
+fn a_trace_gives_its_streams_and_a_row_per_head_and_step() {
+    let (_folder, path) = sample::place();
+    let factors = sample::factors(Rule::Eda, sample::SMALL, 7, false);
+    let mut writer = TraceWriter::create(&path, &sample::spec()).unwrap();
+    sample::append_blocks(&mut writer, &factors, 128, &[]);
+    writer.finish().unwrap();
+    let trace = Trace::open(&path).unwrap();
+
+    let streams = trace_arrays(&trace, &[]).unwrap();
+    let retention = streams.iter().find(|array| array.name == "layer_00/retention").unwrap();
+    assert_eq!(retention.axes, ["batch", "step", "head", "d_k"]);
+    assert!(matches!(&retention.values, Values::F32(values) if *values == *factors.arrays()[&HookPoint::Retention]));
+    assert!(streams.iter().all(|array| !array.name.contains("checkpoint")));
+    assert_eq!(trace_arrays(&trace, &["erase_strength".to_owned()]).unwrap().len(), 1);
+    let fault = trace_arrays(&trace, &["erase_strenght".to_owned()]).unwrap_err().to_string();
+    assert!(fault.contains("erase_strenght") && fault.contains("erase_strength"), "{fault}");
+
+    let table = trace_scalars(&trace).unwrap();
+    let dims = sample::SMALL;
+    assert_eq!(table.rows.len(), dims.batch * dims.step * dims.head);
+    let column = table.columns.iter().position(|column| column.name == "erase_strength").unwrap();
+    let gamma: Array3<f32> = factors.arrays()[&HookPoint::EraseStrength].to_owned().into_dimensionality().unwrap();
+    assert_eq!(table.rows[3][column], Value::Single(gamma[[0, 1, 1]]));
+    assert!(table.columns.iter().any(|column| column.name == "mean_retention"));
+}
