@@ -47,8 +47,8 @@ pub struct AddressEffect {
     pub query_overlap: Estimate,
     /// Mean |S^T e| / |S^T q|.
     pub relative_content: Estimate,
-    /// Energy at the address over what a random address finds.
-    pub relative_energy: Estimate,
+    /// Energy at the address over what a random address finds; absent while the memory is zero throughout.
+    pub relative_energy: Option<Estimate>,
 }
 
 /// One address in one layer.
@@ -86,8 +86,11 @@ fn prepare_model(model: &Labelled<Collateral>) -> ModelCollateral {
 }
 
 fn effect(entry: &AddressCollateral) -> AddressEffect {
-    let energy = Estimate::from(&entry.energy_at_address);
     let reference = entry.random_energy_reference;
+    let over_reference = |energy: Estimate| Estimate {
+        value: energy.value / reference,
+        interval: energy.interval.map(|ends| ends.map(|end| end / reference)),
+    };
     AddressEffect {
         address: entry.address,
         perturbation: (&entry.perturbation).into(),
@@ -95,21 +98,18 @@ fn effect(entry: &AddressCollateral) -> AddressEffect {
         erase_strength: (&entry.erase_strength).into(),
         query_overlap: (&entry.query_overlap).into(),
         relative_content: (&entry.relative_content).into(),
-        relative_energy: Estimate {
-            value: energy.value / reference,
-            interval: energy.interval.map(|ends| ends.map(|end| end / reference)),
-        },
+        relative_energy: entry.energy_at_address.as_ref().map(|energy| over_reference(energy.into())),
     }
 }
 
-type Factor = (&'static str, fn(&AddressEffect) -> Estimate);
+type Factor = (&'static str, fn(&AddressEffect) -> Option<Estimate>);
 
-const SCORE: Factor = ("|δo| / |o|", |effect| effect.perturbation);
+const SCORE: Factor = ("|δo| / |o|", |effect| Some(effect.perturbation));
 const ENERGY: Factor = ("energy, × random", |effect| effect.relative_energy);
 const FACTORS: [Factor; 3] = [
-    ("erase strength γ", |effect| effect.erase_strength),
-    ("|q·e|", |effect| effect.query_overlap),
-    ("|S^{T}e| / |S^{T}q|", |effect| effect.relative_content),
+    ("erase strength γ", |effect| Some(effect.erase_strength)),
+    ("|q·e|", |effect| Some(effect.query_overlap)),
+    ("|S^{T}e| / |S^{T}q|", |effect| Some(effect.relative_content)),
 ];
 
 impl Prepared for CollateralData {
@@ -132,8 +132,8 @@ impl Prepared for CollateralData {
         for model in &self.models {
             for effect in &model.addresses {
                 let mut row: Vec<Value> = vec![(&model.label).into(), Value::Missing, effect.address.label().into()];
-                let rest = [effect.erase_strength, effect.query_overlap, effect.relative_content, effect.relative_energy];
-                for estimate in [Some(effect.perturbation), effect.fold].into_iter().chain(rest.map(Some)) {
+                let rest = [Some(effect.erase_strength), Some(effect.query_overlap), Some(effect.relative_content), effect.relative_energy];
+                for estimate in [Some(effect.perturbation), effect.fold].into_iter().chain(rest) {
                     row.extend(Estimate::cells(estimate));
                 }
                 table.push(row);
@@ -195,7 +195,7 @@ impl CollateralData {
             let tile = Rect::new(left, outer.top, if first { room + width } else { width + 3.0 }, outer.height);
             let effects = self.models.iter().flat_map(|model| &model.addresses);
             let always: &[f64] = if *label == ENERGY.0 { &[0.0, 1.0] } else { &[0.0] };
-            let x = Scale::around(effects.flat_map(|effect| factor(effect).reach()), always);
+            let x = Scale::around(effects.filter_map(factor).flat_map(|estimate| estimate.reach()), always);
             let frame = Frame { x_label: (*label).to_owned(), y_names: names.clone(), bare_y: !first, ..Frame::default() };
             let panel = Panel::fit(tile, x, y, frame);
             panel.grid(scene);
@@ -205,7 +205,7 @@ impl CollateralData {
             for (n, model) in self.models.iter().enumerate() {
                 let shift = (n as f64 - (self.models.len() - 1) as f64 / 2.0) * 0.26;
                 for (row, effect) in model.addresses.iter().enumerate() {
-                    let estimate = factor(effect);
+                    let Some(estimate) = factor(effect) else { continue };
                     let y = row as f64 + shift;
                     let colour = if self.models.len() == 1 { scene.theme.ink() } else { category(n) };
                     if let Some(interval) = estimate.interval {

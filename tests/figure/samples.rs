@@ -162,9 +162,10 @@ pub fn collateral() -> Collateral {
         erase_strength: interval(0.34, 0.01),
         query_overlap: interval(0.09 * scores[n] / 0.064, 0.004),
         relative_content: interval(0.5 * scores[n] / 0.064, 0.02),
-        energy_at_address: interval([0.02, 0.0078, 0.012, 0.03][n], 0.001),
+        energy_at_address: Some(interval([0.02, 0.0078, 0.012, 0.03][n], 0.001)),
         random_energy_reference: 0.0078,
-        removed_energy: interval(0.02, 0.001),
+        removed_energy: Some(interval(0.02, 0.001)),
+        ratio_of_sums: interval(scores[n] * scale, 0.006),
     };
     let all = |scale: f64| {
         let each = [Trajectory::FullReplay, Trajectory::LocalStep].map(|trajectory| (0..4).map(move |n| entry(n, scale, trajectory)));
