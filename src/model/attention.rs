@@ -103,7 +103,9 @@ impl CustomOp1 for CausalSoftmaxOp {
                 *weight = exp((score - highest) * self.scale);
                 sum += *weight;
             }
-            weights.iter_mut().for_each(|weight| *weight /= sum);
+            for weight in weights {
+                *weight /= sum;
+            }
         });
         Ok((CpuStorage::F32(weights), layout.shape().clone()))
     }

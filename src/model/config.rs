@@ -249,7 +249,7 @@ impl DeltaConfig {
                 return fail(format!("delta.{name} must be above 0"));
             }
         }
-        if self.heads % self.key_heads != 0 {
+        if !self.heads.is_multiple_of(self.key_heads) {
             return fail(format!("delta.heads is {}, must be a multiple of delta.key_heads, {}", self.heads, self.key_heads));
         }
         match self.decay_gate {
@@ -264,10 +264,10 @@ impl DeltaConfig {
 impl AttentionConfig {
     fn check(&self) -> Result<(), ModelError> {
         let fail = |what: String| Err(ModelError::Config(what));
-        if self.key_heads == 0 || self.heads == 0 || self.heads % self.key_heads != 0 {
+        if self.key_heads == 0 || self.heads == 0 || !self.heads.is_multiple_of(self.key_heads) {
             return fail(format!("attention.heads is {}, must be a multiple of attention.key_heads, {}", self.heads, self.key_heads));
         }
-        if self.head_dim == 0 || self.head_dim % 2 != 0 {
+        if self.head_dim == 0 || !self.head_dim.is_multiple_of(2) {
             return fail(format!("attention.head_dim is {}, must be even and above 0", self.head_dim));
         }
         if !(0.0..=1.0).contains(&self.rotary_fraction) || self.rotary_base.is_nan() || self.rotary_base <= 1.0 {

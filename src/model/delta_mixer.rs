@@ -165,7 +165,7 @@ impl DeltaMixer {
         }
         match &self.write {
             WriteGate::Strength(strength) => {
-                add(Part { point: HookPoint::WriteStrength(0), heads, channels: 1 }, sigmoid(&strength.forward(x)?)?)
+                add(Part { point: HookPoint::WriteStrength(0), heads, channels: 1 }, sigmoid(&strength.forward(x)?)?);
             }
             WriteGate::Channels { read, value } => {
                 add(Part { point: HookPoint::ReadGate, heads: key_heads, channels: d_k }, sigmoid(&read.forward(x)?)?);

@@ -7,7 +7,7 @@ fn exp_parts(x: f32) -> (f32, f32) {
     // Adding and taking away 1.5 * 2^23 rounds to an integer.
     const ROUNDER: f32 = 12_582_912.0;
     // ln 2 in two parts, the first with few bits, so that n times it is exact.
-    const LN_2_HIGH: f32 = 0.693_359_375;
+    const LN_2_HIGH: f32 = 0.693_359_4;
     const LN_2_LOW: f32 = -2.121_944_4e-4;
     let x = x.clamp(-87.0, 88.0);
     let shifted = x * std::f32::consts::LOG2_E + ROUNDER;

@@ -100,7 +100,7 @@ impl LanguageModel {
     ///
     /// With a state the tokens follow those it has read; then, and in observed layers, no gradient flows through memories.
     pub fn forward(&self, tokens: &Tensor, state: Option<&mut State>, observer: &mut dyn Observer) -> Result<Tensor, ModelError> {
-        let (batch, step) = self.extent(tokens).map(|extent| (extent.batch, extent.step))?;
+        let (batch, step) = extent(tokens).map(|extent| (extent.batch, extent.step))?;
         let rows = self.hidden(tokens, state, observer)?;
         Ok(self.logits(&rows)?.reshape((batch, step, self.config.vocabulary))?)
     }
@@ -108,7 +108,7 @@ impl LanguageModel {
     /// The last norm's output [batch * step, d_model]: what [`LanguageModel::logits`] takes. Select rows in between to read logits
     /// of some steps only.
     pub fn hidden(&self, tokens: &Tensor, state: Option<&mut State>, observer: &mut dyn Observer) -> Result<Tensor, ModelError> {
-        let extent = self.extent(tokens)?;
+        let extent = extent(tokens)?;
         let ids = tokens.to_dtype(DType::U32)?.flatten_all()?;
         if let Some(&token) = ids.to_vec1::<u32>()?.iter().find(|&&token| token as usize >= self.config.vocabulary) {
             return Err(ModelError::Token { token, vocabulary: self.config.vocabulary });
@@ -150,15 +150,6 @@ impl LanguageModel {
             None => Ok(rows.matmul(&self.embedding.t()?)?),
         }
     }
-
-    fn extent(&self, tokens: &Tensor) -> Result<Extent, ModelError> {
-        match *tokens.dims() {
-            [batch, step] if batch > 0 && step > 0 => Ok(Extent { batch, step }),
-            _ => {
-                Err(ModelError::TokenShape { found: tokens.dims().to_vec(), wanted: "[batch, step] with at least one of each".to_owned() })
-            }
-        }
-    }
 }
 
 impl Config {
@@ -196,4 +187,12 @@ pub fn token_tensor(tokens: &[Vec<u32>]) -> Result<Tensor, ModelError> {
         return Err(ModelError::TokenShape { found: vec![tokens.len(), step], wanted: "sequences of one length".to_owned() });
     }
     Ok(Tensor::from_iter(tokens.iter().flatten().copied(), &Device::Cpu)?.reshape((tokens.len(), step))?)
+}
+
+/// Sequences and steps of tokens [batch, step].
+fn extent(tokens: &Tensor) -> Result<Extent, ModelError> {
+    match *tokens.dims() {
+        [batch, step] if batch > 0 && step > 0 => Ok(Extent { batch, step }),
+        _ => Err(ModelError::TokenShape { found: tokens.dims().to_vec(), wanted: "[batch, step] with at least one of each".to_owned() }),
+    }
 }

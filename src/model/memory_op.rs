@@ -50,7 +50,7 @@ impl Pack {
             arrays.insert(part.point, self.widen(part, slice));
         }
         arrays.entry(HookPoint::Retention).or_insert_with(|| ArrayD::from_elem(HookPoint::Retention.shape(&self.dims), F::one()));
-        Factors::new(self.rule, arrays, initial_memory.map(|memory| memory.to_owned()))
+        Factors::new(self.rule, arrays, initial_memory.map(ndarray::ArrayBase::to_owned))
     }
 
     fn widen<F: Scalar>(&self, part: &Part, slice: &[F]) -> ArrayD<F> {
@@ -119,11 +119,14 @@ pub(super) fn record(
     Ok((factors, recording))
 }
 
+/// What the forward pass leaves for the backward one.
+type Saved = (Factors<f32>, Recurrence<f32>, cpu::Tape);
+
 /// The factors are kept between forward and backward, so that they are copied out of the packed tensor once.
 struct MemoryOp {
     pack: Pack,
     differentiable: bool,
-    saved: Mutex<Option<(Factors<f32>, Recurrence<f32>, cpu::Tape)>>,
+    saved: Mutex<Option<Saved>>,
 }
 
 impl CustomOp1 for MemoryOp {

@@ -29,6 +29,7 @@ mod layer;
 mod language_model;
 mod checkpoint;
 mod presets;
+mod threads;
 
 pub use checkpoint::{CONFIG_FILE, WEIGHTS_FILE};
 pub use config::{AttentionConfig, Config, DecayGate, DecayRate, DeltaConfig, FeedForwardConfig, MixerKind};
@@ -38,3 +39,4 @@ pub use observer::{NoObserver, Observer};
 pub use parameters::{Initial, ParameterCount, ParameterSource, Request, Usage, Weights};
 pub use presets::{PRESETS, Preset, params};
 pub use state::State;
+pub use threads::share_one_pool;

@@ -100,7 +100,9 @@ impl CustomOp2 for ShortConvolutionOp {
         y.par_chunks_mut(sequence).zip(x.par_chunks(sequence)).enumerate().for_each(|(batch, (y, x))| {
             for (step, y) in y.chunks_exact_mut(channels).enumerate() {
                 self.sum(batch, step, x, &weight, y);
-                y.iter_mut().for_each(|y| *y *= sigmoid(*y));
+                for y in y {
+                    *y *= sigmoid(*y);
+                }
             }
         });
         Ok((CpuStorage::F32(y), l1.shape().clone()))
