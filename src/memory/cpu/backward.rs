@@ -222,7 +222,7 @@ impl Worker {
         // One vector of key channels is enough for few of them, or for few registers.
         // SAFETY: as the caller's.
         unsafe {
-            if job.layer.dims.d_k <= LANES || job.instructions.block_vectors() == 1 {
+            if job.layer.dims.d_k <= LANES || job.instructions.panel_vectors() == 1 {
                 self.panels::<1>(job, batch, head);
             } else {
                 self.panels::<2>(job, batch, head);
@@ -244,7 +244,7 @@ impl Worker {
         let n_blocks = d.d_v.div_ceil(block.n_rows);
         let columns = |index: usize| index * block.n_rows..((index + 1) * block.n_rows).min(d.d_v);
         let head_size = d.d_k * d.d_v;
-        let states = self.states.zeros(CHUNK.min(d.step.max(1)) * size);
+        let states = self.states.at_least(CHUNK.min(d.step.max(1)) * size);
         let gradient = self.gradient.zeros(n_blocks * size);
         let grad_reads = self.grad_reads.zeros(n * block.n_rows);
         let partial = self.partial.zeros(n * block.n_rows * LANES);
@@ -276,14 +276,14 @@ impl Worker {
                     block.transpose_in(checkpoint, d.d_v, columns(index), states);
                     let first = head_step * d.d_v + columns(index).start;
                     let rows = BlockRows { n_rows: block.n_rows, n_columns: columns(index).len(), first, stride: d.head * d.d_v, n_steps };
-                    let values = self.values.zeros(n_steps * n * block.n_rows);
-                    let residuals = self.residuals.zeros(n_steps * n * block.n_rows);
+                    let values = self.values.at_least(n_steps * n * block.n_rows);
+                    let residuals = self.residuals.at_least(n_steps * n * block.n_rows);
                     for j in 0..n {
                         let tape = job.tape.residuals[j].as_slice().expect("tapes are in standard layout");
                         rows.copy(tape, residuals.add(j * block.n_rows), n, |_, residual| residual);
                         rows.copy(tape, values.add(j * block.n_rows), n, |t, residual| prepared.strengths[t * n + j] * residual);
                     }
-                    let grad_output = self.grad_output.zeros(n_steps * block.n_rows);
+                    let grad_output = self.grad_output.at_least(n_steps * block.n_rows);
                     rows.copy(job.grad_output, grad_output, 1, |_, x| x);
                     let grad_values: Vec<_> = job.edits.iter().map(|edit| edit.value.map(|value| value.at(first))).collect();
                     job.instructions.enter(Sweep::<W> {
@@ -382,7 +382,7 @@ struct BlockRows {
 }
 
 impl BlockRows {
-    /// Copies into zeroed [step, n, row], one of the n; `make` sees the step within the chunk and the number.
+    /// Copies into [step, n, row], one of the n, zero beyond the columns; `make` sees the step within the chunk and the number.
     ///
     /// # Safety
     /// `to` has room for it.
@@ -390,7 +390,8 @@ impl BlockRows {
         for t in 0..self.n_steps {
             let row = &from[self.first + t * self.stride..][..self.n_columns];
             // SAFETY: the caller's.
-            let to = unsafe { std::slice::from_raw_parts_mut(to.add(t * n * self.n_rows), self.n_columns) };
+            let to = unsafe { std::slice::from_raw_parts_mut(to.add(t * n * self.n_rows), self.n_rows) };
+            to[self.n_columns..].fill(0.0);
             for (to, &x) in to.iter_mut().zip(row) {
                 *to = make(t, x);
             }

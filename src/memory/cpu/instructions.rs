@@ -68,8 +68,18 @@ impl InstructionSet {
         }
     }
 
-    /// Vectors of columns in a block, so that a kernel's numbers stay in registers.
-    pub(super) const fn block_vectors(self) -> usize {
+    /// Vectors of columns in a block that reads the memory: as many as keep the kernel's numbers in registers. A block that is
+    /// also recorded is wider, so that streamed rows fill whole runs of cache lines.
+    pub(super) const fn block_vectors(self, recorded: bool) -> usize {
+        match (self, recorded) {
+            (Self::Avx512, _) => 4,
+            (_, true) => 2,
+            (_, false) => 1,
+        }
+    }
+
+    /// Vectors of key channels in a panel of the backward kernel.
+    pub(super) const fn panel_vectors(self) -> usize {
         match self {
             Self::Avx512 => 2,
             Self::Avx2 | Self::Portable => 1,

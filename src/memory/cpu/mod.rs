@@ -16,6 +16,7 @@ mod instructions;
 mod kernel;
 mod lanes;
 mod layer;
+pub mod limits;
 mod prepare;
 mod replay;
 mod run;

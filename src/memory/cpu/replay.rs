@@ -11,7 +11,7 @@ use super::fit;
 use super::instructions::InstructionSet;
 use super::layer::Layer;
 use super::prepare::Prepared;
-use super::run::{Blocks, Chunk, Targets, fence};
+use super::run::{Blocks, Chunk, MOST_VECTORS, Targets, fence};
 
 impl InstructionSet {
     /// [`super::replay_into`] with this instruction set.
@@ -54,7 +54,7 @@ impl InstructionSet {
         }
 
         let layer = &Layer::new(recurrence);
-        let blocks = Blocks::new(self, &d);
+        let blocks = Blocks::new(MOST_VECTORS, &d);
         let n_erases = recurrence.n_edits_at(Phase::Erase);
         (0..d.batch * n_checkpoints * d.head).into_par_iter().for_each_init(Scratch::default, |scratch, index| {
             let (batch, checkpoint, head) = (index / d.head / n_checkpoints, index / d.head % n_checkpoints, index % d.head);

@@ -13,6 +13,9 @@ use super::prepare::{Prepared, Products};
 /// Steps a block of columns runs before the next block takes its place in the cache.
 const CHUNK: usize = 64;
 
+/// Most vectors of columns in a block.
+pub(super) const MOST_VECTORS: usize = 4;
+
 /// Arrays to fill; those absent are not kept. All in standard layout with the shapes of `Recording`.
 #[derive(Default)]
 pub(super) struct Targets {
@@ -38,7 +41,8 @@ struct Task {
 /// If the machine lacks the instruction set.
 pub(super) fn run(instructions: InstructionSet, layer: &Layer, n_erases: usize, targets: &Targets) {
     assert!(instructions.is_available(), "this machine has no {} instructions", instructions.name());
-    let blocks = Blocks::new(instructions, &layer.dims);
+    let recorded = targets.dense.iter().any(Option::is_some);
+    let blocks = Blocks::new(instructions.block_vectors(recorded), &layer.dims);
     tasks(layer, &blocks).into_par_iter().for_each_init(Worker::default, |worker, task| {
         // SAFETY: the instruction set is there, and no two tasks have the same columns of the same head.
         unsafe { worker.run(instructions, layer, n_erases, targets, &task, blocks) };
@@ -132,8 +136,9 @@ pub(super) struct Blocks {
 }
 
 impl Blocks {
-    pub fn new(instructions: InstructionSet, dims: &Dims) -> Self {
-        Self { width: instructions.block_vectors() * LANES, d_k: dims.d_k, d_v: dims.d_v }
+    /// At most [`MOST_VECTORS`].
+    pub fn new(n_vectors: usize, dims: &Dims) -> Self {
+        Self { width: n_vectors * LANES, d_k: dims.d_k, d_v: dims.d_v }
     }
 
     pub fn count(&self) -> usize {
@@ -201,7 +206,14 @@ impl Chunk<'_> {
     /// As [`Worker::run`].
     pub unsafe fn run(&self, block: usize, memory: *mut f32) {
         // SAFETY: as the caller's.
-        unsafe { if self.blocks.vectors(block) == 1 { self.run_vectors::<1>(block, memory) } else { self.run_vectors::<2>(block, memory) } }
+        unsafe {
+            match self.blocks.vectors(block) {
+                1 => self.run_vectors::<1>(block, memory),
+                2 => self.run_vectors::<2>(block, memory),
+                3 => self.run_vectors::<3>(block, memory),
+                _ => self.run_vectors::<4>(block, memory),
+            }
+        }
     }
 
     /// # Safety
