@@ -12,6 +12,7 @@
 //! ```
 
 #![expect(clippy::inline_always, reason = "compiled for an instruction set only where inlined into `Lanes::enter`")]
+#![expect(clippy::needless_range_loop, reason = "loops over edits and vectors index several arrays in step, and must unroll")]
 
 use super::count::{Any, Count, Exactly};
 use super::lanes::{LANES, Lanes, Routine};
@@ -169,10 +170,10 @@ impl<const W: usize> Sweep<'_, W> {
                     let residual = V::load(self.residuals.add((t * n + j) * self.n_rows + first));
                     add_to(scalar(p.n_couplings() + j), grad.mul(residual));
                     let grad_value = V::splat(p.strengths[t * n + j]).mul(grad);
-                    if let Some(to) = self.grad_values[j] {
-                        if first < self.n_columns {
-                            grad_value.store_part(to.add(t * self.value_stride + first), self.n_columns - first);
-                        }
+                    if let Some(to) = self.grad_values[j]
+                        && first < self.n_columns
+                    {
+                        grad_value.store_part(to.add(t * self.value_stride + first), self.n_columns - first);
                     }
                     V::splat(0.0).sub(grad_value).store(self.grad_reads.add(j * self.n_rows + first));
                 }

@@ -1,5 +1,7 @@
 //! How many edits a kernel makes: a constant, so that their numbers stay in registers, or any number of them.
 
+#![expect(clippy::inline_always, reason = "compiled for an instruction set only where inlined into `Lanes::enter`")]
+
 use std::ops::IndexMut;
 
 /// A number of edits known when a kernel is compiled, or not.

@@ -5,6 +5,7 @@
 //! does), is stored, and is at once added to the reads of the next step while it still stands in registers.
 
 #![expect(clippy::inline_always, reason = "compiled for an instruction set only where inlined into `Lanes::enter`")]
+#![expect(clippy::needless_range_loop, reason = "loops over edits and vectors index several arrays in step, and must unroll")]
 
 use super::count::{Any, Count, Exactly};
 use super::lanes::{LANES, Lanes, Routine};

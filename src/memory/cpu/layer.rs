@@ -53,7 +53,7 @@ impl<'a> Layer<'a> {
             assert_eq!(array.shape(), [d.batch, d.step, heads, width], "{name}: shape");
             Rows { data: contiguous(array), heads, width }
         };
-        assert!(d.key_head > 0 && d.head % d.key_head == 0, "{} heads cannot be served by {} key heads", d.head, d.key_head);
+        assert!(d.key_head > 0 && d.head.is_multiple_of(d.key_head), "{} heads cannot be served by {} key heads", d.head, d.key_head);
         let edits = recurrence
             .edits
             .iter()

@@ -122,8 +122,10 @@ unsafe fn product<V: Lanes>(a: &[f32], b: &[f32], to: &mut [f32]) {
     while i < a.len() {
         // SAFETY: `load_part` stops at the end of the slices; `to` holds whole vectors.
         unsafe {
-            V::load_part(a.as_ptr().add(i), a.len() - i).mul(V::load_part(b.as_ptr().add(i), a.len() - i)).store(to.as_mut_ptr().add(i))
-        };
+            let a = V::load_part(a.as_ptr().add(i), a.len() - i);
+            let b = V::load_part(b.as_ptr().add(i), b.len() - i);
+            a.mul(b).store(to.as_mut_ptr().add(i));
+        }
         i += LANES;
     }
     if i < to.len() {

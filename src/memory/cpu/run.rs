@@ -55,7 +55,7 @@ fn tasks(layer: &Layer, blocks: &Blocks) -> Vec<Task> {
     let n_blocks = blocks.count();
     let n_heads = d.batch * d.head;
     let n_threads = rayon::current_num_threads();
-    let n_parts = if n_heads % n_threads == 0 { 1 } else { (4 * n_threads).div_ceil(n_heads).min(n_blocks) };
+    let n_parts = if n_heads.is_multiple_of(n_threads) { 1 } else { (4 * n_threads).div_ceil(n_heads).min(n_blocks) };
     let mut tasks = Vec::with_capacity(n_heads * n_parts);
     for batch in 0..d.batch {
         for head in 0..d.head {
@@ -236,7 +236,7 @@ impl Chunk<'_> {
             dense,
             dense_step_stride: d.head * d.d_k * d.d_v,
             dense_row_stride: d.d_v,
-            stream: d.d_v % LANES == 0 && dense.iter().flatten().all(|to| to.cast_const().align_offset(64) == 0),
+            stream: d.d_v.is_multiple_of(LANES) && dense.iter().flatten().all(|to| to.cast_const().align_offset(64) == 0),
         };
         let steps = Steps::<W> {
             prepared: self.prepared,
