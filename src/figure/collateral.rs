@@ -39,7 +39,9 @@ pub struct AddressEffect {
     pub address: Address,
     /// Mean |delta o| / |o|.
     pub perturbation: Estimate,
-    /// The same over the learned address's.
+    /// sum |delta o| / sum |o|: reads near zero do not decide; in the table.
+    pub ratio_of_sums: Estimate,
+    /// `perturbation` over the learned address's.
     pub fold: Option<Estimate>,
     /// Mean erase strength.
     pub erase_strength: Estimate,
@@ -94,6 +96,7 @@ fn effect(entry: &AddressCollateral) -> AddressEffect {
     AddressEffect {
         address: entry.address,
         perturbation: (&entry.perturbation).into(),
+        ratio_of_sums: (&entry.ratio_of_sums).into(),
         fold: entry.fold.as_ref().map(Estimate::from),
         erase_strength: (&entry.erase_strength).into(),
         query_overlap: (&entry.query_overlap).into(),
@@ -124,7 +127,7 @@ impl Prepared for CollateralData {
 
     fn table(&self) -> Table {
         let mut columns = vec!["model".to_owned(), "layer".to_owned(), "address".to_owned()];
-        for name in ["perturbation", "fold", "erase_strength", "query_overlap", "relative_content", "relative_energy"] {
+        for name in ["perturbation", "fold", "ratio_of_sums", "erase_strength", "query_overlap", "relative_content", "relative_energy"] {
             columns.extend([name.to_owned(), format!("{name}_low"), format!("{name}_high")]);
         }
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
@@ -132,7 +135,13 @@ impl Prepared for CollateralData {
         for model in &self.models {
             for effect in &model.addresses {
                 let mut row: Vec<Value> = vec![(&model.label).into(), Value::Missing, effect.address.label().into()];
-                let rest = [Some(effect.erase_strength), Some(effect.query_overlap), Some(effect.relative_content), effect.relative_energy];
+                let rest = [
+                    Some(effect.ratio_of_sums),
+                    Some(effect.erase_strength),
+                    Some(effect.query_overlap),
+                    Some(effect.relative_content),
+                    effect.relative_energy,
+                ];
                 for estimate in [Some(effect.perturbation), effect.fold].into_iter().chain(rest) {
                     row.extend(Estimate::cells(estimate));
                 }
@@ -140,7 +149,7 @@ impl Prepared for CollateralData {
             }
             for fold in &model.layers {
                 let mut row: Vec<Value> = vec![(&model.label).into(), fold.layer.into(), fold.address.label().into()];
-                for estimate in [None, Some(fold.fold), None, None, None, None] {
+                for estimate in [None, Some(fold.fold), None, None, None, None, None] {
                     row.extend(Estimate::cells(estimate));
                 }
                 table.push(row);
