@@ -6,9 +6,8 @@ use std::path::Path;
 use serde_json::Value;
 
 use super::layout::indices;
-use super::store::{self, PARTIAL};
 use super::writer::LOCK;
-use super::{TraceError, reader};
+use super::{TraceError, reader, store};
 
 /// An array's grid, from its metadata.
 pub(super) struct Grid {
@@ -68,9 +67,8 @@ pub(super) fn leftovers(trace: &Path) -> Result<Vec<String>, TraceError> {
         arrays.iter().filter(|(_, metadata)| Grid::of(metadata).is_none()).map(|(name, _)| format!("{name}/")).collect();
     let is_left = |file: &String| {
         let is_shard = file.split_once("/c/").is_some_and(|(_, index)| index.split('/').all(|part| part.parse::<usize>().is_ok()));
-        let is_partial = file.ends_with(&format!(".{PARTIAL}"));
         let uncommitted = is_shard && !committed.contains(file) && !foreign.iter().any(|prefix| file.starts_with(prefix));
-        is_partial || uncommitted || file == LOCK
+        store::is_partial(file) || uncommitted || file == LOCK
     };
     Ok(store::files_below(trace)?.into_iter().filter(is_left).collect())
 }

@@ -71,7 +71,7 @@ struct Source {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Decay {
     Retention,
-    LogDecay,
+    Logarithm,
     /// The rule has none.
     One,
 }
@@ -186,7 +186,7 @@ fn source(tensors: &Tensors, rule: Rule, layer: usize, prefix: String, names: &B
     let decay = match (has("retention"), has("log_decay")) {
         (true, true) => return Err(tensors.bad(format!("'{prefix}retention' and '{prefix}log_decay' are both there: give one"))),
         (true, false) => Decay::Retention,
-        (false, true) => Decay::LogDecay,
+        (false, true) => Decay::Logarithm,
         (false, false) if matches!(rule, Rule::DeltaNet | Rule::LinearAttention) => Decay::One,
         (false, false) => {
             return Err(tensors.bad(format!("rule {rule} needs '{prefix}retention' or '{prefix}log_decay', and neither is there")));
@@ -241,7 +241,7 @@ impl Source {
         let decay = [vec![vec![batch, step, head, d_k]], per_head].concat();
         match self.decay {
             Decay::Retention => expect(&format!("{}retention", self.prefix), &decay)?,
-            Decay::LogDecay => expect(&format!("{}log_decay", self.prefix), &decay)?,
+            Decay::Logarithm => expect(&format!("{}log_decay", self.prefix), &decay)?,
             Decay::One => {}
         }
         if self.has_initial {
@@ -274,7 +274,7 @@ fn read_block(
         let array = match (point, source.decay) {
             (HookPoint::Retention, Decay::One) => ArrayD::ones(IxDyn(&shape)),
             (HookPoint::Retention, Decay::Retention) => per_channel(read("retention", Some(steps.clone()))?, &shape),
-            (HookPoint::Retention, Decay::LogDecay) => per_channel(read("log_decay", Some(steps.clone()))?.mapv_into(f32::exp), &shape),
+            (HookPoint::Retention, Decay::Logarithm) => per_channel(read("log_decay", Some(steps.clone()))?.mapv_into(f32::exp), &shape),
             _ => {
                 let array = read(&point.name(), Some(steps.clone()))?;
                 if array.ndim() == shape.len() + 1 { array.index_axis_move(Axis(shape.len()), 0) } else { array }

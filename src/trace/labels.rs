@@ -75,7 +75,7 @@ fn column_table(path: &str, dims: &[(&str, usize)], cells: &[&Value]) -> Option<
     let lists: Option<Vec<&Vec<Value>>> = present.iter().map(|value| value.as_array()).collect();
     let longest = lists?.iter().map(|list| list.len()).max().filter(|&longest| longest > 0)?;
     let column: Option<Vec<i32>> =
-        cells.iter().flat_map(|list| (0..longest).map(|index| list.get(index).map_or(Some(-1), |value| number(value)))).collect();
+        cells.iter().flat_map(|list| (0..longest).map(|index| list.get(index).map_or(Some(-1), &number))).collect();
     let last = path.rsplit('/').next().unwrap_or(path);
     let (shape, names) = ([shape, vec![longest]].concat(), [names, vec![last]].concat());
     Some(Table::new(path, &names, ArrayD::from_shape_vec(IxDyn(&shape), column?).ok()?))

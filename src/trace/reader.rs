@@ -275,10 +275,17 @@ impl Trace {
         let arrays = arrays.collect::<Result<_, TraceError>>()?;
         let mut initial = Array4::zeros((batch.len(), n_heads, d_k, d_v));
         if !steps.is_empty() {
-            for (index, sequence) in batch.enumerate() {
-                for head in 0..n_heads {
-                    let memory = self.memory(layer, head, sequence, steps.start, Phase::Before)?;
-                    initial.slice_mut(s![index, head, .., ..]).assign(&memory);
+            let (index, start) = self.checkpoint_before(layer, steps.start)?;
+            if start == steps.start {
+                let name = format!("{}/checkpoint/memory", found.group());
+                let stored = self.stored(&name)?.read(&[batch, index..index + 1, 0..n_heads, 0..d_k, 0..d_v])?;
+                initial.assign(&stored.index_axis_move(Axis(1), 0));
+            } else {
+                for (index, sequence) in batch.enumerate() {
+                    for head in 0..n_heads {
+                        let memory = self.memory(layer, head, sequence, steps.start, Phase::Before)?;
+                        initial.slice_mut(s![index, head, .., ..]).assign(&memory);
+                    }
                 }
             }
         }
@@ -354,7 +361,7 @@ impl Trace {
         let Some(stored) = self.arrays.get(labels::JSON) else { return Ok(None) };
         // A trace that grows by sequences has the records of all sequences to come.
         let n_records = stored.shape.first().copied().unwrap_or(0).min(self.n_batch());
-        let records = stored.read::<String>(&[0..n_records])?;
+        let records = stored.read::<String>(std::slice::from_ref(&(0..n_records)))?;
         let refused = |error: serde_json::Error| TraceError::Zarr { array: labels::JSON.to_owned(), reason: error.to_string() };
         records.iter().map(|record| serde_json::from_str(record)).collect::<Result<_, _>>().map(Some).map_err(refused)
     }

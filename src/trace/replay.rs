@@ -100,6 +100,10 @@ impl Trace {
         if let Some(stored) = self.dense(layer, head, batch, step, phase)? {
             return Ok(stored);
         }
+        let (index, start) = self.checkpoint_before(layer, step)?;
+        if phase == Phase::Before && start == step {
+            return self.checkpoint(layer, head, batch, index);
+        }
         let mut last = None;
         self.states(layer, head, batch, step..step + 1, phase, |_, memory| last = Some(memory.to_owned()))?;
         Ok(last.expect("one step was visited"))

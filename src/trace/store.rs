@@ -10,7 +10,12 @@ use rayon::prelude::*;
 use super::TraceError;
 
 /// What a file is called until it is committed. Leftovers are ignored by readers and removed by `repair`.
-pub(super) const PARTIAL: &str = "partial";
+const PARTIAL: &str = "partial";
+
+/// Whether a file was never committed.
+pub(super) fn is_partial(file: &str) -> bool {
+    file.rsplit_once('.').is_some_and(|(_, extension)| extension == PARTIAL)
+}
 
 /// The file's name before it is committed.
 pub(super) fn partial(path: &Path) -> PathBuf {

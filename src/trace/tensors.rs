@@ -21,7 +21,7 @@ pub(super) struct Tensors {
     file: File,
     /// Where the numbers start.
     data: u64,
-    tensors: BTreeMap<String, Tensor>,
+    by_name: BTreeMap<String, Tensor>,
 }
 
 /// One tensor of the file.
@@ -50,7 +50,7 @@ impl Tensors {
         let metadata: Metadata =
             serde_json::from_slice(&header).map_err(|error| bad(format!("its safetensors header is broken: {error}")))?;
         let data = 8 + header_length;
-        let tensors: BTreeMap<String, Tensor> = metadata
+        let by_name = metadata
             .tensors()
             .into_iter()
             .map(|(name, info)| (name, Tensor { dtype: info.dtype, shape: info.shape.clone(), start: info.data_offsets.0 as u64 }))
@@ -59,12 +59,12 @@ impl Tensors {
         if data + end > length {
             return Err(bad(format!("the file is truncated: it has {length} bytes, its header promises {}", data + end)));
         }
-        Ok(Self { path: path.to_path_buf(), file, data, tensors })
+        Ok(Self { path: path.to_path_buf(), file, data, by_name })
     }
 
     /// Every tensor by its name.
     pub const fn by_name(&self) -> &BTreeMap<String, Tensor> {
-        &self.tensors
+        &self.by_name
     }
 
     /// Part of a tensor along its first axis, or its first two.
@@ -97,7 +97,7 @@ impl Tensors {
 
     /// A tensor's header entry.
     pub fn tensor(&self, name: &str) -> Result<Tensor, TraceError> {
-        self.tensors.get(name).cloned().ok_or_else(|| self.bad(format!("tensor '{name}' is missing")))
+        self.by_name.get(name).cloned().ok_or_else(|| self.bad(format!("tensor '{name}' is missing")))
     }
 
     /// Hands over the bytes of a part, piece by piece, and returns its shape.

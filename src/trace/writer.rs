@@ -435,6 +435,9 @@ impl Drop for TraceWriter {
         if !self.finished {
             self.attributes.status = Status::Aborted;
             self.attributes.content_digest = None;
+            // Half-written files are of no use, and on a full disk their space is needed to say so.
+            let half_written = store::files_below(&self.path).unwrap_or_default().into_iter().filter(|file| store::is_partial(file));
+            half_written.for_each(|file| drop(fs::remove_file(self.path.join(file))));
             // The committed prefix is good either way; if even this cannot be written it stays marked as recording.
             let _ = self.write_root_of_prefix();
             let _ = fs::remove_file(self.path.join(LOCK));

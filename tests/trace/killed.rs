@@ -40,7 +40,7 @@ fn recorder() {
         writer.commit().unwrap();
     }
     writer.finish().unwrap();
-    std::thread::sleep(Duration::from_secs(60));
+    std::thread::sleep(Duration::from_mins(1));
 }
 
 /// The trace must hold whole blocks, each as it was recorded.

@@ -134,3 +134,12 @@ fn an_output_that_exists_is_kept_unless_forced() {
     assert!(matches!(TraceWriter::create(folder.path(), &forced), Err(TraceError::NotATrace { .. })));
     assert!(folder.path().join("thesis.tex").exists());
 }
+
+#[test]
+fn a_small_benchmark_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = pentimento::trace::BenchOptions { dims: SMALL, reads: 3 };
+    let measured = pentimento::trace::bench(folder.path(), &options).unwrap();
+    assert!(measured.streams_gb_per_second > 0.0 && measured.read_replayed_microseconds > 0.0);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+}
