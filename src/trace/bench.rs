@@ -66,7 +66,7 @@ pub fn bench(folder: impl AsRef<Path>, options: &BenchOptions) -> Result<Bench, 
     };
     let plain = record(vec![]);
     let d = options.dims;
-    let floats = factors.arrays().values().map(ndarray::ArrayRef::len).sum::<usize>()
+    let floats = factors.arrays().values().map(|array| array.shape().iter().product::<usize>()).sum::<usize>()
         + plain.output.len() * (1 + plain.pseudo_values.len())
         + plain.checkpoints.len();
     let stream_bytes = floats as f64 * 4.0;

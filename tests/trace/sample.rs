@@ -72,7 +72,7 @@ pub fn spec() -> TraceSpec {
 /// Appends one layer step block by step block, carrying the memory, and tokens with it; commits each.
 pub fn append_blocks(writer: &mut TraceWriter, factors: &Factors<f32>, block: usize, dense: &[Phase]) {
     let dims = factors.dims();
-    let mut memory = factors.initial_memory().map(ndarray::ArrayRef::to_owned);
+    let mut memory = factors.initial_memory().cloned().map(ndarray::ArrayBase::into_owned);
     for from in (0..dims.step).step_by(block) {
         let steps = from..(from + block).min(dims.step);
         let block = part(factors, 1, steps.clone(), memory);
