@@ -394,5 +394,5 @@ impl Trace {
 fn matrix(array: ArrayD<f32>) -> Array2<f32> {
     let shape = array.shape().to_vec();
     let (rows, columns) = (shape[shape.len() - 2], shape[shape.len() - 1]);
-    Array2::from_shape_vec((rows, columns), array.into_iter().collect()).expect("a box around one matrix")
+    array.into_shape_with_order((rows, columns)).expect("a box around one matrix")
 }

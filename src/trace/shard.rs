@@ -64,17 +64,33 @@ impl ChunkCodec {
     }
 }
 
-/// Counts and digests what passes through.
-struct Metered<W> {
-    inner: W,
-    written: u64,
+/// Digests what reaches the file.
+struct Digesting {
+    file: File,
     digest: blake3::Hasher,
 }
 
-impl<W: Write> Metered<W> {
+impl Write for Digesting {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.digest.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// Counts what passes through a buffer: the digest is quicker on large pieces.
+struct Counted {
+    inner: BufWriter<Digesting>,
+    written: u64,
+}
+
+impl Counted {
     fn put(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.written += bytes.len() as u64;
-        self.digest.update(bytes);
         self.inner.write_all(bytes)
     }
 }
@@ -88,7 +104,8 @@ pub(super) fn write(path: &Path, plan: &Plan, codec: &ChunkCodec, data: &Data) -
     let folder = path.parent().unwrap_or(path);
     fs::create_dir_all(folder).map_err(TraceError::io("create", folder))?;
     let file = File::create(&partial).map_err(TraceError::io("create", &partial))?;
-    let mut out = Metered { inner: BufWriter::with_capacity(1 << 18, file), written: 0, digest: blake3::Hasher::new() };
+    let inner = BufWriter::with_capacity(1 << 18, Digesting { file, digest: blake3::Hasher::new() });
+    let mut out = Counted { inner, written: 0 };
     let counts: Vec<usize> = plan.shard.iter().zip(&plan.chunk).map(|(shard, chunk)| shard / chunk).collect();
     let mut table = Vec::with_capacity(counts.iter().product::<usize>() * 16);
     let io = |error| TraceError::io("write", &partial)(error);
@@ -121,7 +138,7 @@ pub(super) fn write(path: &Path, plan: &Plan, codec: &ChunkCodec, data: &Data) -
     out.put(&table).map_err(io)?;
     out.put(&checksum.to_le_bytes()).map_err(io)?;
     out.inner.flush().map_err(io)?;
-    Ok(out.digest.finalize())
+    Ok(out.inner.get_ref().digest.finalize())
 }
 
 /// A memory that lies in one piece, so that it can be written without a copy.
@@ -152,7 +169,14 @@ fn chunk<T: Element + Clone>(
         Slice::from(origin[axis]..origin[axis] + length(axis))
     });
     let elements: Vec<T> = if part.shape() == plan.chunk {
-        part.iter().cloned().collect()
+        let mut elements = Vec::with_capacity(part.len());
+        for lane in part.lanes(ndarray::Axis(plan.chunk.len() - 1)) {
+            match lane.to_slice() {
+                Some(lane) => elements.extend_from_slice(lane),
+                None => elements.extend(lane.iter().cloned()),
+            }
+        }
+        elements
     } else {
         let mut padded = ArrayD::from_elem(IxDyn(&plan.chunk), fill);
         padded.slice_each_axis_mut(|axis| Slice::from(..length(axis.axis.index()))).assign(&part);
