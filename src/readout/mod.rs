@@ -1,0 +1,125 @@
+//! Linear readouts of memory: (trace, truth table) -> samples -> fitted readouts -> probe cards.
+//!
+//! ```no_run
+//! use pentimento::{readout::{ReadoutOptions, readouts}, trace::Trace};
+//!
+//! let trace = Trace::open("run.trace.zarr")?;
+//! let result = readouts(&trace, None, &ReadoutOptions::default())?;
+//! for card in &result.cards {
+//!     println!("{}", card.to_markdown());
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! For every layer, head and phase a readout is asked what the memory (or the memory read at one address) says of the
+//! superseded value, the current value, a value that was never written, and the content's age. Splits, intervals and
+//! permutations have the sequence as their unit; every number comes on a [`ProbeCard`] with its controls (analysis of
+//! arXiv 2606.26560's memory states; Hewitt and Liang, arXiv 1909.03368).
+//!
+//! This is the only module that knows both traces and probes.
+
+mod error;
+mod options;
+mod sites;
+mod gather;
+mod units;
+pub mod bench;
+
+pub use error::ReadoutError;
+pub use options::{Address, Feature, Place, ReadoutOptions, Target};
+pub use pentimento_probes::{ControlKind, ControlResult, Estimate, Metric, ProbeCard, Readout, Table, Verdict, card};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{memory::Phase, task::Example, trace::Trace};
+
+/// Everything the readouts of one trace say.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Readouts {
+    /// What was asked for.
+    pub options: ReadoutOptions,
+    /// One per place, target, layer, head, feature and phase, in this order.
+    pub cards: Vec<ProbeCard>,
+    /// What each phase of a step did to decodability.
+    pub comparisons: Vec<PhaseComparison>,
+    /// What was left out and why.
+    pub notices: Vec<String>,
+}
+
+/// One phase's score minus another's, paired over sequences: for example how much less of the stale value is decodable after
+/// the erase than before it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PhaseComparison {
+    /// Where samples were taken.
+    pub place: Place,
+    /// What was read out.
+    pub target: Target,
+    /// The layer's number in the model.
+    pub layer: usize,
+    /// The head.
+    pub head: usize,
+    /// Of the memory, or of the read.
+    pub feature: Feature,
+    /// The earlier phase.
+    pub from: Phase,
+    /// The later phase.
+    pub to: Phase,
+    /// In the cards' metric.
+    pub metric: Metric,
+    /// Score at `to` minus score at `from`.
+    pub difference: Estimate,
+}
+
+impl Readouts {
+    /// All alarms of all cards, each with its place.
+    pub fn alarms(&self) -> Vec<String> {
+        self.cards.iter().flat_map(|card| card.alarms.iter().map(|alarm| format!("{}: {alarm}", card.place_name()))).collect()
+    }
+
+    /// One line per card.
+    pub fn summary(&self) -> Table {
+        card::summary("Linear readouts", &self.cards)
+    }
+
+    /// One line per comparison of phases.
+    pub fn comparison_table(&self) -> Table {
+        let columns = ["place", "target", "layer", "head", "feature", "from", "to", "metric", "change"].map(str::to_owned).to_vec();
+        let rows = self.comparisons.iter().map(|row| {
+            let words = [row.place.to_string(), row.target.to_string(), row.layer.to_string(), row.head.to_string(), row.feature.to_string()];
+            let rest = [row.from.to_string(), row.to.to_string(), row.metric.name().to_owned(), row.difference.to_string()];
+            words.into_iter().chain(rest).collect()
+        });
+        Table { title: "What each phase does to decodability".to_owned(), columns, rows: rows.collect() }
+    }
+}
+
+/// Fits and judges all readouts that `options` asks for.
+///
+/// `untrained` is a trace of the same sequences recorded from a model that was never trained: with it every card gets that
+/// control. The same trace, options and seed give the same numbers.
+pub fn readouts(trace: &Trace, untrained: Option<&Trace>, options: &ReadoutOptions) -> Result<Readouts, ReadoutError> {
+    let examples: Vec<Example> = trace.labels()?.ok_or_else(|| ReadoutError::NoLabels(trace.path().to_path_buf()))?;
+    if examples.len() != trace.n_batch() {
+        return Err(ReadoutError::LabelCount { found: examples.len(), wanted: trace.n_batch() });
+    }
+    if let Some(other) = untrained {
+        if other.tokens()? != trace.tokens()? {
+            return Err(ReadoutError::OtherSequences(other.path().to_path_buf()));
+        }
+    }
+    options.check()?;
+    let mut notices = Vec::new();
+    let questions = sites::ask(&examples, trace.n_steps(), options, &mut notices)?;
+    if questions.is_empty() {
+        return Err(ReadoutError::NothingToAsk(notices.join("; ")));
+    }
+    let mut cards = Vec::new();
+    let mut comparisons = Vec::new();
+    for layer in options.layers_of(trace)? {
+        units::read_layer(trace, untrained, layer, &questions, options, &mut cards, &mut comparisons)?;
+    }
+    units::adjust(&questions, &mut cards);
+    let mut cards: Vec<ProbeCard> = cards.into_iter().map(|unit| unit.card).collect();
+    card::judge(&mut cards, options.alarm_level);
+    Ok(Readouts { options: options.clone(), cards, comparisons, notices })
+}

@@ -1,0 +1,249 @@
+//! From truth tables to questions put to a memory: where to look, and what is true there.
+
+use std::collections::BTreeMap;
+
+use pentimento_probes::{Evaluated, ProbeError, Resampling, Targets, baseline, control, evaluate::evaluate, permutation::Permutations};
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+
+use super::{Address, Place, ReadoutError, ReadoutOptions, Target};
+use crate::task::Example;
+
+/// One sample: a moment of one sequence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Site {
+    pub sequence: usize,
+    pub step: usize,
+    /// The step whose write direction is the address of the read; `None`: the query of the step itself.
+    pub address_step: Option<usize>,
+    /// The first step that could know the target.
+    pub first_told: usize,
+}
+
+/// All samples of one place and target, with what every layer and head shares: targets, splits, draws, input-only readouts.
+pub(super) struct Question {
+    pub place: Place,
+    pub target: Target,
+    pub sites: Vec<Site>,
+    pub groups: Vec<u64>,
+    /// The target, then its refitted controls in the order of `Task`.
+    pub tasks: Vec<(Task, Targets)>,
+    pub n_classes: Option<usize>,
+    pub resampling: Resampling,
+    pub permutations: Permutations,
+    /// Other foils that could have been drawn, the same draws for all units: labels per draw.
+    pub other_foils: Vec<Vec<usize>>,
+    /// Other values that could have been written, given what was in the sequence before.
+    pub other_values: Vec<Vec<usize>>,
+    pub input_only: Evaluated,
+}
+
+/// What is fitted on one set of features.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Task {
+    Target,
+    Permuted,
+    ControlTask,
+    NeverWritten,
+}
+
+/// A sample before its classes are numbered.
+struct Draft {
+    site: Site,
+    key: u32,
+    value: Option<u32>,
+    age: Option<usize>,
+    /// Number of the foil in its sequence's list.
+    foil: usize,
+}
+
+/// One question per place and target for which there are enough sequences.
+pub(super) fn ask(examples: &[Example], n_steps: usize, options: &ReadoutOptions, notices: &mut Vec<String>) -> Result<Vec<Question>, ReadoutError> {
+    let classes = value_classes(examples);
+    let mut questions = Vec::new();
+    for &place in &options.places {
+        for &target in &options.targets {
+            let mut drafts = Vec::new();
+            for (sequence, example) in examples.iter().enumerate() {
+                let of_sequence = drafts_of(example, sequence, place, target, options.address);
+                let within: Vec<Draft> = of_sequence.into_iter().filter(|draft| draft.site.step < n_steps).collect();
+                if drafts.len() + within.len() > options.max_samples {
+                    notices.push(format!("{target} at {place}: the first {} samples of more, max_samples = {}", drafts.len(), options.max_samples));
+                    break;
+                }
+                drafts.extend(within);
+            }
+            let n_groups = drafts.chunk_by(|a, b| a.site.sequence == b.site.sequence).count();
+            if n_groups < 2 * options.folds {
+                notices.push(format!("{target} at {place}: only {n_groups} sequences have it, {} are needed", 2 * options.folds));
+                continue;
+            }
+            questions.push(question(place, target, &drafts, examples, &classes, options)?);
+        }
+    }
+    Ok(questions)
+}
+
+/// Every value that is written or listed as a foil anywhere, ascending.
+fn value_classes(examples: &[Example]) -> Vec<u32> {
+    let written = examples.iter().flat_map(|example| example.writes.iter().map(|write| write.value));
+    let foils = examples.iter().flat_map(|example| example.questions.iter().flat_map(|question| question.foils.iter().copied()));
+    let mut classes: Vec<u32> = written.chain(foils).collect();
+    classes.sort_unstable();
+    classes.dedup();
+    classes
+}
+
+fn drafts_of(example: &Example, sequence: usize, place: Place, target: Target, address: Address) -> Vec<Draft> {
+    let write = |id: u32| &example.writes[id as usize];
+    let draft = |step: usize, key: u32, told: Option<u32>, asked: Option<u32>, index: usize, age: Option<usize>| -> Option<Draft> {
+        let own = told.map(write);
+        let address_step = match address {
+            Address::Query => None,
+            Address::Asked => Some(asked.or(told).map(write)?.position),
+            Address::Own => Some(told.or(asked).map(write)?.position),
+        };
+        let value = own.map(|own| own.value);
+        let told_at = own.map_or(step, |own| own.key_position.min(own.position));
+        let seen_at = value.and_then(|value| example.tokens.iter().position(|&token| token == value));
+        let first_told = seen_at.map_or(told_at, |seen_at| seen_at.min(told_at));
+        Some(Draft { site: Site { sequence, step, address_step, first_told }, key, value, age, foil: index })
+    };
+    match place {
+        Place::Question => example
+            .questions
+            .iter()
+            .enumerate()
+            .filter_map(|(index, question)| {
+                let told = match target {
+                    Target::Stale => Some(*question.stale_writes.last()?),
+                    Target::Current => Some(question.gold_write?),
+                    Target::Never => None,
+                    Target::Age => {
+                        question.age?;
+                        question.asked_write
+                    }
+                };
+                draft(question.position, question.key, told, question.asked_write, index, question.age)
+            })
+            .collect(),
+        Place::Superseding { lag } => example
+            .writes
+            .iter()
+            .enumerate()
+            .filter_map(|(index, stale)| {
+                let step = stale.stale_at()? + lag;
+                let told = match target {
+                    Target::Stale | Target::Age => Some(stale.id),
+                    Target::Current => Some(stale.superseded_by?),
+                    Target::Never => None,
+                };
+                // What the event is about: the write that takes the place, or what a delete removes.
+                draft(step, stale.key, told, stale.superseded_by.or(Some(stale.id)), index, Some(step - stale.position))
+            })
+            .collect(),
+    }
+}
+
+fn question(place: Place, target: Target, drafts: &[Draft], examples: &[Example], classes: &[u32], options: &ReadoutOptions) -> Result<Question, ReadoutError> {
+    let groups: Vec<u64> = drafts.iter().map(|draft| draft.site.sequence as u64).collect();
+    let keys: Vec<u64> = drafts.iter().map(|draft| u64::from(draft.key)).collect();
+    let class_of = |token: u32| classes.binary_search(&token).expect("every value is a class");
+    let foils = foil_labels(drafts, examples, &class_of);
+    let targets = match target {
+        Target::Age => Targets::scalars(&drafts.iter().map(|draft| draft.age.unwrap_or(0) as f64).collect::<Vec<_>>()),
+        Target::Never => foils.clone().map(|labels| Targets::Classes { labels, n_classes: classes.len() }).ok_or_else(|| {
+            ReadoutError::NothingToAsk("this task lists no never-written values: drop the target 'never'".to_owned())
+        })?,
+        Target::Stale | Target::Current => {
+            let labels = drafts.iter().filter_map(|draft| draft.value).map(class_of).collect();
+            Targets::Classes { labels, n_classes: classes.len() }
+        }
+    };
+    let permuted = control::permuted_targets(&targets, &groups, options.seed.wrapping_add(1));
+    let controlled = control::control_task(&keys, &targets, options.seed.wrapping_add(2))?;
+    let mut tasks = vec![(Task::Target, targets.clone()), (Task::Permuted, permuted), (Task::ControlTask, controlled)];
+    let is_class = target != Target::Age;
+    if let Some(labels) = foils.filter(|_| is_class && target != Target::Never) {
+        tasks.push((Task::NeverWritten, Targets::Classes { labels, n_classes: classes.len() }));
+    }
+    let input_only = input_only(&keys, &targets, &groups, options)?;
+    let sites: Vec<Site> = drafts.iter().map(|draft| draft.site).collect();
+    let needs_values = is_class && target != Target::Never;
+    Ok(Question {
+        place,
+        target,
+        resampling: options.bootstrap().draw(drafts.chunk_by(|a, b| a.site.sequence == b.site.sequence).count())?,
+        permutations: Permutations::new(&groups, &input_only.fold_of, options.permutations, options.seed),
+        other_foils: if is_class { redraw(options, |random| other_foils(drafts, examples, classes, random)) } else { Vec::new() },
+        other_values: if needs_values { redraw(options, |random| other_values(&sites, examples, classes, random)) } else { Vec::new() },
+        sites,
+        groups,
+        tasks,
+        n_classes: is_class.then_some(classes.len()),
+        input_only,
+    })
+}
+
+/// The class of each sample's foil: the next of its sequence's list. `None` if the task lists none.
+fn foil_labels(drafts: &[Draft], examples: &[Example], class_of: &impl Fn(u32) -> usize) -> Option<Vec<usize>> {
+    drafts.iter().map(|draft| {
+        let listed = foils_of(&examples[draft.site.sequence])?;
+        Some(class_of(listed[draft.foil % listed.len()]))
+    }).collect()
+}
+
+fn foils_of(example: &Example) -> Option<&[u32]> {
+    example.questions.first().map(|question| question.foils.as_slice()).filter(|foils| !foils.is_empty())
+}
+
+fn redraw(options: &ReadoutOptions, draw: impl Fn(&mut ChaCha8Rng) -> Vec<usize>) -> Vec<Vec<usize>> {
+    let mut random = crate::task::random::stream(options.seed, "readout: other draws", 0);
+    (0..options.permutations).map(|_| draw(&mut random)).collect()
+}
+
+/// Classes whose token does not stand in these tokens.
+fn absent(tokens: &[u32], classes: &[u32]) -> Vec<usize> {
+    (0..classes.len()).filter(|&class| !tokens.contains(&classes[class])).collect()
+}
+
+/// What other lists of foils would have given: as many values, drawn from those that stand nowhere in the sequence.
+///
+/// A memory says which values are *there*, hence which a foil cannot be; so chance is judged by redrawing the foil, not by
+/// exchanging it between sequences.
+fn other_foils(drafts: &[Draft], examples: &[Example], classes: &[u32], random: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut labels = Vec::with_capacity(drafts.len());
+    for drafts in drafts.chunk_by(|a, b| a.site.sequence == b.site.sequence) {
+        let example = &examples[drafts[0].site.sequence];
+        let mut candidates = absent(&example.tokens, classes);
+        candidates.shuffle(random);
+        let listed = foils_of(example).map_or(1, <[u32]>::len).min(candidates.len()).max(1);
+        labels.extend(drafts.iter().map(|draft| candidates.get(draft.foil % listed).copied().unwrap_or(0)));
+    }
+    labels
+}
+
+/// What other values could have been written at each site: any that does not stand in the sequence before.
+fn other_values(sites: &[Site], examples: &[Example], classes: &[u32], random: &mut ChaCha8Rng) -> Vec<usize> {
+    use rand::seq::IndexedRandom;
+    let mut known: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
+    sites
+        .iter()
+        .map(|site| {
+            let candidates = known
+                .entry((site.sequence, site.first_told))
+                .or_insert_with(|| absent(&examples[site.sequence].tokens[..site.first_told], classes));
+            candidates.choose(random).copied().unwrap_or(0)
+        })
+        .collect()
+}
+
+fn input_only(keys: &[u64], targets: &Targets, groups: &[u64], options: &ReadoutOptions) -> Result<Evaluated, ProbeError> {
+    let mut distinct = keys.to_vec();
+    distinct.sort_unstable();
+    distinct.dedup();
+    let symbols: Vec<usize> = keys.iter().map(|key| distinct.partition_point(|other| other < key)).collect();
+    let features = baseline::input_only(&symbols, distinct.len());
+    let readout = super::units::readout_for(targets, options);
+    Ok(evaluate(&features, std::slice::from_ref(targets), groups, &readout, &options.evaluation())?.remove(0))
+}

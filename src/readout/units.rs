@@ -1,0 +1,268 @@
+//! From features to probe cards: one unit is one question put to one head, feature and phase.
+
+use std::collections::BTreeMap;
+
+use ndarray::Array2;
+use pentimento_probes::{
+    ControlKind, ControlResult, Evaluated, GroupedScore, ProbeCard, ProbeError, Readout, RidgeParams, Targets, baseline,
+    evaluate::evaluate,
+    linalg::OneThread,
+    multiple::max_t,
+    permutation::{PermutationTest, stack_nulls},
+};
+use rayon::prelude::*;
+
+use super::{
+    Feature, Place, PhaseComparison, ReadoutError, ReadoutOptions, Target,
+    gather::{Gathered, Moment, Seen, gather},
+    sites::{Question, Task},
+};
+use crate::{memory::Phase, trace::Trace};
+
+/// A card on its way: what adjustments over all cards still need.
+pub(super) struct Unit {
+    pub card: ProbeCard,
+    question: usize,
+    test: PermutationTest,
+}
+
+impl Question {
+    /// Whether "before it was written" means anything for its target.
+    pub fn has_before(&self) -> bool {
+        matches!(self.target, Target::Stale | Target::Current)
+    }
+}
+
+/// Age is a number: ridge, whatever was asked for.
+pub(super) fn readout_for(targets: &Targets, options: &ReadoutOptions) -> Readout {
+    match (targets, &options.readout) {
+        (Targets::Vectors(_), Readout::Logistic(_)) => Readout::Ridge(RidgeParams::default()),
+        (_, readout) => readout.clone(),
+    }
+}
+
+/// Which unit of a layer: question number, head, feature, phase.
+type Place4 = (usize, usize, Feature, Phase);
+
+/// What was fitted on one unit's features.
+struct Fitted {
+    by_task: Vec<(Task, Evaluated)>,
+    norm_only: Evaluated,
+    n_channels: usize,
+}
+
+/// All cards and comparisons of one layer.
+pub(super) fn read_layer(
+    trace: &Trace,
+    untrained: Option<&Trace>,
+    layer: usize,
+    questions: &[Question],
+    options: &ReadoutOptions,
+    units: &mut Vec<Unit>,
+    comparisons: &mut Vec<PhaseComparison>,
+) -> Result<(), ReadoutError> {
+    let dims = trace.layer(layer)?.dims;
+    let heads = options.heads_of(layer, dims.head)?;
+    let phases = options.ordered_phases();
+    let gathered = gather(trace, layer, &heads, questions, &phases, &options.features)?;
+    let untrained = match untrained {
+        None => None,
+        Some(other) => {
+            let same = other.layer(layer).is_ok_and(|found| found.dims.head == dims.head);
+            if !same {
+                return Err(ReadoutError::OtherSequences(other.path().to_path_buf()));
+            }
+            Some(gather(other, layer, &heads, questions, &phases, &options.features)?)
+        }
+    };
+
+    let mut places: Vec<Place4> = Vec::new();
+    for question in 0..questions.len() {
+        for &head in &heads {
+            for &feature in &options.features {
+                places.extend(phases.iter().map(|&phase| (question, head, feature, phase)));
+            }
+        }
+    }
+    // Units are spread over threads, so BLAS keeps to one each.
+    let _one_thread = OneThread::new();
+    let fitted: BTreeMap<Place4, Fitted> =
+        places.par_iter().map(|&place| Ok((place, fit_unit(place, &gathered, questions, options)?))).collect::<Result<_, ProbeError>>()?;
+    let before: BTreeMap<(usize, usize, Feature), Evaluated> = places
+        .par_iter()
+        .filter(|(question, _, _, phase)| *phase == phases[0] && questions[*question].has_before())
+        .map(|&(question, head, feature, _)| {
+            let slot = (question, Moment::BeforeTheWrite, head, seen(feature));
+            Ok(((question, head, feature), evaluate_target(&gathered[&slot], &questions[question], options)?))
+        })
+        .collect::<Result<_, ProbeError>>()?;
+    let made: Vec<Unit> = places
+        .par_iter()
+        .map(|&place| {
+            let parts = Parts { fitted: &fitted, before: &before, gathered: &gathered, untrained: untrained.as_ref(), heads: &heads };
+            make_unit(layer, place, &parts, questions, options)
+        })
+        .collect::<Result<_, ProbeError>>()?;
+    units.extend(made);
+
+    for &(number, head, feature, to) in &places {
+        let Some(&from) = phases.iter().take_while(|phase| **phase < to).last() else { continue };
+        let score = |phase| fitted[&(number, head, feature, phase)].by_task[0].1.score();
+        let (later, earlier) = (score(to), score(from));
+        let question = &questions[number];
+        let difference = question.resampling.difference(&later, &earlier)?;
+        comparisons.push(PhaseComparison { place: question.place, target: question.target, layer, head, feature, from, to, metric: later.metric, difference });
+    }
+    Ok(())
+}
+
+const fn seen(feature: Feature) -> Seen {
+    match feature {
+        Feature::State => Seen::State,
+        Feature::Read => Seen::Read,
+    }
+}
+
+fn fit_unit((number, head, feature, phase): Place4, gathered: &Gathered, questions: &[Question], options: &ReadoutOptions) -> Result<Fitted, ProbeError> {
+    let question = &questions[number];
+    let features = gathered[&(number, Moment::At(phase), head, seen(feature))].mapv(f64::from);
+    let (tasks, targets): (Vec<Task>, Vec<Targets>) = question.tasks.iter().cloned().unzip();
+    let readout = readout_for(&targets[0], options);
+    let evaluated = evaluate(&features, &targets, &question.groups, &readout, &options.evaluation())?;
+    let norms = baseline::norm_only(&features);
+    let norm_only = evaluate(&norms, &targets[..1], &question.groups, &readout, &options.evaluation())?.remove(0);
+    Ok(Fitted { by_task: tasks.into_iter().zip(evaluated).collect(), norm_only, n_channels: features.ncols() })
+}
+
+fn evaluate_target(features: &Array2<f32>, question: &Question, options: &ReadoutOptions) -> Result<Evaluated, ProbeError> {
+    let targets = &question.tasks[0].1;
+    let readout = readout_for(targets, options);
+    Ok(evaluate(&features.mapv(f64::from), std::slice::from_ref(targets), &question.groups, &readout, &options.evaluation())?.remove(0))
+}
+
+/// What units of a layer share.
+struct Parts<'a> {
+    fitted: &'a BTreeMap<Place4, Fitted>,
+    before: &'a BTreeMap<(usize, usize, Feature), Evaluated>,
+    gathered: &'a Gathered,
+    untrained: Option<&'a Gathered>,
+    heads: &'a [usize],
+}
+
+fn make_unit(layer: usize, place: Place4, parts: &Parts, questions: &[Question], options: &ReadoutOptions) -> Result<Unit, ProbeError> {
+    let (number, head, feature, phase) = place;
+    let question = &questions[number];
+    let fitted = &parts.fitted[&place];
+    let target = &fitted.by_task[0].1;
+    let score = target.score();
+    let exchanged = |evaluated: &Evaluated| question.permutations.test(evaluated);
+    let redrawn = |evaluated: &Evaluated, draws: &[Vec<usize>]| redraw_test(evaluated, draws);
+    let test = if question.target == Target::Never { redrawn(target, &question.other_foils) } else { exchanged(target)? };
+
+    let mut found: Vec<(ControlKind, GroupedScore, f64)> = Vec::new();
+    for (task, evaluated) in &fitted.by_task[1..] {
+        match task {
+            Task::Target => {}
+            Task::Permuted => found.push((ControlKind::LabelPermutation, evaluated.score(), exchanged(evaluated)?.p_value)),
+            Task::ControlTask => found.push((ControlKind::ControlTask, evaluated.score(), exchanged(evaluated)?.p_value)),
+            Task::NeverWritten => found.push((ControlKind::NeverWritten, evaluated.score(), redrawn(evaluated, &question.other_foils).p_value)),
+        }
+    }
+    if question.target == Target::Never {
+        found.push((ControlKind::NeverWritten, score.clone(), test.p_value));
+    }
+    if let Some(before) = parts.before.get(&(number, head, feature)) {
+        found.push((ControlKind::BeforeTheWrite, before.score(), redrawn(before, &question.other_values).p_value));
+    }
+    if parts.heads.len() > 1 {
+        let index = parts.heads.iter().position(|&other| other == head).expect("one of the heads");
+        let next = parts.heads[(index + 1) % parts.heads.len()];
+        let wrong = match feature {
+            Feature::State => parts.fitted[&(number, next, feature, phase)].by_task[0].1.clone(),
+            Feature::Read => evaluate_target(&parts.gathered[&(number, Moment::At(phase), head, Seen::WrongRead)], question, options)?,
+        };
+        found.push((ControlKind::WrongHead, wrong.score(), exchanged(&wrong)?.p_value));
+    }
+    if let Some(untrained) = parts.untrained {
+        let evaluated = evaluate_target(&untrained[&(number, Moment::At(phase), head, seen(feature))], question, options)?;
+        found.push((ControlKind::UntrainedModel, evaluated.score(), exchanged(&evaluated)?.p_value));
+    }
+    let poor = [(ControlKind::Majority, target.majority(), None), (ControlKind::NormOnly, fitted.norm_only.score(), Some(&fitted.norm_only)), (ControlKind::InputOnly, question.input_only.score(), Some(&question.input_only))];
+    let mut controls = Vec::new();
+    for (kind, control, p_value) in found.into_iter().map(|(kind, control, p)| (kind, control, Some(p))) {
+        controls.push(control_result(question, kind, &score, &control, p_value)?);
+    }
+    for (kind, control, evaluated) in poor {
+        let p_value = evaluated.map(exchanged).transpose()?.map(|test| test.p_value);
+        controls.push(control_result(question, kind, &score, &control, p_value)?);
+    }
+    let bits = target.bits().map(|bits| question.resampling.estimate(&bits)).transpose()?;
+    let card = ProbeCard {
+        estimand: estimand(question.target, question.place),
+        place: vec![
+            ("place".to_owned(), question.place.to_string()),
+            ("target".to_owned(), question.target.to_string()),
+            ("layer".to_owned(), layer.to_string()),
+            ("head".to_owned(), head.to_string()),
+            ("feature".to_owned(), feature.to_string()),
+            ("phase".to_owned(), phase.to_string()),
+        ],
+        readout: readout_for(&target.targets, options).name().to_owned(),
+        metric: score.metric,
+        n_samples: question.sites.len(),
+        n_groups: score.n_groups(),
+        n_channels: fitted.n_channels,
+        n_classes: question.n_classes,
+        n_folds: options.folds,
+        penalties: target.penalties.clone(),
+        score: question.resampling.estimate(&score)?,
+        chance: test.chance(),
+        p_value: test.p_value,
+        adjusted_p_value: None,
+        bits,
+        controls,
+        alarms: Vec::new(),
+    };
+    Ok(Unit { card, question: number, test })
+}
+
+fn control_result(question: &Question, kind: ControlKind, score: &GroupedScore, control: &GroupedScore, p_value: Option<f64>) -> Result<ControlResult, ProbeError> {
+    let estimate = question.resampling.estimate(control)?;
+    Ok(ControlResult::new(kind, estimate, Some(question.resampling.difference(score, control)?), p_value))
+}
+
+fn estimand(target: Target, place: Place) -> String {
+    let what = match target {
+        Target::Stale => "share of held-out samples whose superseded value is read out",
+        Target::Current => "share of held-out samples whose current value is read out",
+        Target::Never => "share of held-out samples whose never-written value is read out",
+        Target::Age => "variance of the content's age, in steps, that is read out",
+    };
+    match place {
+        Place::Question => format!("{what}, at the question"),
+        Place::Superseding { lag: 0 } => format!("{what}, at the step that makes it stale"),
+        Place::Superseding { lag } => format!("{what}, {lag} steps after it went stale"),
+    }
+}
+
+/// Is the score on what was drawn better than on what could have been drawn instead?
+fn redraw_test(evaluated: &Evaluated, draws: &[Vec<usize>]) -> PermutationTest {
+    let predicted = evaluated.predicted();
+    let share = |labels: &[usize]| predicted.iter().zip(labels).filter(|(a, b)| a == b).count() as f64 / predicted.len() as f64;
+    let observed = evaluated.score().value();
+    let null: Vec<f64> = draws.iter().map(|labels| share(labels)).collect();
+    let as_high = null.iter().filter(|&&score| score >= observed - 1e-12).count();
+    PermutationTest { observed, p_value: (1 + as_high) as f64 / (1 + null.len()) as f64, null }
+}
+
+/// Adjusts p-values by max-T over all units of a question: they share samples and permutations.
+pub(super) fn adjust(questions: &[Question], units: &mut [Unit]) {
+    for number in 0..questions.len() {
+        let of_question: Vec<usize> = (0..units.len()).filter(|&unit| units[unit].question == number).collect();
+        let tests: Vec<PermutationTest> = of_question.iter().map(|&unit| units[unit].test.clone()).collect();
+        let observed: Vec<f64> = tests.iter().map(|test| test.observed).collect();
+        for (unit, adjusted) in of_question.into_iter().zip(max_t(&observed, stack_nulls(&tests).view())) {
+            units[unit].card.adjusted_p_value = Some(adjusted);
+        }
+    }
+}
