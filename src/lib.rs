@@ -10,6 +10,8 @@ pub mod model;
 #[cfg(feature = "record")]
 pub mod train;
 pub mod measure;
+#[cfg(feature = "probe")]
+pub mod readout;
 pub mod export;
 #[cfg(feature = "figure")]
 pub mod figure;

@@ -22,19 +22,20 @@ const STALE: usize = 2;
 const SUPERSEDING: usize = 8;
 const ASKED: usize = 11;
 
-/// Key 0 is written with one value, erased and written with another; a third value is never written.
+/// One key (of several names) is written with one value, erased and written with another; a third value is never written.
 fn example(sequence: u64) -> Example {
     let mut random = random::stream(5, "readout test", sequence);
     let mut values: Vec<u32> = (0..VALUES as u32).collect();
     rand::seq::SliceRandom::shuffle(&mut values[..], &mut random);
     let token = |value: usize| FIRST_VALUE + values[value];
     let mut tokens: Vec<u32> = (0..STEPS).map(|_| random.random_range(0..3)).collect();
-    (tokens[STALE], tokens[SUPERSEDING], tokens[ASKED]) = (token(0), token(1), 10);
+    (tokens[STALE], tokens[SUPERSEDING], tokens[ASKED]) = (token(0), token(1), 10 + sequence as u32 % 12);
+    let key = tokens[ASKED];
     let write = |id, position, value, superseded_at, later_writes| Write {
         id,
         key_position: position - 1,
         position,
-        key: 10,
+        key,
         value,
         kind: if id == 0 { WriteKind::Fresh } else { WriteKind::Overwrite },
         copied_from: None,
@@ -48,7 +49,7 @@ fn example(sequence: u64) -> Example {
         writes: vec![write(0, STALE, token(0), Some(SUPERSEDING), 1), write(1, SUPERSEDING, token(1), None, 0)],
         questions: vec![Question {
             position: ASKED,
-            key: 10,
+            key,
             gold: token(1),
             gold_write: Some(1),
             asked_write: Some(1),
@@ -191,9 +192,7 @@ fn a_never_written_value_is_at_chance_and_logistic_agrees() {
 
 #[test]
 fn an_address_that_tells_the_target_raises_an_alarm() {
-    // The state before the write, read at a direction that depends on the value: here the readout sees the target's own value,
-    // because the "address" is the query of a step that already knows. Planted by reading at the target's own write direction
-    // from a head whose directions spell the value.
+    // Write directions that spell the value they write: what is read at them tells the value, whatever the memory holds.
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("a.trace.zarr");
     let examples: Vec<Example> = (0..120).map(example).collect();

@@ -12,6 +12,8 @@ mod measure;
 mod memory;
 #[cfg(feature = "record")]
 mod model;
+#[cfg(feature = "probe")]
+mod readout;
 mod task;
 mod trace;
 #[cfg(feature = "record")]

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use rand::{RngExt, seq::SliceRandom};
+use rand::{
+    RngExt,
+    seq::{IndexedRandom, SliceRandom},
+};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 use crate::{ProbeError, Targets};
@@ -67,6 +70,20 @@ pub(crate) fn exchange(blocks: &[Vec<Vec<usize>>], n_samples: usize, random: &mu
 }
 
 /// The targets exchanged between groups: a readout fitted on them shows what chance looks like, fitting included.
+///
+/// A group of a size that no other group has takes the targets of another group, repeated or cut short, rather than its own.
 pub fn permuted_targets(targets: &Targets, groups: &[u64], seed: u64) -> Targets {
-    targets.select(&exchange_between_groups(groups, None, seed))
+    let mut random = ChaCha8Rng::seed_from_u64(seed);
+    let blocks = exchangeable_blocks(groups, None);
+    let mut from = exchange(&blocks, groups.len(), &mut random);
+    let all: Vec<&Vec<usize>> = blocks.iter().flatten().collect();
+    for alone in blocks.iter().filter(|stratum| stratum.len() == 1).map(|stratum| &stratum[0]) {
+        let others: Vec<&&Vec<usize>> = all.iter().filter(|block| **block != alone).collect();
+        if let Some(donor) = others.choose(&mut random) {
+            for (&to, &source) in alone.iter().zip(donor.iter().cycle()) {
+                from[to] = source;
+            }
+        }
+    }
+    targets.select(&from)
 }

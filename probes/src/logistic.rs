@@ -275,16 +275,16 @@ pub fn objective(
     let (d, c) = weights.dim();
     let mut point: Vec<f64> = weights.iter().copied().collect();
     point.extend(intercept);
-    let preconditioner = Preconditioner { factor: None, intercept_scale: 1.0 };
+    let preconditioner = Preconditioner { inverse: None, intercept_scale: 1.0 };
     let (value, gradient) = Loss::new(features.view(), labels, c, penalty, &preconditioner, point).start();
     let gradient = Array2::from_shape_vec((d + 1, c), gradient).expect("one row per channel and one for the intercept");
     (value, gradient.slice(s![..d, ..]).to_owned(), gradient.row(d).to_owned())
 }
 
-/// Inverse of an estimate of the curvature, the same for every class.
+/// Inverse of an estimate of the curvature, the same for every class. f32 is precise enough to point the way.
 struct Preconditioner {
     /// Of the covariance and the penalty; `None` is the identity.
-    factor: Option<Cholesky<f64>>,
+    inverse: Option<Array2<f32>>,
     intercept_scale: f64,
 }
 
@@ -294,7 +294,8 @@ fn curvature_bound(covariance: &Array2<f64>, penalty: f64, n_classes: usize) -> 
     let mut curvature = covariance * share;
     let floor = penalty + 1e-9 * curvature.diag().mean().unwrap_or(1.0);
     curvature.diag_mut().mapv_inplace(|diagonal| diagonal + floor);
-    Ok(Preconditioner { factor: Some(Cholesky::new(curvature, "the curvature of a logistic fit")?), intercept_scale: 1.0 / share })
+    let half = Cholesky::new(curvature, "the curvature of a logistic fit")?.lower_inverse();
+    Ok(Preconditioner { inverse: Some(gram(half.mapv(|value| value as f32).view())), intercept_scale: 1.0 / share })
 }
 
 /// The objective on features of either precision; sums over samples are f64.
@@ -432,9 +433,12 @@ impl<F: Real> Objective for Loss<'_, F> {
 
     fn precondition(&self, vector: &mut [f64]) {
         let split = vector.len() - self.n_classes;
-        if let Some(factor) = &self.preconditioner.factor {
-            let weights = Array2::from_shape_vec((split / self.n_classes, self.n_classes), vector[..split].to_vec()).expect("row by row");
-            vector[..split].iter_mut().zip(factor.solve(weights)).for_each(|(to, from)| *to = from);
+        if let Some(inverse) = &self.preconditioner.inverse {
+            // Scaled to unit size: small gradients must not leave the range of f32.
+            let size = vector[..split].iter().fold(0.0, |size: f64, value| size.max(value.abs())).max(f64::MIN_POSITIVE);
+            let narrow = vector[..split].iter().map(|value| (value / size) as f32).collect();
+            let weights = Array2::from_shape_vec((split / self.n_classes, self.n_classes), narrow).expect("row by row");
+            vector[..split].iter_mut().zip(inverse.dot(&weights)).for_each(|(to, from)| *to = size * f64::from(from));
         }
         vector[split..].iter_mut().for_each(|value| *value *= self.preconditioner.intercept_scale);
     }

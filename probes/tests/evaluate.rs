@@ -5,7 +5,7 @@ use pentimento_probes::{
     Evaluation, LogisticParams, Metric, Readout, Scaling, Targets, baseline, control,
     evaluate::evaluate,
     multiple,
-    permutation::{Permutations, stack_nulls},
+    permutation::{PermutationTest, Permutations, stack_nulls},
 };
 
 use crate::{Outcome, close, normal};
@@ -147,4 +147,16 @@ fn poor_features() {
     let norms = baseline::norm_only(&ndarray::array![[3.0, 4.0], [0.0, 0.0]]);
     assert_eq!(norms, ndarray::array![[5.0], [0.0]]);
     assert_eq!(baseline::input_only(&[1, 9], 2), ndarray::array![[0.0, 1.0], [0.0, 0.0]]);
+}
+
+#[test]
+fn the_tail_continues_where_permutations_end() {
+    // Standard normal nulls: at z = 4 the upper tail is 3.2e-5, which a thousand permutations cannot resolve.
+    let null: Vec<f64> = normal(2000, 1, 3).iter().copied().collect();
+    let test = PermutationTest::new(4.0, null.clone());
+    close(test.p_value, 1.0 / 2001.0, 1e-12);
+    assert!((3e-6..3e-4).contains(&test.tail_p_value()), "{}", test.tail_p_value());
+    let test = PermutationTest::new(0.0, null);
+    close(test.tail_p_value(), test.p_value, 0.0);
+    close(PermutationTest::new(1.0, vec![1.0; 50]).tail_p_value(), 1.0, 0.0);
 }

@@ -163,16 +163,16 @@ fn make_unit(layer: usize, place: Place4, parts: &Parts, questions: &[Question],
     for (task, evaluated) in &fitted.by_task[1..] {
         match task {
             Task::Target => {}
-            Task::Permuted => found.push((ControlKind::LabelPermutation, evaluated.score(), exchanged(evaluated)?.p_value)),
-            Task::ControlTask => found.push((ControlKind::ControlTask, evaluated.score(), exchanged(evaluated)?.p_value)),
-            Task::NeverWritten => found.push((ControlKind::NeverWritten, evaluated.score(), redrawn(evaluated, &question.other_foils).p_value)),
+            Task::Permuted => found.push((ControlKind::LabelPermutation, evaluated.score(), exchanged(evaluated)?.tail_p_value())),
+            Task::ControlTask => found.push((ControlKind::ControlTask, evaluated.score(), exchanged(evaluated)?.tail_p_value())),
+            Task::NeverWritten => found.push((ControlKind::NeverWritten, evaluated.score(), redrawn(evaluated, &question.other_foils).tail_p_value())),
         }
     }
     if question.target == Target::Never {
-        found.push((ControlKind::NeverWritten, score.clone(), test.p_value));
+        found.push((ControlKind::NeverWritten, score.clone(), test.tail_p_value()));
     }
     if let Some(before) = parts.before.get(&(number, head, feature)) {
-        found.push((ControlKind::BeforeTheWrite, before.score(), redrawn(before, &question.other_values).p_value));
+        found.push((ControlKind::BeforeTheWrite, before.score(), redrawn(before, &question.other_values).tail_p_value()));
     }
     if parts.heads.len() > 1 {
         let index = parts.heads.iter().position(|&other| other == head).expect("one of the heads");
@@ -181,11 +181,11 @@ fn make_unit(layer: usize, place: Place4, parts: &Parts, questions: &[Question],
             Feature::State => parts.fitted[&(number, next, feature, phase)].by_task[0].1.clone(),
             Feature::Read => evaluate_target(&parts.gathered[&(number, Moment::At(phase), head, Seen::WrongRead)], question, options)?,
         };
-        found.push((ControlKind::WrongHead, wrong.score(), exchanged(&wrong)?.p_value));
+        found.push((ControlKind::WrongHead, wrong.score(), exchanged(&wrong)?.tail_p_value()));
     }
     if let Some(untrained) = parts.untrained {
         let evaluated = evaluate_target(&untrained[&(number, Moment::At(phase), head, seen(feature))], question, options)?;
-        found.push((ControlKind::UntrainedModel, evaluated.score(), exchanged(&evaluated)?.p_value));
+        found.push((ControlKind::UntrainedModel, evaluated.score(), exchanged(&evaluated)?.tail_p_value()));
     }
     let poor = [(ControlKind::Majority, target.majority(), None), (ControlKind::NormOnly, fitted.norm_only.score(), Some(&fitted.norm_only)), (ControlKind::InputOnly, question.input_only.score(), Some(&question.input_only))];
     let mut controls = Vec::new();
@@ -193,7 +193,7 @@ fn make_unit(layer: usize, place: Place4, parts: &Parts, questions: &[Question],
         controls.push(control_result(question, kind, &score, &control, p_value)?);
     }
     for (kind, control, evaluated) in poor {
-        let p_value = evaluated.map(exchanged).transpose()?.map(|test| test.p_value);
+        let p_value = evaluated.map(exchanged).transpose()?.map(|test| test.tail_p_value());
         controls.push(control_result(question, kind, &score, &control, p_value)?);
     }
     let bits = target.bits().map(|bits| question.resampling.estimate(&bits)).transpose()?;
@@ -249,10 +249,7 @@ fn estimand(target: Target, place: Place) -> String {
 fn redraw_test(evaluated: &Evaluated, draws: &[Vec<usize>]) -> PermutationTest {
     let predicted = evaluated.predicted();
     let share = |labels: &[usize]| predicted.iter().zip(labels).filter(|(a, b)| a == b).count() as f64 / predicted.len() as f64;
-    let observed = evaluated.score().value();
-    let null: Vec<f64> = draws.iter().map(|labels| share(labels)).collect();
-    let as_high = null.iter().filter(|&&score| score >= observed - 1e-12).count();
-    PermutationTest { observed, p_value: (1 + as_high) as f64 / (1 + null.len()) as f64, null }
+    PermutationTest::new(evaluated.score().value(), draws.iter().map(|labels| share(labels)).collect())
 }
 
 /// Adjusts p-values by max-T over all units of a question: they share samples and permutations.
