@@ -6,7 +6,9 @@ use ndarray::{Array, ArrayD, IxDyn};
 use pentimento::{
     memory::{Factors, HookPoint, Phase, RecordOptions, Rule, cpu},
     provenance::Provenance,
-    readout::{Address, ControlKind, Feature, Place, ProbeCard, Readout, ReadoutError, ReadoutOptions, Readouts, Target, Verdict, readouts},
+    readout::{
+        Address, ControlKind, Feature, Place, ProbeCard, Readout, ReadoutError, ReadoutOptions, Readouts, Target, Verdict, readouts,
+    },
     task::{Condition, Example, Question, Write, WriteKind, random},
     trace::{Table, Trace, TraceSpec, TraceWriter, label_tables},
 };
@@ -67,9 +69,12 @@ fn example(sequence: u64) -> Example {
 fn factors(examples: &[Example], planted: bool) -> Factors<f32> {
     let batch = examples.len();
     let mut random = random::stream(6, "readout test", u64::from(planted));
-    let mut array = |point: HookPoint, channels: Option<usize>, value: &mut dyn FnMut(&mut rand_chacha::ChaCha8Rng, usize, usize, usize, usize) -> f32| {
+    let mut array = |point: HookPoint,
+                     channels: Option<usize>,
+                     value: &mut dyn FnMut(&mut rand_chacha::ChaCha8Rng, usize, usize, usize, usize) -> f32| {
         let shape: Vec<usize> = [batch, STEPS, 2].into_iter().chain(channels).collect();
-        let array: ArrayD<f32> = Array::from_shape_fn(IxDyn(&shape), |i| value(&mut random, i[0], i[1], i[2], if channels.is_some() { i[3] } else { 0 }));
+        let array: ArrayD<f32> =
+            Array::from_shape_fn(IxDyn(&shape), |i| value(&mut random, i[0], i[1], i[2], if channels.is_some() { i[3] } else { 0 }));
         (point, array)
     };
     let is_write = |step| step == STALE || step == SUPERSEDING;
@@ -132,7 +137,14 @@ fn the_stale_value_is_found_before_the_erase_and_not_after() {
             let found = at_event(Target::Stale, feature, phase);
             assert!(found.score.value > 0.98, "{}", found.to_markdown());
             assert!(found.adjusted_p_value.unwrap() < 0.01);
-            for kind in [ControlKind::ControlTask, ControlKind::UntrainedModel, ControlKind::WrongHead, ControlKind::Majority, ControlKind::NormOnly, ControlKind::InputOnly] {
+            for kind in [
+                ControlKind::ControlTask,
+                ControlKind::UntrainedModel,
+                ControlKind::WrongHead,
+                ControlKind::Majority,
+                ControlKind::NormOnly,
+                ControlKind::InputOnly,
+            ] {
                 let control = found.controls.iter().find(|control| control.kind == kind).unwrap();
                 assert_eq!(control.verdict, Verdict::Passed, "{kind:?}\n{}", found.to_markdown());
             }
@@ -145,7 +157,8 @@ fn the_stale_value_is_found_before_the_erase_and_not_after() {
         assert!(card(&result, "question", Target::Current, 0, feature, Phase::Write).score.value > 0.98);
         assert!(card(&result, "question", Target::Current, 1, feature, Phase::Write).score.value < 0.5);
         let erase = result.comparisons.iter().find(|row| {
-            (row.place, row.target, row.head, row.feature, row.from) == (Place::Superseding { lag: 0 }, Target::Stale, 0, feature, Phase::Decay)
+            (row.place, row.target, row.head, row.feature, row.from)
+                == (Place::Superseding { lag: 0 }, Target::Stale, 0, feature, Phase::Decay)
         });
         let erase = erase.unwrap();
         assert_eq!(erase.to, Phase::Erase);
@@ -197,7 +210,9 @@ fn an_address_that_tells_the_target_raises_an_alarm() {
     let path = directory.path().join("a.trace.zarr");
     let examples: Vec<Example> = (0..120).map(example).collect();
     let mut arrays: BTreeMap<_, _> = factors(&examples, true).arrays().iter().map(|(&point, array)| (point, array.to_owned())).collect();
-    for ((index, direction), sequence) in arrays.get_mut(&HookPoint::WriteDirection(0)).unwrap().indexed_iter_mut().map(|(index, x)| ((index.clone(), x), index[0])) {
+    for ((index, direction), sequence) in
+        arrays.get_mut(&HookPoint::WriteDirection(0)).unwrap().indexed_iter_mut().map(|(index, x)| ((index.clone(), x), index[0]))
+    {
         if index[1] == STALE {
             let value = (examples[sequence].tokens[STALE] - FIRST_VALUE) as usize;
             *direction = if index[3] == value % KEYS { 1.0 } else { 0.0 };
@@ -213,7 +228,13 @@ fn an_address_that_tells_the_target_raises_an_alarm() {
         writer.append(table).unwrap();
     }
     writer.finish().unwrap();
-    let options = ReadoutOptions { features: vec![Feature::Read], targets: vec![Target::Stale], address: Address::Own, heads: Some(vec![0]), ..quick() };
+    let options = ReadoutOptions {
+        features: vec![Feature::Read],
+        targets: vec![Target::Stale],
+        address: Address::Own,
+        heads: Some(vec![0]),
+        ..quick()
+    };
     let result = readouts(&Trace::open(&path).unwrap(), None, &options).unwrap();
     assert!(result.alarms().iter().any(|alarm| alarm.contains("state before the write")), "{:?}", result.alarms());
 }

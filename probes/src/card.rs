@@ -99,7 +99,7 @@ pub struct ControlResult {
     pub estimate: Estimate,
     /// The card's score minus the control's, paired where both are over the same groups.
     pub difference: Option<Estimate>,
-    /// That it is no better than exchanged targets.
+    /// That it is no better than its own null.
     pub p_value: Option<f64>,
     /// The same, adjusted for all negative controls judged together.
     pub adjusted_p_value: Option<f64>,
@@ -139,9 +139,9 @@ pub struct ProbeCard {
     pub penalties: Vec<f64>,
     /// The score with its interval.
     pub score: Estimate,
-    /// Mean score over permutations of the held-out targets.
+    /// Mean score under the null: what the same predictions score on exchanged or redrawn targets.
     pub chance: f64,
-    /// Of the score against those permutations.
+    /// Of the score against that null.
     pub p_value: f64,
     /// The same, adjusted for all places tested together by max-T; `None` for a single card.
     pub adjusted_p_value: Option<f64>,

@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use crate::linalg::dot;
+
 /// Something to minimise whose value along a line is cheaper than a new gradient.
 ///
 /// The minimiser walks: [`aim`](Objective::aim) sets a direction, [`along`](Objective::along) looks ahead on it,
@@ -30,19 +32,6 @@ pub(crate) struct Outcome {
 const MEMORY: usize = 10;
 const SUFFICIENT_DECREASE: f64 = 1e-4;
 const CURVATURE: f64 = 0.9;
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    // Several sums, so that the compiler can use vector registers.
-    let mut sums = [0.0; 8];
-    let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
-    let rest: f64 = a_chunks.remainder().iter().zip(b_chunks.remainder()).map(|(a, b)| a * b).sum();
-    for (a, b) in a_chunks.zip(b_chunks) {
-        for lane in 0..8 {
-            sums[lane] += a[lane] * b[lane];
-        }
-    }
-    sums.iter().sum::<f64>() + rest
-}
 
 fn add_scaled(to: &mut [f64], scale: f64, from: &[f64]) {
     for (to, from) in to.iter_mut().zip(from) {

@@ -40,6 +40,7 @@ pub mod card;
 pub use card::{ControlKind, ControlResult, Expectation, ProbeCard, Table, Verdict};
 pub use error::ProbeError;
 pub use evaluate::{Evaluated, Evaluation, Readout};
+pub use linalg::Precision;
 pub use logistic::{FittedLogistic, Logistic, LogisticParams};
 pub use ridge::{FittedRidge, Ridge, RidgeParams, Selection};
 pub use samples::{Samples, Targets};

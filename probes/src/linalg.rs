@@ -2,8 +2,11 @@
 //!
 //! Everything is blocked so that nearly all work is matrix products, which ndarray hands to BLAS in either memory order.
 
+use std::ffi::c_int;
+
 use ndarray::{Array2, ArrayView2, ArrayViewMut2, LinalgScalar, NdFloat, ShapeBuilder, linalg::general_mat_mul, s};
 use ndarray_linalg::{CholeskyInto, Diag, Lapack, SolveTriangularInto, UPLO};
+use serde::{Deserialize, Serialize};
 
 use crate::ProbeError;
 
@@ -22,9 +25,18 @@ pub trait Real: NdFloat + LinalgScalar + Lapack {
     /// 1 over it.
     #[must_use]
     fn inverse(self) -> Self;
+    /// The lower triangle of `a a^T` [n, n] (`transposed`: of `a^T a`), row by row; `a` is [n, k] (`transposed`: [k, n]).
+    fn lower_product(transposed: bool, n: usize, k: usize, a: &[Self], product: &mut [Self]);
 }
 
 impl Real for f32 {
+    fn lower_product(transposed: bool, n: usize, k: usize, a: &[Self], product: &mut [Self]) {
+        assert!(a.len() == n * k && product.len() == n * n, "shapes as documented");
+        let (trans, row) = if transposed { (CBLAS_TRANS, n) } else { (CBLAS_NO_TRANS, k) };
+        let (n, k, row) = (n as c_int, k as c_int, row.max(1) as c_int);
+        // SAFETY: the lengths were just checked against the sizes that BLAS will read and write; n^2 numbers fit in memory.
+        unsafe { cblas_ssyrk(CBLAS_ROW_MAJOR, CBLAS_LOWER, trans, n, k, 1.0, a.as_ptr(), row, 0.0, product.as_mut_ptr(), n.max(1)) };
+    }
     fn narrow(value: f64) -> Self {
         value as Self
     }
@@ -34,8 +46,22 @@ impl Real for f32 {
     fn larger(self, other: Self) -> Self {
         self.max(other)
     }
+    // Of f32: 2^(integer part) by the exponent's bits and a polynomial for the rest (Cephes' expf, error about 1e-7), in
+    // operations that the compiler can do for a whole vector register at once; the library's function is a call a number.
     fn exponential(self) -> Self {
-        self.exp()
+        // Adding and taking away 1.5 * 2^23 rounds to an integer.
+        const ROUND: f32 = 12_582_912.0;
+        let x = self.clamp(-87.0, 88.0);
+        let shifted = x * std::f32::consts::LOG2_E + ROUND;
+        let integer = shifted - ROUND;
+        let rest = (x - integer * 0.693_359_4) + integer * 2.121_944_4e-4;
+        let mut polynomial = 1.987_569_1e-4;
+        for coefficient in [1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 0.166_666_65, 0.5] {
+            polynomial = polynomial * rest + coefficient;
+        }
+        // The integer stands in the lowest bits of `shifted`: moved up and biased, it is the exponent.
+        let power = Self::from_bits(shifted.to_bits().wrapping_add(127) << 23);
+        (polynomial * rest * rest + rest + 1.0) * power
     }
     fn inverse(self) -> Self {
         self.recip()
@@ -43,6 +69,13 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
+    fn lower_product(transposed: bool, n: usize, k: usize, a: &[Self], product: &mut [Self]) {
+        assert!(a.len() == n * k && product.len() == n * n, "shapes as documented");
+        let (trans, row) = if transposed { (CBLAS_TRANS, n) } else { (CBLAS_NO_TRANS, k) };
+        let (n, k, row) = (n as c_int, k as c_int, row.max(1) as c_int);
+        // SAFETY: the lengths were just checked against the sizes that BLAS will read and write; n^2 numbers fit in memory.
+        unsafe { cblas_dsyrk(CBLAS_ROW_MAJOR, CBLAS_LOWER, trans, n, k, 1.0, a.as_ptr(), row, 0.0, product.as_mut_ptr(), n.max(1)) };
+    }
     fn narrow(value: f64) -> Self {
         value
     }
@@ -63,16 +96,72 @@ impl Real for f64 {
 /// Rows or columns of a block: large enough for BLAS, small enough that the triangle is worth cutting out.
 const BLOCK: usize = 256;
 
-// SAFETY of both: they are part of the public interface of the OpenBLAS this crate links, take and return plain integers.
+// They are part of the public interface of the OpenBLAS this crate links.
 unsafe extern "C" {
-    fn openblas_set_num_threads(n_threads: std::ffi::c_int);
-    fn openblas_get_num_threads() -> std::ffi::c_int;
+    fn openblas_set_num_threads(n_threads: c_int);
+    fn openblas_get_num_threads() -> c_int;
+    fn cblas_ssyrk(
+        order: c_int,
+        uplo: c_int,
+        trans: c_int,
+        n: c_int,
+        k: c_int,
+        alpha: f32,
+        a: *const f32,
+        lda: c_int,
+        beta: f32,
+        c: *mut f32,
+        ldc: c_int,
+    );
+    fn cblas_dsyrk(
+        order: c_int,
+        uplo: c_int,
+        trans: c_int,
+        n: c_int,
+        k: c_int,
+        alpha: f64,
+        a: *const f64,
+        lda: c_int,
+        beta: f64,
+        c: *mut f64,
+        ldc: c_int,
+    );
+}
+
+// The numbers of the C interface.
+const CBLAS_ROW_MAJOR: c_int = 101;
+const CBLAS_NO_TRANS: c_int = 111;
+const CBLAS_TRANS: c_int = 112;
+const CBLAS_LOWER: c_int = 122;
+
+/// `sum of a_i b_i` in eight running sums, so that the compiler can use vector registers.
+pub(crate) fn dot<F: Real>(a: &[F], b: &[F]) -> F {
+    let mut sums = [F::zero(); 8];
+    let (a_chunks, b_chunks) = (a.chunks_exact(8), b.chunks_exact(8));
+    let rest = a_chunks.remainder().iter().zip(b_chunks.remainder()).fold(F::zero(), |sum, (&a, &b)| sum + a * b);
+    for (a, b) in a_chunks.zip(b_chunks) {
+        for lane in 0..8 {
+            sums[lane] += a[lane] * b[lane];
+        }
+    }
+    sums.iter().fold(rest, |sum, &lane| sum + lane)
+}
+
+/// In which precision large products are done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Precision {
+    /// f32 as far as that carries, then f64 until the result is as good as f64's.
+    #[default]
+    Mixed,
+    /// f64 from the start.
+    Double,
 }
 
 /// While it lives, BLAS works on the calling thread only. For loops that are themselves spread over threads.
 #[derive(Debug)]
 pub struct OneThread {
-    threads_before: std::ffi::c_int,
+    threads_before: c_int,
 }
 
 impl OneThread {
@@ -100,31 +189,45 @@ impl Drop for OneThread {
     }
 }
 
-/// `x^T x` [column, column]; only the blocks on and below the diagonal are multiplied.
+/// `x^T x` [column, column]; half the products of the full matrix.
 pub fn gram<F: Real>(x: ArrayView2<F>) -> Array2<F> {
     symmetric_product(x.t())
 }
 
-/// `x x^T` [row, row]; only the blocks on and below the diagonal are multiplied.
+/// `x x^T` [row, row]; half the products of the full matrix.
 pub fn kernel<F: Real>(x: ArrayView2<F>) -> Array2<F> {
     symmetric_product(x)
 }
 
 fn symmetric_product<F: Real>(a: ArrayView2<F>) -> Array2<F> {
-    let n = a.nrows();
+    let (n, k) = a.dim();
     let mut product = Array2::zeros((n, n));
-    // Twice the block of the solves: fewer, larger products, and still only 1/8 of the square wasted at n = 4096.
-    for start in (0..n).step_by(2 * BLOCK) {
-        let end = (start + 2 * BLOCK).min(n);
-        let columns = a.slice(s![start..end, ..]);
-        general_mat_mul(F::one(), &a.slice(s![start.., ..]), &columns.t(), F::zero(), &mut product.slice_mut(s![start.., start..end]));
+    let numbers = product.as_slice_mut().expect("standard order");
+    if let Some(rows) = a.as_slice() {
+        F::lower_product(false, n, k, rows, numbers);
+    } else if let Some(rows) = a.t().as_slice() {
+        F::lower_product(true, n, k, rows, numbers);
+    } else {
+        let copy = a.as_standard_layout();
+        F::lower_product(false, n, k, copy.as_slice().expect("standard order"), numbers);
     }
-    for row in 0..n {
-        for column in row + 1..n {
-            product[[row, column]] = product[[column, row]];
+    mirror(&mut product);
+    product
+}
+
+/// Copies the lower triangle to the upper, in squares that fit the cache.
+fn mirror<F: Real>(square: &mut Array2<F>) {
+    let n = square.nrows();
+    let side = 64;
+    for top in (0..n).step_by(side) {
+        for left in (0..=top).step_by(side) {
+            for row in top..(top + side).min(n) {
+                for column in left..(left + side).min(row) {
+                    square[[column, row]] = square[[row, column]];
+                }
+            }
         }
     }
-    product
 }
 
 /// A Cholesky factor `L L^T`, with its diagonal blocks inverted so that solves are matrix products.
@@ -152,6 +255,17 @@ impl<F: Real> Cholesky<F> {
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { lower, diagonal_inverses })
+    }
+
+    /// Whether the rounding of this precision leaves about three digits or more, by the spread of the factor's diagonal.
+    pub fn is_good_enough(&self) -> bool {
+        let (least, most) = self
+            .lower
+            .diag()
+            .iter()
+            .fold((f64::INFINITY, 0.0_f64), |(least, most), value| (least.min(value.widen()), most.max(value.widen())));
+        let rounding = F::epsilon().widen();
+        rounding <= f64::EPSILON || (most / least).powi(2) * rounding < 1e-3
     }
 
     /// `L`.

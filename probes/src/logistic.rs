@@ -11,21 +11,10 @@ use serde::{Deserialize, Serialize};
 use crate::{
     ProbeError, Targets,
     lbfgs::{self, Objective},
-    linalg::{Cholesky, Real, gram},
+    linalg::{Cholesky, Precision, Real, dot, gram},
     samples::check_finite,
     split::Folds,
 };
-
-/// In which precision the products with the features are done.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Precision {
-    /// f32 as far as that carries, then f64 until the tolerance is met.
-    #[default]
-    Mixed,
-    /// f64 from the start.
-    Double,
-}
 
 /// Parameters as typed; [`LogisticParams::check`] makes a [`Logistic`] of them.
 ///
@@ -228,7 +217,7 @@ impl Logistic {
             let mut iterations = 0;
             if let Some(single) = &single {
                 // Rounding in f32 leaves the gradient uncertain by about this much.
-                let reachable = self.params.tolerance.max(3e-6);
+                let reachable = self.params.tolerance.max(3e-7);
                 let mut loss = Loss::new(single.view(), &compact, seen.len(), penalty, &preconditioner, point);
                 let start = loss.start();
                 iterations = lbfgs::minimise(&mut loss, start, reachable, self.params.max_iterations).iterations;
@@ -456,17 +445,22 @@ fn softmax_row<F: Real>(excess: &mut [F], logits: &[F], along: &[F], step: F, la
         largest = largest.larger(*excess);
     }
     let at_label = (excess[label] - largest).widen();
-    let mut sum = F::zero();
     for excess in excess.iter_mut() {
         *excess = (*excess - largest).exponential();
-        sum += *excess;
     }
+    let mut sums = [F::zero(); 8];
+    let chunks = excess.chunks_exact(8);
+    let rest = chunks.remainder().iter().fold(F::zero(), |sum, &part| sum + part);
+    for chunk in chunks {
+        for lane in 0..8 {
+            sums[lane] += chunk[lane];
+        }
+    }
+    let sum = sums.iter().fold(rest, |sum, &lane| sum + lane);
     let scale = sum.inverse();
-    let mut slope = F::zero();
-    for (excess, &along) in excess.iter_mut().zip(along) {
+    for excess in excess.iter_mut() {
         *excess *= scale;
-        slope += *excess * along;
     }
     excess[label] -= F::one();
-    (sum.widen().ln() - at_label, (slope - along[label]).widen())
+    (sum.widen().ln() - at_label, dot(excess, along).widen())
 }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ProbeError,
-    linalg::{Cholesky, gram, kernel},
+    linalg::{Cholesky, Precision, Real, gram, kernel},
     samples::check_finite,
 };
 
@@ -35,6 +35,7 @@ pub enum Selection {
 /// | `penalties` | 1e-3, 1e-2, ..., 1e3 | candidates; one of them means no choice | above 0 |
 /// | `selection` | `leave_one_group_out` | how one is chosen | |
 /// | `intercept` | true | an unpenalised constant | |
+/// | `precision` | `mixed` | f32 first where a fit is large; the result is refined in f64 | |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RidgeParams {
@@ -44,11 +45,18 @@ pub struct RidgeParams {
     pub selection: Selection,
     /// Whether to fit an unpenalised constant.
     pub intercept: bool,
+    /// In which precision large products are done.
+    pub precision: Precision,
 }
 
 impl Default for RidgeParams {
     fn default() -> Self {
-        Self { penalties: (-3..=3).map(|power| 10_f64.powi(power)).collect(), selection: Selection::default(), intercept: true }
+        Self {
+            penalties: (-3..=3).map(|power| 10_f64.powi(power)).collect(),
+            selection: Selection::default(),
+            intercept: true,
+            precision: Precision::default(),
+        }
     }
 }
 
@@ -134,27 +142,41 @@ impl Ridge {
             Selection::LeaveOneGroupOut => blocks_of(groups),
             _ => (0..n).map(|sample| vec![sample]).collect(),
         };
-        let problem = Problem::new(x, y, self.params.intercept);
-        let choose = self.params.penalties.len() > 1;
-        let mut best: Vec<Option<(f64, f64, Array2<f64>)>> = vec![None; tasks.len()];
+        let mut exact = Problem::new(x, y, self.params.intercept);
+        let mut quick = (self.params.precision == Precision::Mixed && exact.work() > LARGE).then(|| exact.cast::<f32>());
         let mut errors = vec![Vec::new(); tasks.len()];
-        for &penalty in &self.params.penalties {
-            let solved = problem.solve(penalty)?;
-            let left_out = if choose { Some(problem.left_out_squares(&solved, self.params.selection, &blocks)?) } else { None };
-            for (task, columns) in columns.iter().enumerate() {
-                let error = left_out.as_ref().map_or(0.0, |squares| squares.slice(s![columns.clone()]).sum() / n as f64);
-                if choose {
-                    errors[task].push((penalty, error));
-                }
-                // A tie goes to the stronger penalty only if it comes first: candidates are tried in the order given.
-                if best[task].as_ref().is_none_or(|(least, ..)| error < *least) {
-                    best[task] = Some((error, penalty, solved.coefficients.slice(s![.., columns.clone()]).to_owned()));
-                }
+        let choose = self.params.penalties.len() > 1;
+        for &penalty in self.params.penalties.iter().filter(|_| choose) {
+            let squares = match quick.as_mut().map(|quick| quick.left_out_squares(penalty, self.params.selection, &blocks)) {
+                Some(Ok(Some(squares))) => squares,
+                _ => exact.left_out_squares(penalty, self.params.selection, &blocks)?.expect("f64 is as exact as it gets"),
+            };
+            for (errors, columns) in errors.iter_mut().zip(&columns) {
+                errors.push((penalty, squares.slice(s![columns.clone()]).sum() / n as f64));
             }
         }
-        let fitted = best.into_iter().zip(errors).zip(&columns).map(|((best, left_out_errors), columns)| {
-            let (_, penalty, coefficients) = best.expect("there is at least one penalty");
-            let weights = problem.weights(&coefficients);
+        let chosen: Vec<f64> = errors
+            .iter()
+            .map(|errors| errors.iter().min_by(|a, b| a.1.total_cmp(&b.1)).map_or(self.params.penalties[0], |&(penalty, _)| penalty))
+            .collect();
+        let mut weights: Vec<Option<Array2<f64>>> = vec![None; tasks.len()];
+        for &penalty in &self.params.penalties {
+            let of_penalty: Vec<usize> =
+                (0..tasks.len()).filter(|&task| weights[task].is_none() && chosen[task].total_cmp(&penalty).is_eq()).collect();
+            if of_penalty.is_empty() {
+                continue;
+            }
+            let wanted: Vec<usize> = of_penalty.iter().flat_map(|&task| columns[task].clone()).collect();
+            let solved = exact.weights(&mut quick, penalty, &wanted)?;
+            let mut start = 0;
+            for task in of_penalty {
+                let end = start + columns[task].len();
+                weights[task] = Some(solved.slice(s![.., start..end]).to_owned());
+                start = end;
+            }
+        }
+        let fitted = weights.into_iter().zip(chosen).zip(errors).zip(&columns).map(|(((weights, penalty), left_out_errors), columns)| {
+            let weights = weights.expect("every task chose one of the penalties");
             let intercept = &y_mean.slice(s![columns.clone()]) - &x_mean.dot(&weights);
             FittedRidge { weights, intercept, penalty, left_out_errors }
         });
@@ -162,69 +184,84 @@ impl Ridge {
     }
 }
 
+/// Multiplications from which on f32 is worth its refinement.
+const LARGE: f64 = 1e9;
+
 /// Centred data and the matrix every penalty is added to: `X^T X`, or `X X^T` when there are fewer samples than channels.
-struct Problem {
-    x: Array2<f64>,
-    y: Array2<f64>,
+struct Problem<F: Real> {
+    x: Array2<F>,
+    y: Array2<F>,
     intercept: bool,
     dual: bool,
-    square: Array2<f64>,
-    right_side: Array2<f64>,
+    /// Made when it is first needed, and whether it was.
+    square: Option<Array2<F>>,
 }
 
-/// One penalty's solution.
-struct Solved {
-    factor: Cholesky<f64>,
-    /// The penalty on the sum of squares (samples times the penalty on the mean).
-    ridge: f64,
-    /// Weights [channel, target], or in the dual form sample coefficients [sample, target].
-    coefficients: Array2<f64>,
-}
-
-impl Problem {
-    fn new(x: Array2<f64>, y: Array2<f64>, intercept: bool) -> Self {
+impl<F: Real> Problem<F> {
+    fn new(x: Array2<F>, y: Array2<F>, intercept: bool) -> Self {
         let dual = x.nrows() < x.ncols();
-        let (square, right_side) = if dual { (kernel(x.view()), y.clone()) } else { (gram(x.view()), x.t().dot(&y)) };
-        Self { x, y, intercept, dual, square, right_side }
+        Self { x, y, intercept, dual, square: None }
     }
 
-    fn solve(&self, penalty: f64) -> Result<Solved, ProbeError> {
-        let ridge = penalty * self.x.nrows() as f64;
-        let mut penalised = self.square.clone();
+    fn work(&self) -> f64 {
+        let (n, d) = self.x.dim();
+        n as f64 * d as f64 * n.min(d) as f64
+    }
+
+    fn cast<G: Real>(&self) -> Problem<G> {
+        let convert = |array: &Array2<F>| array.mapv(|value| G::narrow(value.widen()));
+        Problem { x: convert(&self.x), y: convert(&self.y), intercept: self.intercept, dual: self.dual, square: None }
+    }
+
+    /// The penalty on the sum of squares: samples times the penalty on the mean.
+    fn ridge(&self, penalty: f64) -> f64 {
+        penalty * self.x.nrows() as f64
+    }
+
+    fn factor(&mut self, penalty: f64) -> Result<Cholesky<F>, ProbeError> {
+        let ridge = F::narrow(self.ridge(penalty));
+        let (dual, x) = (self.dual, &self.x);
+        let mut penalised = self.square.get_or_insert_with(|| if dual { kernel(x.view()) } else { gram(x.view()) }).clone();
         penalised.diag_mut().mapv_inplace(|diagonal| diagonal + ridge);
-        let factor = Cholesky::new(penalised, "the penalised matrix of a ridge fit")?;
-        let coefficients = factor.solve(self.right_side.clone());
-        Ok(Solved { factor, ridge, coefficients })
+        Cholesky::new(penalised, "the penalised matrix of a ridge fit")
     }
 
-    fn weights(&self, coefficients: &Array2<f64>) -> Array2<f64> {
-        if self.dual { self.x.t().dot(coefficients) } else { coefficients.clone() }
+    /// What the square matrix is solved against: `X^T r`, or in the dual form `r` itself.
+    fn right_side(&self, r: &Array2<F>) -> Array2<F> {
+        if self.dual { r.clone() } else { self.x.t().dot(r) }
     }
 
-    /// Sum over samples of the squared left-out residual, per target.
-    fn left_out_squares(&self, solved: &Solved, selection: Selection, blocks: &[Vec<usize>]) -> Result<Array1<f64>, ProbeError> {
+    /// Sum over samples of the squared left-out residual, per target; `None` if this precision cannot tell.
+    fn left_out_squares(&mut self, penalty: f64, selection: Selection, blocks: &[Vec<usize>]) -> Result<Option<Array1<f64>>, ProbeError> {
+        let factor = self.factor(penalty)?;
+        if !factor.is_good_enough() {
+            return Ok(None);
+        }
+        let ridge = self.ridge(penalty);
         let n = self.x.nrows() as f64;
         let constant = if self.intercept { 1.0 / n } else { 0.0 };
+        let coefficients = factor.solve(self.right_side(&self.y));
         // In the dual form Y - K A = ridge A.
-        let residual = if self.dual { &solved.coefficients * solved.ridge } else { &self.y - &self.x.dot(&solved.coefficients) };
+        let residual = if self.dual { coefficients * F::narrow(ridge) } else { &self.y - &self.x.dot(&coefficients) };
+        let residual = residual.mapv(Real::widen);
         let squares = |residual: &Array2<f64>| residual.map_axis(Axis(0), |column| column.dot(&column));
         if selection == Selection::Generalised {
             // The trace of I - H: what of the samples is left free.
-            let inverse_trace = solved.factor.lower_inverse().iter().map(|value| value * value).sum::<f64>();
-            let size = solved.factor.lower().nrows() as f64;
-            let free = if self.dual { solved.ridge * inverse_trace } else { n - size + solved.ridge * inverse_trace } - constant * n;
-            return Ok(squares(&residual) * (n / free).powi(2));
+            let inverse_trace = factor.lower_inverse().iter().map(|value| value.widen().powi(2)).sum::<f64>();
+            let size = factor.lower().nrows() as f64;
+            let free = if self.dual { ridge * inverse_trace } else { n - size + ridge * inverse_trace } - constant * n;
+            return Ok(Some(squares(&residual) * (n / free).powi(2)));
         }
-        // I - H for the samples of one block.
-        let half = if self.dual { solved.factor.lower_inverse() } else { solved.factor.forward(self.x.t().to_owned()) };
+        let half = if self.dual { factor.lower_inverse() } else { factor.forward(self.x.t().to_owned()) };
         // Rows of samples are contiguous from here on: [sample, ..].
         let half = half.t().as_standard_layout().into_owned();
         let mut sum = Array1::zeros(self.y.ncols());
         for block in blocks {
+            // An entry of I - H.
             let entry = |i: usize, j: usize| {
-                let product = half.row(block[i]).dot(&half.row(block[j]));
+                let product = half.row(block[i]).dot(&half.row(block[j])).widen();
                 let own = f64::from(u8::from(i == j));
-                (if self.dual { solved.ridge * product } else { own - product }) - constant
+                (if self.dual { ridge * product } else { own - product }) - constant
             };
             if let [sample] = block[..] {
                 let free = entry(0, 0);
@@ -235,7 +272,52 @@ impl Problem {
                 sum += &squares(&left_out);
             }
         }
-        Ok(sum)
+        Ok(Some(sum))
+    }
+}
+
+impl Problem<f64> {
+    /// W [channel, target] for these targets.
+    fn weights(&mut self, quick: &mut Option<Problem<f32>>, penalty: f64, targets: &[usize]) -> Result<Array2<f64>, ProbeError> {
+        let y = self.y.select(Axis(1), targets);
+        let coefficients = match quick.as_mut().map(|quick| quick.factor(penalty)) {
+            Some(Ok(factor)) => self.refined(&factor, penalty, &y),
+            _ => None,
+        };
+        let coefficients = match coefficients {
+            Some(coefficients) => coefficients,
+            None => self.factor(penalty)?.solve(self.right_side(&y)),
+        };
+        Ok(if self.dual { self.x.t().dot(&coefficients) } else { coefficients })
+    }
+
+    /// Solves with an f32 factor and corrects by f64 residuals; `None` if that does not converge.
+    fn refined(&self, factor: &Cholesky<f32>, penalty: f64, y: &Array2<f64>) -> Option<Array2<f64>> {
+        let size = |array: &Array2<f64>| array.iter().map(|value| value * value).sum::<f64>().sqrt();
+        let solve = |right_side: &Array2<f64>| {
+            // Scaled to unit size, so that small corrections stay within the range of f32.
+            let scale = right_side.iter().fold(f64::MIN_POSITIVE, |scale, value| scale.max(value.abs()));
+            factor.solve(right_side.mapv(|value| (value / scale) as f32)).mapv(|value| f64::from(value) * scale)
+        };
+        let mut coefficients = solve(&self.right_side(y));
+        let mut share = 1.0;
+        for _ in 0..8 {
+            let fitted = if self.dual { self.x.dot(&self.x.t().dot(&coefficients)) } else { self.x.dot(&coefficients) };
+            let mut residual = self.right_side(&(y - &fitted));
+            residual.scaled_add(-self.ridge(penalty), &coefficients);
+            let correction = solve(&residual);
+            coefficients += &correction;
+            let moved = size(&correction) / size(&coefficients).max(f64::MIN_POSITIVE);
+            if !moved.is_finite() || moved > 0.25 * share {
+                return None;
+            }
+            // Each correction shrinks by the factor the last one did: what is left is about this.
+            if moved * (moved / share) <= 1e-10 {
+                return Some(coefficients);
+            }
+            share = moved;
+        }
+        None
     }
 }
 

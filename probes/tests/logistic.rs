@@ -1,10 +1,7 @@
 //! Gradient, optimum, unseen classes.
 
 use ndarray::{Array1, Array2, array};
-use pentimento_probes::{
-    LogisticParams, ProbeError, Targets,
-    logistic::{Precision, objective},
-};
+use pentimento_probes::{LogisticParams, Precision, ProbeError, Targets, logistic::objective};
 use proptest::prelude::*;
 
 use crate::{Outcome, close, normal};

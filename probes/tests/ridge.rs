@@ -1,13 +1,13 @@
 //! The closed forms against what they stand for.
 
 use ndarray::{Array2, Axis, array};
-use pentimento_probes::{ProbeError, Ridge, RidgeParams, Selection};
+use pentimento_probes::{Precision, ProbeError, Ridge, RidgeParams, Selection};
 use proptest::prelude::*;
 
 use crate::{Outcome, close, normal};
 
 fn ridge(penalties: &[f64], selection: Selection, intercept: bool) -> Ridge {
-    RidgeParams { penalties: penalties.to_vec(), selection, intercept }.check().unwrap()
+    RidgeParams { penalties: penalties.to_vec(), selection, intercept, precision: Precision::Double }.check().unwrap()
 }
 
 #[test]
@@ -106,6 +106,29 @@ fn large_matrices_cross_the_blocks() -> Outcome {
     let residual = &y - &fitted.predict(&x);
     let gradient = x.t().dot(&residual) / 700.0 - &fitted.weights * 0.1;
     assert!(gradient.iter().all(|g| g.abs() < 1e-10));
+    Ok(())
+}
+
+#[test]
+fn f32_first_gives_what_f64_gives() -> Outcome {
+    // Large enough for f32 to be tried, primal and dual, well and badly conditioned.
+    for (n, d, spread) in [(1200, 1000, 1.0), (1000, 1200, 1e-3)] {
+        let mut x = normal(n, d, 1);
+        x.column_mut(0).mapv_inplace(|value| value / spread);
+        let y = x.slice(ndarray::s![.., ..2]).to_owned() * spread + normal(n, 2, 2);
+        let groups: Vec<u64> = (0..n as u64).map(|sample| sample / 2).collect();
+        let fit = |precision| {
+            let params = RidgeParams { penalties: vec![1e-3, 1e-1], precision, ..RidgeParams::default() };
+            params.check()?.fit(&x, &y, &groups)
+        };
+        let (mixed, double) = (fit(Precision::Mixed)?, fit(Precision::Double)?);
+        close(mixed.penalty, double.penalty, 0.0);
+        let size = double.weights.iter().fold(0.0_f64, |size, weight| size.max(weight.abs()));
+        assert!((&mixed.weights - &double.weights).iter().all(|difference| difference.abs() < 1e-8 * size), "n {n} d {d} spread {spread}");
+        for (mixed, double) in mixed.left_out_errors.iter().zip(&double.left_out_errors) {
+            close(mixed.1, double.1, 1e-2);
+        }
+    }
     Ok(())
 }
 

@@ -91,7 +91,9 @@ fn a_constant_channel_is_no_error() -> Outcome {
 fn a_group_without_a_partner_does_not_keep_its_targets() -> Outcome {
     let targets = Targets::classes(vec![0, 1, 2, 3, 4], 5)?;
     for seed in 0..20 {
-        let Targets::Classes { labels, .. } = control::permuted_targets(&targets, &[7, 7, 7, 8, 9], seed) else { panic!("classes stay classes") };
+        let Targets::Classes { labels, .. } = control::permuted_targets(&targets, &[7, 7, 7, 8, 9], seed) else {
+            panic!("classes stay classes")
+        };
         assert!(labels[..3].iter().all(|label| *label >= 3), "{labels:?}");
     }
     Ok(())

@@ -69,7 +69,7 @@ pub fn bench(repetitions: usize, mut report: impl FnMut(&ProbeBench)) -> Result<
         let groups: Vec<u64> = (0..n as u64).collect();
         let plain = RidgeParams { penalties: vec![10.0 / n as f64], intercept: false, ..RidgeParams::default() };
         let sixteen: Vec<f64> = (0..16).map(|index| 10_f64.powf(-2.0 + 0.4 * f64::from(index)) / n as f64).collect();
-        let chosen = |selection| RidgeParams { penalties: sixteen.clone(), selection, intercept: false };
+        let chosen = |selection| RidgeParams { penalties: sixteen.clone(), selection, intercept: false, ..RidgeParams::default() };
         let mut cases = vec![("one penalty", plain)];
         if d < 2000 {
             cases.push(("16 penalties, generalised cross-validation", chosen(Selection::Generalised)));

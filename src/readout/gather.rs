@@ -53,12 +53,27 @@ struct Look {
 const BLOCK_NUMBERS: usize = 1 << 24;
 
 /// Features of these questions in one layer. `heads` in the order in which "the next head" is understood.
-pub(super) fn gather(trace: &Trace, layer: usize, heads: &[usize], questions: &[Question], phases: &[Phase], features: &[Feature]) -> Result<Gathered, ReadoutError> {
+pub(super) fn gather(
+    trace: &Trace,
+    layer: usize,
+    heads: &[usize],
+    questions: &[Question],
+    phases: &[Phase],
+    features: &[Feature],
+) -> Result<Gathered, ReadoutError> {
     let dims = trace.layer(layer)?.dims;
     let mut looks: BTreeMap<usize, Vec<Look>> = BTreeMap::new();
     for (number, question) in questions.iter().enumerate() {
         for (row, site) in question.sites.iter().enumerate() {
-            let look = |step, phase, moment| Look { step, phase, question: number, moment, row, address_step: site.address_step, query_step: site.step };
+            let look = |step, phase, moment| Look {
+                step,
+                phase,
+                question: number,
+                moment,
+                row,
+                address_step: site.address_step,
+                query_step: site.step,
+            };
             let of_sequence = looks.entry(site.sequence).or_default();
             of_sequence.extend(phases.iter().map(|&phase| look(site.step, phase, Moment::At(phase))));
             if question.has_before() {
@@ -91,7 +106,10 @@ pub(super) fn gather(trace: &Trace, layer: usize, heads: &[usize], questions: &[
     let block = (BLOCK_NUMBERS / per_sequence.max(1)).clamp(1, 64);
     for start in (0..dims.batch).step_by(block) {
         let batch = start..(start + block).min(dims.batch);
-        let last = looks.range(batch.clone()).flat_map(|(_, looks)| looks.iter().map(|look| look.step.max(look.query_step).max(look.address_step.unwrap_or(0)))).max();
+        let last = looks
+            .range(batch.clone())
+            .flat_map(|(_, looks)| looks.iter().map(|look| look.step.max(look.query_step).max(look.address_step.unwrap_or(0))))
+            .max();
         let Some(last) = last else { continue };
         let factors = trace.factors(layer, batch.clone(), 0..last + 1)?;
         let recurrence = factors.lower();
@@ -102,7 +120,8 @@ pub(super) fn gather(trace: &Trace, layer: usize, heads: &[usize], questions: &[
         }
         let directions = factors.channels(HookPoint::WriteDirection(0));
         let queries = factors.channels(HookPoint::Query);
-        let jobs: Vec<(usize, usize)> = looks.range(batch.clone()).flat_map(|(&sequence, _)| heads.iter().map(move |&head| (sequence, head))).collect();
+        let jobs: Vec<(usize, usize)> =
+            looks.range(batch.clone()).flat_map(|(&sequence, _)| heads.iter().map(move |&head| (sequence, head))).collect();
         let found: Vec<Vec<(Slot, usize, Vec<f32>)>> = jobs
             .into_par_iter()
             .map(|(sequence, head)| {
@@ -113,7 +132,12 @@ pub(super) fn gather(trace: &Trace, layer: usize, heads: &[usize], questions: &[
                     let (array, step) = look.address_step.map_or((&queries, look.query_step), |step| (&directions, step));
                     array.slice(s![within, step, head * array.shape()[2] / dims.head, ..])
                 };
-                let replay = HeadReplay { recurrence: &recurrence, pseudo_values: pseudo_values.iter().map(|array| array.view()).collect(), batch: within, head };
+                let replay = HeadReplay {
+                    recurrence: &recurrence,
+                    pseudo_values: pseudo_values.iter().map(|array| array.view()).collect(),
+                    batch: within,
+                    head,
+                };
                 let mut wanted = looks[&sequence].clone();
                 wanted.sort_by_key(|look| (look.step, look.phase));
                 let mut memory = recurrence.initial(within, head);

@@ -85,7 +85,8 @@ impl Readouts {
     pub fn comparison_table(&self) -> Table {
         let columns = ["place", "target", "layer", "head", "feature", "from", "to", "metric", "change"].map(str::to_owned).to_vec();
         let rows = self.comparisons.iter().map(|row| {
-            let words = [row.place.to_string(), row.target.to_string(), row.layer.to_string(), row.head.to_string(), row.feature.to_string()];
+            let words =
+                [row.place.to_string(), row.target.to_string(), row.layer.to_string(), row.head.to_string(), row.feature.to_string()];
             let rest = [row.from.to_string(), row.to.to_string(), row.metric.name().to_owned(), row.difference.to_string()];
             words.into_iter().chain(rest).collect()
         });

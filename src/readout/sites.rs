@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 
 use pentimento_probes::{Evaluated, ProbeError, Resampling, Targets, baseline, control, evaluate::evaluate, permutation::Permutations};
-use rand::seq::SliceRandom;
+use rand::{
+    RngExt,
+    seq::{IndexedRandom, SliceRandom},
+};
 use rand_chacha::ChaCha8Rng;
 
 use super::{Address, Place, ReadoutError, ReadoutOptions, Target};
@@ -31,10 +34,12 @@ pub(super) struct Question {
     pub n_classes: Option<usize>,
     pub resampling: Resampling,
     pub permutations: Permutations,
-    /// Other foils that could have been drawn, the same draws for all units: labels per draw.
+    /// Labels that the target could have had, given all else in the sequence; the same draws for all units. Empty for numbers.
+    pub other_targets: Vec<Vec<usize>>,
+    /// Labels that the foil could have had.
     pub other_foils: Vec<Vec<usize>>,
-    /// Other values that could have been written, given what was in the sequence before.
-    pub other_values: Vec<Vec<usize>>,
+    /// Labels that the target could have had, given what was in the sequence before it was told.
+    pub other_before: Vec<Vec<usize>>,
     pub input_only: Evaluated,
 }
 
@@ -58,7 +63,12 @@ struct Draft {
 }
 
 /// One question per place and target for which there are enough sequences.
-pub(super) fn ask(examples: &[Example], n_steps: usize, options: &ReadoutOptions, notices: &mut Vec<String>) -> Result<Vec<Question>, ReadoutError> {
+pub(super) fn ask(
+    examples: &[Example],
+    n_steps: usize,
+    options: &ReadoutOptions,
+    notices: &mut Vec<String>,
+) -> Result<Vec<Question>, ReadoutError> {
     let classes = value_classes(examples);
     let mut questions = Vec::new();
     for &place in &options.places {
@@ -68,7 +78,11 @@ pub(super) fn ask(examples: &[Example], n_steps: usize, options: &ReadoutOptions
                 let of_sequence = drafts_of(example, sequence, place, target, options.address);
                 let within: Vec<Draft> = of_sequence.into_iter().filter(|draft| draft.site.step < n_steps).collect();
                 if drafts.len() + within.len() > options.max_samples {
-                    notices.push(format!("{target} at {place}: the first {} samples of more, max_samples = {}", drafts.len(), options.max_samples));
+                    notices.push(format!(
+                        "{target} at {place}: the first {} samples of more, max_samples = {}",
+                        drafts.len(),
+                        options.max_samples
+                    ));
                     break;
                 }
                 drafts.extend(within);
@@ -145,16 +159,24 @@ fn drafts_of(example: &Example, sequence: usize, place: Place, target: Target, a
     }
 }
 
-fn question(place: Place, target: Target, drafts: &[Draft], examples: &[Example], classes: &[u32], options: &ReadoutOptions) -> Result<Question, ReadoutError> {
+fn question(
+    place: Place,
+    target: Target,
+    drafts: &[Draft],
+    examples: &[Example],
+    classes: &[u32],
+    options: &ReadoutOptions,
+) -> Result<Question, ReadoutError> {
     let groups: Vec<u64> = drafts.iter().map(|draft| draft.site.sequence as u64).collect();
     let keys: Vec<u64> = drafts.iter().map(|draft| u64::from(draft.key)).collect();
     let class_of = |token: u32| classes.binary_search(&token).expect("every value is a class");
     let foils = foil_labels(drafts, examples, &class_of);
     let targets = match target {
         Target::Age => Targets::scalars(&drafts.iter().map(|draft| draft.age.unwrap_or(0) as f64).collect::<Vec<_>>()),
-        Target::Never => foils.clone().map(|labels| Targets::Classes { labels, n_classes: classes.len() }).ok_or_else(|| {
-            ReadoutError::NothingToAsk("this task lists no never-written values: drop the target 'never'".to_owned())
-        })?,
+        Target::Never => foils
+            .clone()
+            .map(|labels| Targets::Classes { labels, n_classes: classes.len() })
+            .ok_or_else(|| ReadoutError::NothingToAsk("this task lists no never-written values: drop the target 'never'".to_owned()))?,
         Target::Stale | Target::Current => {
             let labels = drafts.iter().filter_map(|draft| draft.value).map(class_of).collect();
             Targets::Classes { labels, n_classes: classes.len() }
@@ -176,7 +198,8 @@ fn question(place: Place, target: Target, drafts: &[Draft], examples: &[Example]
         resampling: options.bootstrap().draw(drafts.chunk_by(|a, b| a.site.sequence == b.site.sequence).count())?,
         permutations: Permutations::new(&groups, &input_only.fold_of, options.permutations, options.seed),
         other_foils: if is_class { redraw(options, |random| other_foils(drafts, examples, classes, random)) } else { Vec::new() },
-        other_values: if needs_values { redraw(options, |random| other_values(&sites, examples, classes, random)) } else { Vec::new() },
+        other_targets: if needs_values { redraw(options, |random| other_targets(drafts, examples, classes, random)) } else { Vec::new() },
+        other_before: if needs_values { redraw(options, |random| other_before(&sites, examples, classes, random)) } else { Vec::new() },
         sites,
         groups,
         tasks,
@@ -187,10 +210,13 @@ fn question(place: Place, target: Target, drafts: &[Draft], examples: &[Example]
 
 /// The class of each sample's foil: the next of its sequence's list. `None` if the task lists none.
 fn foil_labels(drafts: &[Draft], examples: &[Example], class_of: &impl Fn(u32) -> usize) -> Option<Vec<usize>> {
-    drafts.iter().map(|draft| {
-        let listed = foils_of(&examples[draft.site.sequence])?;
-        Some(class_of(listed[draft.foil % listed.len()]))
-    }).collect()
+    drafts
+        .iter()
+        .map(|draft| {
+            let listed = foils_of(&examples[draft.site.sequence])?;
+            Some(class_of(listed[draft.foil % listed.len()]))
+        })
+        .collect()
 }
 
 fn foils_of(example: &Example) -> Option<&[u32]> {
@@ -207,10 +233,28 @@ fn absent(tokens: &[u32], classes: &[u32]) -> Vec<usize> {
     (0..classes.len()).filter(|&class| !tokens.contains(&classes[class])).collect()
 }
 
+// A memory says which values are *there*, hence which the target cannot be, if values are distinct inside a sequence. Exchanging
+// targets between sequences ignores that and calls such exclusion a finding. So chance is judged by redrawing: given all else
+// in the sequence, what else could the target have been?
+
+/// What the targets could have been: each value of a sequence anew, from those that stand nowhere else in it.
+fn other_targets(drafts: &[Draft], examples: &[Example], classes: &[u32], random: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut labels = Vec::with_capacity(drafts.len());
+    for drafts in drafts.chunk_by(|a, b| a.site.sequence == b.site.sequence) {
+        let free = absent(&examples[drafts[0].site.sequence].tokens, classes);
+        let mut drawn: BTreeMap<u32, usize> = BTreeMap::new();
+        for value in drafts.iter().filter_map(|draft| draft.value) {
+            let label = *drawn.entry(value).or_insert_with(|| {
+                let other = random.random_range(0..=free.len());
+                free.get(other).copied().unwrap_or_else(|| classes.binary_search(&value).expect("every value is a class"))
+            });
+            labels.push(label);
+        }
+    }
+    labels
+}
+
 /// What other lists of foils would have given: as many values, drawn from those that stand nowhere in the sequence.
-///
-/// A memory says which values are *there*, hence which a foil cannot be; so chance is judged by redrawing the foil, not by
-/// exchanging it between sequences.
 fn other_foils(drafts: &[Draft], examples: &[Example], classes: &[u32], random: &mut ChaCha8Rng) -> Vec<usize> {
     let mut labels = Vec::with_capacity(drafts.len());
     for drafts in drafts.chunk_by(|a, b| a.site.sequence == b.site.sequence) {
@@ -224,8 +268,7 @@ fn other_foils(drafts: &[Draft], examples: &[Example], classes: &[u32], random: 
 }
 
 /// What other values could have been written at each site: any that does not stand in the sequence before.
-fn other_values(sites: &[Site], examples: &[Example], classes: &[u32], random: &mut ChaCha8Rng) -> Vec<usize> {
-    use rand::seq::IndexedRandom;
+fn other_before(sites: &[Site], examples: &[Example], classes: &[u32], random: &mut ChaCha8Rng) -> Vec<usize> {
     let mut known: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
     sites
         .iter()

@@ -13,7 +13,7 @@ use pentimento_probes::{
 use rayon::prelude::*;
 
 use super::{
-    Feature, Place, PhaseComparison, ReadoutError, ReadoutOptions, Target,
+    Feature, PhaseComparison, Place, ReadoutError, ReadoutOptions, Target,
     gather::{Gathered, Moment, Seen, gather},
     sites::{Question, Task},
 };
@@ -111,7 +111,17 @@ pub(super) fn read_layer(
         let (later, earlier) = (score(to), score(from));
         let question = &questions[number];
         let difference = question.resampling.difference(&later, &earlier)?;
-        comparisons.push(PhaseComparison { place: question.place, target: question.target, layer, head, feature, from, to, metric: later.metric, difference });
+        comparisons.push(PhaseComparison {
+            place: question.place,
+            target: question.target,
+            layer,
+            head,
+            feature,
+            from,
+            to,
+            metric: later.metric,
+            difference,
+        });
     }
     Ok(())
 }
@@ -123,7 +133,12 @@ const fn seen(feature: Feature) -> Seen {
     }
 }
 
-fn fit_unit((number, head, feature, phase): Place4, gathered: &Gathered, questions: &[Question], options: &ReadoutOptions) -> Result<Fitted, ProbeError> {
+fn fit_unit(
+    (number, head, feature, phase): Place4,
+    gathered: &Gathered,
+    questions: &[Question],
+    options: &ReadoutOptions,
+) -> Result<Fitted, ProbeError> {
     let question = &questions[number];
     let features = gathered[&(number, Moment::At(phase), head, seen(feature))].mapv(f64::from);
     let (tasks, targets): (Vec<Task>, Vec<Targets>) = question.tasks.iter().cloned().unzip();
@@ -156,23 +171,29 @@ fn make_unit(layer: usize, place: Place4, parts: &Parts, questions: &[Question],
     let target = &fitted.by_task[0].1;
     let score = target.score();
     let exchanged = |evaluated: &Evaluated| question.permutations.test(evaluated);
-    let redrawn = |evaluated: &Evaluated, draws: &[Vec<usize>]| redraw_test(evaluated, draws);
-    let test = if question.target == Target::Never { redrawn(target, &question.other_foils) } else { exchanged(target)? };
+    // Whatever claims to know the target is judged alike.
+    let judged = |evaluated: &Evaluated| match question.target {
+        Target::Stale | Target::Current => Ok(redraw_test(evaluated, &question.other_targets)),
+        Target::Never => Ok(redraw_test(evaluated, &question.other_foils)),
+        Target::Age => exchanged(evaluated),
+    };
+    let test = judged(target)?;
 
     let mut found: Vec<(ControlKind, GroupedScore, f64)> = Vec::new();
     for (task, evaluated) in &fitted.by_task[1..] {
-        match task {
-            Task::Target => {}
-            Task::Permuted => found.push((ControlKind::LabelPermutation, evaluated.score(), exchanged(evaluated)?.tail_p_value())),
-            Task::ControlTask => found.push((ControlKind::ControlTask, evaluated.score(), exchanged(evaluated)?.tail_p_value())),
-            Task::NeverWritten => found.push((ControlKind::NeverWritten, evaluated.score(), redrawn(evaluated, &question.other_foils).tail_p_value())),
-        }
+        let (kind, test) = match task {
+            Task::Target => continue,
+            Task::Permuted => (ControlKind::LabelPermutation, exchanged(evaluated)?),
+            Task::ControlTask => (ControlKind::ControlTask, exchanged(evaluated)?),
+            Task::NeverWritten => (ControlKind::NeverWritten, redraw_test(evaluated, &question.other_foils)),
+        };
+        found.push((kind, evaluated.score(), test.tail_p_value()));
     }
     if question.target == Target::Never {
         found.push((ControlKind::NeverWritten, score.clone(), test.tail_p_value()));
     }
     if let Some(before) = parts.before.get(&(number, head, feature)) {
-        found.push((ControlKind::BeforeTheWrite, before.score(), redrawn(before, &question.other_values).tail_p_value()));
+        found.push((ControlKind::BeforeTheWrite, before.score(), redraw_test(before, &question.other_before).tail_p_value()));
     }
     if parts.heads.len() > 1 {
         let index = parts.heads.iter().position(|&other| other == head).expect("one of the heads");
@@ -181,19 +202,23 @@ fn make_unit(layer: usize, place: Place4, parts: &Parts, questions: &[Question],
             Feature::State => parts.fitted[&(number, next, feature, phase)].by_task[0].1.clone(),
             Feature::Read => evaluate_target(&parts.gathered[&(number, Moment::At(phase), head, Seen::WrongRead)], question, options)?,
         };
-        found.push((ControlKind::WrongHead, wrong.score(), exchanged(&wrong)?.tail_p_value()));
+        found.push((ControlKind::WrongHead, wrong.score(), judged(&wrong)?.tail_p_value()));
     }
     if let Some(untrained) = parts.untrained {
         let evaluated = evaluate_target(&untrained[&(number, Moment::At(phase), head, seen(feature))], question, options)?;
-        found.push((ControlKind::UntrainedModel, evaluated.score(), exchanged(&evaluated)?.tail_p_value()));
+        found.push((ControlKind::UntrainedModel, evaluated.score(), judged(&evaluated)?.tail_p_value()));
     }
-    let poor = [(ControlKind::Majority, target.majority(), None), (ControlKind::NormOnly, fitted.norm_only.score(), Some(&fitted.norm_only)), (ControlKind::InputOnly, question.input_only.score(), Some(&question.input_only))];
+    let poor = [
+        (ControlKind::Majority, target.majority(), None),
+        (ControlKind::NormOnly, fitted.norm_only.score(), Some(&fitted.norm_only)),
+        (ControlKind::InputOnly, question.input_only.score(), Some(&question.input_only)),
+    ];
     let mut controls = Vec::new();
     for (kind, control, p_value) in found.into_iter().map(|(kind, control, p)| (kind, control, Some(p))) {
         controls.push(control_result(question, kind, &score, &control, p_value)?);
     }
     for (kind, control, evaluated) in poor {
-        let p_value = evaluated.map(exchanged).transpose()?.map(|test| test.tail_p_value());
+        let p_value = evaluated.map(judged).transpose()?.map(|test| test.tail_p_value());
         controls.push(control_result(question, kind, &score, &control, p_value)?);
     }
     let bits = target.bits().map(|bits| question.resampling.estimate(&bits)).transpose()?;
@@ -226,7 +251,13 @@ fn make_unit(layer: usize, place: Place4, parts: &Parts, questions: &[Question],
     Ok(Unit { card, question: number, test })
 }
 
-fn control_result(question: &Question, kind: ControlKind, score: &GroupedScore, control: &GroupedScore, p_value: Option<f64>) -> Result<ControlResult, ProbeError> {
+fn control_result(
+    question: &Question,
+    kind: ControlKind,
+    score: &GroupedScore,
+    control: &GroupedScore,
+    p_value: Option<f64>,
+) -> Result<ControlResult, ProbeError> {
     let estimate = question.resampling.estimate(control)?;
     Ok(ControlResult::new(kind, estimate, Some(question.resampling.difference(score, control)?), p_value))
 }
