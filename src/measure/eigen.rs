@@ -47,7 +47,9 @@ fn tridiagonal(mut a: Array2<f64>) -> (Vec<f64>, Vec<f64>) {
             }
             p[i] += sum;
         }
-        p.iter_mut().for_each(|p| *p *= 2.0 / vv);
+        for p in &mut p {
+            *p *= 2.0 / vv;
+        }
         let along = p.iter().zip(&v).map(|(p, v)| p * v).sum::<f64>() / vv;
         let w: Vec<f64> = p.iter().zip(&v).map(|(p, v)| p - along * v).collect();
         for i in 0..row {

@@ -275,25 +275,23 @@ impl Collateral {
             Trajectory::LocalStep => "local step",
         };
         let Some(learned) = at(Address::Learned) else { return "No token has a read to perturb.".to_owned() };
-        let mut said = format!(
+        let mut said = vec![format!(
             "The erase changes the read by {} of its length at its learned address ({how}, {})",
             words::percent(&learned.perturbation),
             words::sequences(learned.perturbation.n)
-        );
+        )];
         for row in Address::ALL.into_iter().skip(1).filter_map(at) {
             let Some(fold) = &row.fold else { continue };
             let verdict = words::against(fold, 1.0, "more", "less", "not distinguishable");
-            said += &format!("; {}: {} times that, {verdict}", row.address.label(), fold);
+            said.push(format!("{}: {} times that, {verdict}", row.address.label(), fold));
         }
-        said += ".";
-        if let Some(energy) = &learned.energy_at_address {
-            let verdict = words::against(energy, learned.random_energy_reference, "more than", "less than", "about as much as");
-            said += &format!(
-                " The learned address holds {} of the memory's energy, {verdict} a random one would ({:.1} %).",
-                words::percent(energy),
-                100.0 * learned.random_energy_reference
-            );
-        }
-        said
+        let said = said.join("; ");
+        let Some(energy) = &learned.energy_at_address else { return format!("{said}.") };
+        format!(
+            "{said}. The learned address holds {} of the memory's energy, a random one {:.1} %: {}.",
+            words::percent(energy),
+            100.0 * learned.random_energy_reference,
+            words::against(energy, learned.random_energy_reference, "more", "less", "not distinguishable")
+        )
     }
 }
