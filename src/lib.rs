@@ -9,9 +9,14 @@ pub mod trace;
 pub mod model;
 #[cfg(feature = "record")]
 pub mod train;
+#[cfg(feature = "record")]
+pub mod record;
 pub mod measure;
 #[cfg(feature = "probe")]
 pub mod readout;
 pub mod export;
 #[cfg(feature = "figure")]
 pub mod figure;
+#[cfg(feature = "experiment")]
+pub mod experiment;
+pub mod cli;

@@ -121,10 +121,10 @@ pub fn allocation(source: &(impl Source + ?Sized), options: &AllocationOptions) 
     let bootstrap = Bootstrap::new(n_sequences(&layers)?, &options.statistics);
     let parts = walk(source, |_| true, |_, _, factors| tally(factors, options.bins))?;
 
-    let heads = |part: &Part| 0..part.info.dims.head;
+    let heads = |part: &LayerParts<Vec<Vec<Tally>>>| 0..part.info.dims.head;
     let summary = |tallies: Vec<Tally>| summarise(&tallies, options.share_of, &bootstrap);
     // The tallies of a choice of heads and bins, one per sequence.
-    let pool = |chosen: &[(&Part, Range<usize>)], bins: Range<usize>| -> Vec<Tally> {
+    let pool = |chosen: &[(&LayerParts<Vec<Vec<Tally>>>, Range<usize>)], bins: Range<usize>| -> Vec<Tally> {
         let mut pooled = vec![Tally::default(); bootstrap.n_sequences()];
         for (part, heads) in chosen {
             for (sum, sequence) in pooled.iter_mut().zip(&part.sequences) {
@@ -134,7 +134,7 @@ pub fn allocation(source: &(impl Source + ?Sized), options: &AllocationOptions) 
         pooled
     };
     let all_bins = 0..options.bins.count;
-    let by_bin = |chosen: &[(&Part, Range<usize>)]| -> Vec<AllocationBin> {
+    let by_bin = |chosen: &[(&LayerParts<Vec<Vec<Tally>>>, Range<usize>)]| -> Vec<AllocationBin> {
         let bin = |index: usize| {
             let (low, high) = options.bins.edges(index);
             AllocationBin { low, high, gates: summary(pool(chosen, index..index + 1)) }
@@ -177,9 +177,6 @@ pub fn allocation(source: &(impl Source + ?Sized), options: &AllocationOptions) 
         heads: head_rows,
     })
 }
-
-/// Sums of a layer's sequences, [sequence][head][bin].
-type Part = LayerParts<Vec<Vec<Tally>>>;
 
 /// Sums over tokens.
 #[derive(Clone, Copy, Default)]
@@ -257,14 +254,16 @@ impl Allocation {
         if !self.has_erase {
             return format!("Gate strength goes {shares} ({n}); the rule has no erase, so its share is 0 by construction. {}", self.notice);
         }
-        let all = format!("Gate strength goes {shares} and {} to the erase ({n}). {}", words::percent(&global.erase), self.notice);
-        let Some((bin, gates)) = self.bins.iter().rev().find_map(|bin| Some((bin, bin.gates.as_ref()?))) else { return all };
-        format!(
-            "{all} Where most is kept (mean retention {:.1} to {:.1}) the erase has {} and the write {}.",
-            bin.low,
-            bin.high,
-            words::percent(&gates.erase),
-            words::percent(&gates.write)
-        )
+        let mut said = format!("Gate strength goes {shares} and {} to the erase ({n}). {}", words::percent(&global.erase), self.notice);
+        if let Some((bin, gates)) = self.bins.iter().rev().find_map(|bin| Some((bin, bin.gates.as_ref()?))) {
+            said += &format!(
+                " Where most is kept (mean retention {:.1} to {:.1}) the erase has {} and the write {}.",
+                bin.low,
+                bin.high,
+                words::percent(&gates.erase),
+                words::percent(&gates.write)
+            );
+        }
+        said
     }
 }

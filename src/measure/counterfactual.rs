@@ -17,7 +17,7 @@ pub(super) fn random_addresses(factors: &Factors<f32>, stream: &mut impl Rng) ->
     let dims = factors.dims();
     let mut directions = Array4::zeros((dims.batch, dims.step, dims.key_head, dims.d_k));
     for mut lane in directions.lanes_mut(Axis(3)) {
-        let normals: Vec<f64> = (0..dims.d_k.div_ceil(2)).flat_map(|_| two_normals(stream)).take(dims.d_k).collect();
+        let normals: Vec<f64> = (0..dims.d_k).map(|_| normal(stream)).collect();
         let norm = normals.iter().map(|x| x * x).sum::<f64>().sqrt();
         lane.iter_mut().zip(normals).for_each(|(to, x)| *to = (x / norm) as f32);
     }
@@ -81,9 +81,8 @@ fn strength_of(rule: Rule) -> HookPoint {
     if rule == Rule::Rwkv7 { HookPoint::EraseGate } else { HookPoint::EraseStrength }
 }
 
-/// Two independent standard normal numbers (Box and Muller).
-fn two_normals(stream: &mut impl Rng) -> [f64; 2] {
-    let radius = (-2.0 * (1.0 - stream.random::<f64>()).ln()).sqrt();
-    let (sine, cosine) = (std::f64::consts::TAU * stream.random::<f64>()).sin_cos();
-    [radius * cosine, radius * sine]
+/// A standard normal number (Box and Muller).
+fn normal(stream: &mut impl Rng) -> f64 {
+    let (radius, angle): (f64, f64) = (1.0 - stream.random::<f64>(), stream.random());
+    (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos()
 }

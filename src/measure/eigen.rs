@@ -47,9 +47,7 @@ fn tridiagonal(mut a: Array2<f64>) -> (Vec<f64>, Vec<f64>) {
             }
             p[i] += sum;
         }
-        for p in &mut p {
-            *p *= 2.0 / vv;
-        }
+        p.iter_mut().for_each(|p| *p *= 2.0 / vv);
         let along = p.iter().zip(&v).map(|(p, v)| p * v).sum::<f64>() / vv;
         let w: Vec<f64> = p.iter().zip(&v).map(|(p, v)| p - along * v).collect();
         for i in 0..row {

@@ -10,6 +10,7 @@
 //! - [`Recall`]: what can still be read back at its own write key
 //! - [`Cleanup`]: cleanup strength against decay, with its nulls
 //! - [`Spectrum`]: how many directions a memory uses
+//! - [`Behaviour`]: what the model answers, by condition
 
 mod error;
 mod bin;
@@ -28,11 +29,13 @@ mod collateral;
 mod recall;
 mod cleanup;
 mod spectrum;
+mod behaviour;
 
 pub use alignment::{Alignment, AlignmentOptions, AlignmentSummary, HeadAlignment, LayerAlignment, alignment, random_absolute_cosine};
 pub use allocation::{
     ALLOCATION_NOTICE, Allocation, AllocationBin, AllocationOptions, GateSummary, HeadAllocation, LayerAllocation, ShareOf, allocation,
 };
+pub use behaviour::{Behaviour, ConditionBehaviour, behaviour};
 pub use bin::Bins;
 pub use cleanup::{
     Cleanup, CleanupOptions, Correlation, CurveBin, DecayAxis, HeadCleanup, HeadCorrelation, NaiveCorrelation, Null, NullBand,

@@ -34,9 +34,7 @@ pub fn sign_flip(values: &[f64], options: &StatisticsOptions) -> Option<f64> {
     let mut far = 0;
     let mut signs = vec![false; n];
     for _ in 0..options.permutations {
-        for sign in &mut signs {
-            *sign = stream.random();
-        }
+        signs.iter_mut().for_each(|sign| *sign = stream.random());
         far += usize::from(as_far(flipped(&|index| signs[index])));
     }
     Some((1 + far) as f64 / (1 + options.permutations) as f64)
@@ -87,9 +85,7 @@ pub(super) fn shuffle<T>(values: &mut [T], stream: &mut impl rand::Rng) {
 fn standard_ranks(values: &[f64]) -> Option<Vec<f64>> {
     let mut ranks = ranks(values);
     let mean = ranks.iter().sum::<f64>() / ranks.len() as f64;
-    for rank in &mut ranks {
-        *rank -= mean;
-    }
+    ranks.iter_mut().for_each(|rank| *rank -= mean);
     let norm = ranks.iter().map(|rank| rank * rank).sum::<f64>().sqrt();
     (norm > 0.0).then(|| ranks.iter().map(|rank| rank / norm).collect())
 }

@@ -203,11 +203,11 @@ impl Recall {
         let mut rows = vec![row(first), row(middle), row(last)];
         rows.dedup();
         let n = first.r2.or(first.cosine).map_or(0, |interval| interval.n);
-        let said = format!("Values read back raw at their own write keys: {} ({}).", rows.join("; "), words::sequences(n));
+        let mut said = format!("Values read back raw at their own write keys: {} ({}).", rows.join("; "), words::sequences(n));
         let gone = self.global.iter().find(|row| row.r2.as_ref().and_then(Interval::bounds).is_some_and(|(_, high)| high <= 0.0));
-        match gone {
-            Some(gone) => format!("{said} From lag {} on, the mean value would be as good a guess.", gone.lag),
-            None => said,
+        if let Some(gone) = gone {
+            said += &format!(" From lag {} on, the mean value would be as good a guess.", gone.lag);
         }
+        said
     }
 }

@@ -60,30 +60,20 @@ impl Replay {
         self.recurrence.edits.iter().position(|edit| edit.kind == EditKind::Erase)
     }
 
-    /// (|S^|^2 - |S~|^2) / |S^|^2 of every step of a head, the fraction of the memory's energy that the erase removes; NaN where
-    /// there is no energy, below 0 where an oblique erase adds.
-    pub fn removed_fractions(&self, head: usize) -> Vec<f64> {
-        let fraction = |removed: f64, energy: f64| if energy > 0.0 { removed / energy } else { f64::NAN };
-        let Some(index) = self.erase() else { return vec![0.0; self.recurrence.dims.step] };
-        let edit = &self.recurrence.edits[index];
-        let landing = |step| self.recurrence.lane(&edit.direction, 0, step, head);
-        if matches!(edit.read, Read::Direction) && edit.value.is_none() {
+    /// |S^|^2 - |S~|^2, what the erase of a step removes of the energy of `decayed`. Below 0 where an oblique erase adds.
+    pub fn removed_energy(&self, step: usize, head: usize, decayed: &Array2<f32>) -> f64 {
+        let Some(index) = self.erase() else { return 0.0 };
+        let (edit, a) = (&self.recurrence.edits[index], self.pseudo_value(index, step, head));
+        let direction = self.recurrence.lane(&edit.direction, 0, step, head);
+        let (aa, uu) = (square(a), square(direction));
+        if let (Read::Direction, None) = (&edit.read, &edit.value) {
             // a = -gamma S^^T e, so that 2 a.(S^^T e) is known without reading the memory again.
-            let removed = |step| {
-                let strength = edit.strength.as_ref().map_or(1.0, |strength| f64::from(strength[[0, step, head]]));
-                let aa = square(self.pseudo_value(index, step, head));
-                if strength > 0.0 { aa * (2.0 / strength - square(landing(step))) } else { 0.0 }
-            };
-            let energies = self.head(head).decayed_energies(self.recurrence.initial(0, head).view(), 0..self.recurrence.dims.step);
-            return energies.into_iter().enumerate().map(|(step, energy)| fraction(removed(step), energy)).collect();
+            let strength = edit.strength.as_ref().map_or(1.0, |strength| f64::from(strength[[0, step, head]]));
+            return if strength > 0.0 { aa * (2.0 / strength - uu) } else { 0.0 };
         }
-        let mut fractions = vec![];
-        self.visit_decayed(head, false, |step, _, decayed| {
-            let a = self.pseudo_value(index, step, head);
-            let across = dot(ArrayView1::from(&read(decayed, landing(step))), a);
-            fractions.push(fraction(-(2.0 * across + square(landing(step)) * square(a)), energy(decayed)));
-        });
-        fractions
+        let held = read(decayed, direction);
+        let across: f64 = held.iter().zip(a).map(|(&held, &a)| f64::from(held) * f64::from(a)).sum();
+        -(2.0 * across + uu * aa)
     }
 
     fn head(&self, head: usize) -> HeadReplay<'_> {

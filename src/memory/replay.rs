@@ -83,23 +83,6 @@ impl HeadReplay<'_> {
         memory
     }
 
-    /// The energy |S^|_F^2 after the decay of each of these steps in order, from the memory found by the first of them: one pass
-    /// over the memory a step.
-    pub fn decayed_energies(&self, checkpoint: ArrayView2<f32>, steps: Range<usize>) -> Vec<f64> {
-        let mut memory = checkpoint.as_standard_layout().into_owned();
-        let width = memory.ncols();
-        let memory = memory.as_slice_mut().expect("an owned array in standard layout is contiguous");
-        let lane = |array, step| contiguous(self.recurrence.lane(array, self.batch, step, self.head));
-        let energy = |step| {
-            let edits: Vec<_> = self.recurrence.edits.iter().map(|edit| lane(&edit.direction, step)).collect();
-            let pseudo_values: Vec<_> =
-                self.pseudo_values.iter().map(|values| contiguous(values.slice_move(s![self.batch, step, self.head, ..]))).collect();
-            let edits: Vec<(&[f32], &[f32])> = edits.iter().zip(&pseudo_values).map(|(direction, a)| (&**direction, &**a)).collect();
-            step_energy(memory, width, &lane(&self.recurrence.retention, step), &edits)
-        };
-        steps.map(energy).collect()
-    }
-
     /// Takes a memory from one phase of a step to a later phase of it.
     pub fn advance(&self, memory: &mut Array2<f32>, step: usize, from: Phase, to: Phase) {
         let lane = |array| self.recurrence.lane(array, self.batch, step, self.head);
@@ -187,49 +170,4 @@ impl RowStep<'_> {
     fn apply_avx2(&self, row: &mut [f32]) {
         self.apply_any(row);
     }
-}
-
-/// The numbers of a lane, copied only where they do not lie side by side.
-fn contiguous(lane: ArrayView1<'_, f32>) -> Cow<'_, [f32]> {
-    lane.to_slice().map_or_else(|| Cow::Owned(lane.to_vec()), Cow::Borrowed)
-}
-
-/// Decays a memory of rows of `width`, then edits it; returns its energy in between.
-fn step_energy(memory: &mut [f32], width: usize, retention: &[f32], edits: &[(&[f32], &[f32])]) -> f64 {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-        // SAFETY: the features it is compiled for were just found.
-        return unsafe { step_energy_avx2(memory, width, retention, edits) };
-    }
-    step_energy_any(memory, width, retention, edits)
-}
-
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "it must take on the target features of its caller")]
-fn step_energy_any(memory: &mut [f32], width: usize, retention: &[f32], edits: &[(&[f32], &[f32])]) -> f64 {
-    let mut energy = 0.0;
-    for (i, (row, &alpha)) in memory.chunks_exact_mut(width).zip(retention).enumerate() {
-        for x in &mut *row {
-            *x *= alpha;
-        }
-        // Eight sums side by side, in an order that no instruction set changes.
-        let mut sums = [0.0_f32; 8];
-        let (eights, rest) = row.as_chunks::<8>();
-        for eight in eights {
-            sums.iter_mut().zip(eight).for_each(|(sum, &x)| *sum += x * x);
-        }
-        sums.iter_mut().zip(rest).for_each(|(sum, &x)| *sum += x * x);
-        energy += f64::from(sums.iter().sum::<f32>());
-        for (direction, pseudo_value) in edits {
-            let direction = direction[i];
-            row.iter_mut().zip(*pseudo_value).for_each(|(x, &a)| *x = direction.mul_add(a, *x));
-        }
-    }
-    energy
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-fn step_energy_avx2(memory: &mut [f32], width: usize, retention: &[f32], edits: &[(&[f32], &[f32])]) -> f64 {
-    step_energy_any(memory, width, retention, edits)
 }

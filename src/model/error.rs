@@ -18,6 +18,14 @@ pub enum ModelError {
         /// The names there are.
         known: String,
     },
+    /// Neither a bundled model, nor a preset, nor a folder with a checkpoint.
+    #[error("no model '{name}': it is no folder with config.json and weights.safetensors, and no known name. {hint}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// What was probably meant, and what there is.
+        hint: String,
+    },
     /// A checkpoint lacks a tensor its configuration asks for.
     #[error("the checkpoint has no tensor '{name}' {wanted:?}, which its configuration asks for: is this the weights' own config?")]
     MissingTensor {

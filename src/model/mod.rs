@@ -30,12 +30,14 @@ mod language_model;
 mod checkpoint;
 mod presets;
 mod threads;
+mod open;
 
 pub use checkpoint::{CONFIG_FILE, WEIGHTS_FILE};
 pub use config::{AttentionConfig, Config, DecayGate, DecayRate, DeltaConfig, FeedForwardConfig, MixerKind};
 pub use error::ModelError;
 pub use language_model::{Extent, LanguageModel, token_tensor};
 pub use observer::{NoObserver, Observer};
+pub use open::{BUNDLED, Bundled, OpenedModel, VOCABULARY_FILE, open_model};
 pub use parameters::{Initial, ParameterCount, ParameterSource, Request, Usage, Weights};
 pub use presets::{PRESETS, Preset, params};
 pub use state::State;

@@ -76,6 +76,22 @@ impl Readouts {
         self.cards.iter().flat_map(|card| card.alarms.iter().map(|alarm| format!("{}: {alarm}", card.place_name()))).collect()
     }
 
+    /// What was found, in a few sentences: what the phases of the step do to the stale and the current value, per head.
+    pub fn headline(&self) -> String {
+        let erases = self.comparisons.iter().filter(|row| row.target == Target::Stale && row.to == Phase::Erase);
+        let (fell, all) = erases.fold((0, 0), |(fell, all), row| (fell + usize::from(row.difference.high < 0.0), all + 1));
+        let significant = self.cards.iter().filter(|card| card.adjusted_p_value.unwrap_or(card.p_value) < 0.05).count();
+        let readable = format!("{significant} of {} readouts beat chance after adjustment for all places tested.", self.cards.len());
+        if all == 0 {
+            return readable;
+        }
+        let erase = match fell {
+            0 => format!("In none of {all} heads and features does the erase lower the stale value's decodability beyond its interval."),
+            _ => format!("In {fell} of {all} heads and features the erase lowers the stale value's decodability beyond its interval."),
+        };
+        format!("{readable} {erase}")
+    }
+
     /// One line per card.
     pub fn summary(&self) -> Table {
         card::summary("Linear readouts", &self.cards)

@@ -161,7 +161,7 @@ impl Default for ReadoutOptions {
 }
 
 impl ReadoutOptions {
-    pub(super) fn check(&self) -> Result<(), ReadoutError> {
+    pub fn check(&self) -> Result<(), ReadoutError> {
         let lists = [
             ("phases", self.phases.is_empty()),
             ("features", self.features.is_empty()),

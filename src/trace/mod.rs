@@ -33,6 +33,7 @@ mod import;
 mod info;
 mod integrity;
 mod labels;
+mod answers;
 mod landing;
 mod layout;
 mod reader;
@@ -50,6 +51,7 @@ mod tensors;
 mod verify;
 mod writer;
 
+pub use answers::Answer;
 pub use attributes::{Attributes, Conventions, Growth, LayerAttributes, RecordingChoices, SCHEMA_VERSION, Status};
 pub use bench::{Bench, BenchOptions, bench};
 pub use error::TraceError;

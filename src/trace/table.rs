@@ -124,6 +124,14 @@ impl Table {
         Self { path: path.into(), dims: dims.iter().map(|&dim| dim.to_owned()).collect(), data: data.into() }
     }
 
+    /// The part of some sequences, for a trace that grows along `batch`; the whole table if it has no such dimension.
+    #[must_use]
+    pub fn of_sequences(&self, sequences: std::ops::Range<usize>) -> Self {
+        let axis = self.dims.iter().position(|dim| dim == "batch");
+        let data = axis.map_or_else(|| self.data.clone(), |axis| self.data.slice(axis, sequences.start, sequences.end));
+        Self { path: self.path.clone(), dims: self.dims.clone(), data }
+    }
+
     /// Token ids [batch, step]; -1 where there is none.
     pub fn tokens(tokens: Array2<i32>) -> Self {
         Self::new("tokens", &["batch", "step"], tokens.into_dyn())

@@ -100,8 +100,6 @@ fn heads_that_differ_and_do_nothing_inside_are_told_apart() {
     assert!(gamma.naive_pooled.unwrap().rho < -0.85);
     assert!(gamma.naive_pooled.unwrap().p_value_if_tokens_were_independent < 1e-6);
     near(gamma.between_heads.as_ref().unwrap().rho.estimate, -1.0);
-    // Shuffling or levelling a gate leaves its means: no null tells heads' means of it apart.
-    assert!(gamma.between_heads.as_ref().unwrap().nulls.is_empty());
     // Four heads can be in this order by chance.
     assert!(gamma.between_heads.as_ref().unwrap().p_value.unwrap() > 0.05);
     assert!(gamma.within_heads.as_ref().unwrap().rho.estimate.abs() < 0.1);

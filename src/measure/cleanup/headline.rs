@@ -15,11 +15,17 @@ impl Cleanup {
         let within = |strength| self.relation(strength, DecayAxis::MeanRetention).and_then(|relation| relation.within_heads.as_ref());
         let removed = sentence("the erase removes", "of the energy", within(Strength::RemovedEnergy));
         let gate = sentence("the erase gate opens", "", within(Strength::EraseStrength));
+        let mut said = format!("{removed} {gate}");
         let kept = self.recall.global.iter().filter(|row| row.lag > 0).find_map(|row| Some((row.lag, row.r2.as_ref()?)));
-        let Some((lag, r2)) = kept else { return format!("{removed} {gate}") };
-        let middle = &self.recall.global[self.recall.global.len() / 2];
-        let later = middle.r2.as_ref().filter(|_| middle.lag > lag).map(|r2| format!(", {r2} at lag {}", middle.lag));
-        format!("{removed} {gate} Beside it, raw recall at the write key: R2 {r2} at lag {lag}{}.", later.unwrap_or_default())
+        if let Some((lag, r2)) = kept {
+            let middle = &self.recall.global[self.recall.global.len() / 2];
+            said += &format!(" Beside it, raw recall at the write key: R2 {r2} at lag {lag}");
+            if let Some(r2) = middle.r2.as_ref().filter(|_| middle.lag > lag) {
+                said += &format!(", {r2} at lag {}", middle.lag);
+            }
+            said += ".";
+        }
+        said
     }
 
     /// More of what was found, a line each: every relation with its nulls, between heads, and the naive correlation.

@@ -218,7 +218,7 @@ pub struct Correlation {
     /// Two-sided p that rho is 0. Within heads: permutation of signs over sequences. Between heads: permutation of heads
     /// (the same for all sequences), since every sequence has the same heads. `None` with fewer than six sequences or four heads.
     pub p_value: Option<f64>,
-    /// What the nulls give; only those under which y varies and can differ from the model's.
+    /// What the nulls give; only those under which y varies.
     pub nulls: Vec<NullCorrelation>,
 }
 

@@ -25,11 +25,6 @@ fn place_of_null(null: Null) -> usize {
     Null::ALL.iter().position(|&other| other == null).expect("all nulls are listed")
 }
 
-/// The nulls of a correlation between heads: shuffling or levelling gamma leaves the heads' means of gamma as they are.
-fn nulls_between(strength: Strength) -> &'static [Null] {
-    if strength == Strength::EraseStrength { &[] } else { nulls_of(strength) }
-}
-
 /// A run per sequence and layer: the model's, or one replay of a null.
 #[derive(Clone, Copy)]
 enum Run {
@@ -67,8 +62,8 @@ pub(super) fn relations(parts: &Parts, options: &CleanupOptions, bootstrap: &Boo
         Relation {
             strength,
             decay,
-            within_heads: correlation(parts, nulls_of(strength), within, p_within, &options.statistics, bootstrap),
-            between_heads: correlation(parts, nulls_between(strength), between, p_between, &options.statistics, bootstrap),
+            within_heads: correlation(parts, strength, within, p_within, &options.statistics, bootstrap),
+            between_heads: correlation(parts, strength, between, p_between, &options.statistics, bootstrap),
             naive_pooled: naive(parts, axis, kind),
             curve: curve(parts, decay, strength, options, bootstrap),
             tokens: TokenDensity::of(pooled(parts, axis, kind), options.bins),
@@ -109,7 +104,7 @@ fn head_means(parts: &Parts, sequence: usize, run: Run, axis: usize, kind: usize
 /// A correlation and its nulls; `None` when no sequence has one.
 fn correlation(
     parts: &Parts,
-    nulls: &[Null],
+    strength: Strength,
     rho: impl Fn(Run) -> Vec<Option<f64>>,
     p_value: impl Fn(&[Option<f64>]) -> Option<f64>,
     statistics: &StatisticsOptions,
@@ -129,7 +124,11 @@ fn correlation(
         let p_value = sign_flip(&excess.iter().flatten().copied().collect::<Vec<_>>(), statistics);
         Some(NullCorrelation { null, band, excess: bootstrap.mean(&excess)?, p_value })
     };
-    Some(Correlation { rho: bootstrap.mean(&model)?, p_value: p_value(&model), nulls: nulls.iter().filter_map(null).collect() })
+    Some(Correlation {
+        rho: bootstrap.mean(&model)?,
+        p_value: p_value(&model),
+        nulls: nulls_of(strength).iter().filter_map(null).collect(),
+    })
 }
 
 /// x and y of the tokens taken, all heads together.
@@ -150,9 +149,7 @@ fn curve(parts: &Parts, decay: DecayAxis, strength: Strength, options: &CleanupO
     let sums = |run: Run, bin: usize| -> (Vec<f64>, Vec<f64>) {
         let sequence = |sequence: usize| {
             let mut mean = Mean::default();
-            for part in parts {
-                mean.add(run.of(&part.sequences[sequence]).curve[axis][kind][bin]);
-            }
+            parts.iter().for_each(|part| mean.add(run.of(&part.sequences[sequence]).curve[axis][kind][bin]));
             (mean.sum, mean.count)
         };
         (0..bootstrap.n_sequences()).map(sequence).unzip()

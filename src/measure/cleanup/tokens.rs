@@ -8,7 +8,7 @@ use crate::measure::allocation::strengths;
 use crate::measure::counterfactual::{constant_strength, random_addresses, shuffled_strength, with_addresses};
 use crate::measure::gates::Gates;
 use crate::measure::rank::spearman;
-use crate::measure::replay::Replay;
+use crate::measure::replay::{Replay, energy};
 use crate::measure::source::LayerInfo;
 use crate::memory::{Factors, HookPoint};
 use crate::task::random;
@@ -123,7 +123,17 @@ fn strengths_of_run(factors: &Factors<f32>) -> [Array2<f64>; 3] {
         if sum > 0.0 { strengths[2] / sum } else { f64::NAN }
     });
     let replay = Replay::new(factors);
-    let heads: Vec<Vec<f64>> = (0..dims.head).into_par_iter().map(|head| replay.removed_fractions(head)).collect();
+    let heads: Vec<Vec<f64>> = (0..dims.head)
+        .into_par_iter()
+        .map(|head| {
+            let mut removed = Vec::with_capacity(dims.step);
+            replay.visit_decayed(head, false, |step, _, decayed| {
+                let energy = energy(decayed);
+                removed.push(if energy > 0.0 { replay.removed_energy(step, head, decayed) / energy } else { f64::NAN });
+            });
+            removed
+        })
+        .collect();
     let removed = Array2::from_shape_fn((dims.step, dims.head), |(step, head)| heads[head][step]);
     [gates.erase, share, removed]
 }

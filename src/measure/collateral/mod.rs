@@ -55,6 +55,16 @@ pub enum Trajectory {
     LocalStep,
 }
 
+impl Trajectory {
+    /// For people.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::FullReplay => "full replay",
+            Self::LocalStep => "local step",
+        }
+    }
+}
+
 /// How directions are exchanged between key heads.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -275,23 +285,25 @@ impl Collateral {
             Trajectory::LocalStep => "local step",
         };
         let Some(learned) = at(Address::Learned) else { return "No token has a read to perturb.".to_owned() };
-        let mut said = vec![format!(
+        let mut said = format!(
             "The erase changes the read by {} of its length at its learned address ({how}, {})",
             words::percent(&learned.perturbation),
             words::sequences(learned.perturbation.n)
-        )];
+        );
         for row in Address::ALL.into_iter().skip(1).filter_map(at) {
             let Some(fold) = &row.fold else { continue };
             let verdict = words::against(fold, 1.0, "more", "less", "not distinguishable");
-            said.push(format!("{}: {} times that, {verdict}", row.address.label(), fold));
+            said += &format!("; {}: {} times that, {verdict}", row.address.label(), fold);
         }
-        let said = said.join("; ");
-        let Some(energy) = &learned.energy_at_address else { return format!("{said}.") };
-        format!(
-            "{said}. The learned address holds {} of the memory's energy, a random one {:.1} %: {}.",
-            words::percent(energy),
-            100.0 * learned.random_energy_reference,
-            words::against(energy, learned.random_energy_reference, "more", "less", "not distinguishable")
-        )
+        said += ".";
+        if let Some(energy) = &learned.energy_at_address {
+            let verdict = words::against(energy, learned.random_energy_reference, "more than", "less than", "about as much as");
+            said += &format!(
+                " The learned address holds {} of the memory's energy, {verdict} a random one would ({:.1} %).",
+                words::percent(energy),
+                100.0 * learned.random_energy_reference
+            );
+        }
+        said
     }
 }

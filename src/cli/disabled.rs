@@ -1,0 +1,32 @@
+//! What stands in for a sub-command whose feature is off: it says what to rebuild with.
+
+#[allow(unused_macros, reason = "with every feature on, nothing is disabled")]
+macro_rules! disabled {
+    ($module:ident, $feature:literal, $($arguments:ident => $run:ident),+) => {
+        pub mod $module {
+            #![allow(dead_code, reason = "several sub-commands share one stand-in")]
+            $(
+                /// Anything: this build lacks the sub-command.
+                #[derive(clap::Args)]
+                #[command(disable_help_flag = true)]
+                pub struct $arguments {
+                    #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
+                    rest: Vec<String>,
+                }
+
+                pub fn $run(_: $arguments) -> anyhow::Result<()> {
+                    anyhow::bail!(concat!("this build has no `", $feature, "` feature, which the command needs: rebuild with `cargo build --release --features ", $feature, "`"))
+                }
+            )+
+        }
+    };
+}
+
+#[cfg(not(feature = "experiment"))]
+disabled!(experiment, "experiment", Arguments => run);
+#[cfg(not(feature = "record"))]
+disabled!(record, "record", Arguments => run, ModelsArguments => models, ParamsArguments => params);
+#[cfg(not(feature = "probe"))]
+disabled!(probe, "probe", Arguments => run);
+#[cfg(not(feature = "figure"))]
+disabled!(figure, "figure", Arguments => run);

@@ -1,0 +1,58 @@
+//! `pentimento export`: a trace's streams for other programs.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+
+use super::output;
+use crate::export::{ArrayForm, TableForm, trace_arrays, trace_scalars, write_arrays, write_table};
+use crate::provenance::Provenance;
+use crate::trace::Trace;
+
+/// Arguments of `pentimento export`.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  pentimento export eda.trace.zarr --format npz -o eda.npz
+  pentimento export eda.trace.zarr --format csv -o gates.csv
+  pentimento export eda.trace.zarr --format safetensors --stream query,retention -o some.safetensors")]
+pub struct Arguments {
+    /// The trace.
+    trace: PathBuf,
+    /// csv: one row per layer, sequence, step and head with every gate and scalar; npz and safetensors: arrays.
+    #[arg(long)]
+    format: Format,
+    /// Which streams, by name (`retention`) or path (`layer_00/retention`); default all. Not for csv.
+    #[arg(long, value_delimiter = ',')]
+    stream: Vec<String>,
+    /// Where to write it.
+    #[arg(short, long)]
+    output: PathBuf,
+    /// Replace the output if it exists.
+    #[arg(long)]
+    force: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Csv,
+    Npz,
+    Safetensors,
+}
+
+/// Runs `pentimento export`.
+pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    output::refuse_existing(&arguments.output, arguments.force)?;
+    anyhow::ensure!(
+        arguments.format != Format::Csv || arguments.stream.is_empty(),
+        "--stream chooses arrays; csv always holds every gate and scalar"
+    );
+    let trace = Trace::open(&arguments.trace)?;
+    let provenance = Provenance { made_from: trace.digest().map(str::to_owned).into_iter().collect(), ..Provenance::here("export") };
+    let (path, force) = (&arguments.output, arguments.force);
+    let written = match arguments.format {
+        Format::Csv => write_table(&trace_scalars(&trace)?, TableForm::Csv, path, force, &provenance)?,
+        Format::Npz => write_arrays(&trace_arrays(&trace, &arguments.stream)?, ArrayForm::Npz, path, force, &provenance)?,
+        Format::Safetensors => write_arrays(&trace_arrays(&trace, &arguments.stream)?, ArrayForm::Safetensors, path, force, &provenance)?,
+    };
+    written.iter().try_for_each(|path| output::line(&path.display().to_string()))
+}

@@ -1,0 +1,121 @@
+//! The command line: arguments, progress and messages. The only module that prints.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is this module's office")]
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod output;
+mod disabled;
+mod import;
+mod trace;
+mod measure;
+mod export;
+mod bench;
+
+#[cfg(feature = "experiment")]
+mod run;
+#[cfg(not(feature = "experiment"))]
+use disabled::experiment as run;
+#[cfg(feature = "experiment")]
+mod table;
+#[cfg(not(feature = "experiment"))]
+use disabled::experiment as table;
+
+#[cfg(feature = "record")]
+mod model;
+#[cfg(not(feature = "record"))]
+use disabled::record as model;
+#[cfg(feature = "record")]
+mod record;
+#[cfg(not(feature = "record"))]
+use disabled::record;
+#[cfg(feature = "record")]
+mod train;
+#[cfg(not(feature = "record"))]
+use disabled::record as train;
+
+#[cfg(feature = "probe")]
+mod probe;
+#[cfg(not(feature = "probe"))]
+use disabled::probe;
+
+#[cfg(feature = "figure")]
+mod figure;
+#[cfg(not(feature = "figure"))]
+use disabled::figure;
+
+const EXAMPLES: &str = "Examples:
+  pentimento run                                    the bundled experiment on the bundled models
+  pentimento record --model bundled:eda --task stale_facts -o eda.trace.zarr
+  pentimento measure cleanup eda.trace.zarr
+  pentimento trace state eda.trace.zarr --layer 0 --head 1 --step 40 -o state.npy";
+
+/// See inside the memory of recurrent language models.
+///
+/// Record what a delta-rule memory decays, erases and writes at every step; measure it against its nulls; probe what stale
+/// content is left; and report what was found and how sure it is.
+#[derive(Parser)]
+#[command(name = "pentimento", version, after_help = EXAMPLES, max_term_width = 110, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a probe experiment from its spec to its report (without a spec: the bundled `stale-facts`).
+    Run(run::Arguments),
+    /// Run a model over a task or a text and record its memory as a trace.
+    Record(record::Arguments),
+    /// Make a trace from factors recorded elsewhere (PyTorch, say).
+    Import(import::Arguments),
+    /// Look into a trace: info, verify, repair, state.
+    Trace(trace::Arguments),
+    /// Measure a trace: allocation, collateral, alignment, recall, cleanup, spectrum.
+    Measure(measure::Arguments),
+    /// Fit linear readouts of stale, current and never-written content.
+    Probe(probe::Arguments),
+    /// Draw a figure as SVG, PDF and PNG.
+    Figure(figure::Arguments),
+    /// Export a trace's streams: csv, npz, safetensors.
+    Export(export::Arguments),
+    /// Print a result's table: latex, md, csv.
+    Table(table::Arguments),
+    /// Train models from a spec.
+    Train(train::Arguments),
+    /// List model presets and bundled checkpoints.
+    Models(model::ModelsArguments),
+    /// Count a preset's parameters.
+    Params(model::ParamsArguments),
+    /// Measure this machine: memory, trace.
+    Bench(bench::Arguments),
+}
+
+/// Runs the command line of this process. Exit code 0 is success, 1 an error, 2 wrong usage.
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let result = match arguments.command {
+        Command::Run(arguments) => run::run(arguments),
+        Command::Record(arguments) => record::run(arguments),
+        Command::Import(arguments) => import::run(arguments),
+        Command::Trace(arguments) => trace::run(arguments),
+        Command::Measure(arguments) => measure::run(arguments),
+        Command::Probe(arguments) => probe::run(arguments),
+        Command::Figure(arguments) => figure::run(arguments),
+        Command::Export(arguments) => export::run(arguments),
+        Command::Table(arguments) => table::run(arguments),
+        Command::Train(arguments) => train::run(arguments),
+        Command::Models(arguments) => model::models(arguments),
+        Command::Params(arguments) => model::params(arguments),
+        Command::Bench(arguments) => bench::run(arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! `pentimento record`: a model's memories over a task or a text become a trace.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use super::output;
+use crate::memory::Phase;
+use crate::model::open_model;
+use crate::record::{RecordSpec, record};
+use crate::task::{Split, TaskSpec, Text};
+use crate::trace::OnExisting;
+
+/// Arguments of `pentimento record`.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  pentimento record --model bundled:eda-stale-facts --task stale_facts -o eda.trace.zarr
+  pentimento record --model checkpoints/mine --task variable_tracking --set length=4096 --range 0:16 -o long.trace.zarr
+  pentimento record --model checkpoints/mine --text essay.txt --dense erase,write --heads 0,3 -o essay.trace.zarr")]
+pub struct Arguments {
+    /// `bundled:NAME`, a folder with a checkpoint, or a preset's name (random weights); see `pentimento models`.
+    #[arg(long)]
+    model: String,
+    /// A task by name, in its easy setting.
+    #[arg(long, required_unless_present = "text", conflicts_with = "text")]
+    task: Option<String>,
+    /// A text file, word by word.
+    #[arg(long)]
+    text: Option<PathBuf>,
+    /// Set a parameter of the task: NAME=VALUE; may be repeated.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    set: Vec<String>,
+    /// Which of the task's sequences: FROM:TO (the end is left out).
+    #[arg(long, default_value = "0:64", value_parser = range)]
+    range: Range<u64>,
+    /// Part of the task's data: train, validation or test.
+    #[arg(long, default_value = "test", value_parser = split)]
+    split: Split,
+    /// Seed of the task, and of a preset's random weights.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    /// Layers to record (default: all with a memory).
+    #[arg(long, value_delimiter = ',')]
+    layers: Option<Vec<usize>>,
+    /// Heads whose dense memories are stored (default: all).
+    #[arg(long, value_delimiter = ',')]
+    heads: Option<Vec<usize>>,
+    /// Phases of which every memory is stored: before, decay, erase, write. Not needed for replay.
+    #[arg(long, value_delimiter = ',')]
+    dense: Vec<Phase>,
+    /// Steps between two checkpoints.
+    #[arg(long, default_value_t = 64)]
+    checkpoint_every: usize,
+    /// Where the model runs: cpu.
+    #[arg(long, default_value = "cpu", value_parser = ["cpu"])]
+    device: String,
+    /// Where to write the trace.
+    #[arg(short, long)]
+    output: PathBuf,
+    /// Replace a trace that is there already.
+    #[arg(long)]
+    force: bool,
+}
+
+fn range(text: &str) -> Result<Range<u64>, String> {
+    let parts = text.split_once(':').and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    parts.filter(|range: &Range<u64>| !range.is_empty()).ok_or_else(|| "wanted FROM:TO with FROM below TO, for example 0:64".to_owned())
+}
+
+fn split(name: &str) -> Result<Split, String> {
+    let all = [Split::Train, Split::Validation, Split::Test];
+    all.into_iter().find(|split| split.name() == name).ok_or_else(|| "wanted train, validation or test".to_owned())
+}
+
+/// Runs `pentimento record`.
+pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    output::refuse_existing(&arguments.output, arguments.force)?;
+    let spec = match (&arguments.task, &arguments.text) {
+        (Some(name), _) => TaskSpec::named(name)?,
+        (None, text) => {
+            TaskSpec::Text(Text { path: text.as_ref().map_or(String::new(), |path| path.display().to_string()), ..Text::default() })
+        }
+    };
+    let task = with_settings(spec, &arguments.set)?.build()?;
+    let opened = open_model(&arguments.model, arguments.seed)?;
+    let task = match &opened.vocabulary {
+        Some(vocabulary) => task.in_vocabulary(vocabulary).context("the model does not know the task's words")?,
+        None => task,
+    };
+    let spec = RecordSpec {
+        seed: arguments.seed,
+        split: arguments.split,
+        sequences: arguments.range,
+        layers: arguments.layers,
+        heads: arguments.heads,
+        dense: arguments.dense,
+        checkpoint_every: arguments.checkpoint_every,
+        on_existing: if arguments.force { OnExisting::Replace } else { OnExisting::Refuse },
+    };
+    let bar = output::progress(0, "recording (tokens)");
+    let describe = serde_json::json!({ "name": opened.name });
+    record(&opened.model, &describe, &task, &spec, &arguments.output, |done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    output::line(&format!(
+        "recorded {} ({} sequences): pentimento trace info {}",
+        opened.name,
+        spec.sequences.end - spec.sequences.start,
+        arguments.output.display()
+    ))
+}
+
+/// The task with `NAME=VALUE` settings, each checked as if it stood in a spec.
+fn with_settings(spec: TaskSpec, settings: &[String]) -> anyhow::Result<TaskSpec> {
+    if settings.is_empty() {
+        return Ok(spec);
+    }
+    let mut table = toml::Table::try_from(&spec)?;
+    for setting in settings {
+        output::set(&mut table, setting)?;
+    }
+    Ok(crate::spec_text::from_table(table, "--set")?)
+}

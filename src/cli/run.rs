@@ -1,0 +1,60 @@
+//! `pentimento run`: the main job.
+
+use std::path::PathBuf;
+
+use super::output;
+use crate::experiment::{Plan, STALE_FACTS, Spec, Stage, run as run_plan, summary};
+use crate::spec_text;
+
+/// Arguments of `pentimento run`.
+#[derive(clap::Args)]
+#[command(after_help = "Examples:
+  pentimento run
+  pentimento run --set sequences=64 --set readout.permutations=200 --out quick
+  pentimento run examples/mine.toml")]
+pub struct Arguments {
+    /// The spec; without one, the bundled `stale-facts` on the bundled models.
+    spec: Option<PathBuf>,
+    /// Where everything goes (default: pentimento-out/NAME).
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Set a value of the spec: KEY=VALUE, the key dotted; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Replace an earlier output.
+    #[arg(long)]
+    force: bool,
+    /// Print results.json instead of the summary.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Runs `pentimento run`.
+pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let (mut table, origin): (toml::Table, String) = match &arguments.spec {
+        Some(path) => (spec_text::read(path)?, path.display().to_string()),
+        None => (spec_text::parse(STALE_FACTS, "stale-facts")?, "the bundled spec".to_owned()),
+    };
+    for setting in &arguments.set {
+        output::set(&mut table, setting)?;
+    }
+    let spec: Spec = spec_text::from_table(table, &origin)?;
+    let out = arguments.out.unwrap_or_else(|| PathBuf::from("pentimento-out").join(&spec.name));
+    let plan = Plan::new(spec)?;
+    let bar = output::progress(0, "");
+    let results = run_plan(&plan, &out, arguments.force, |stage| match stage {
+        Stage::Recording(name, done, total) => {
+            bar.set_message(format!("recording {name} (tokens)"));
+            bar.set_length(total as u64);
+            bar.set_position(done as u64);
+        }
+        Stage::Measuring(name, what) => bar.set_message(format!("measuring {name}: {what}")),
+        Stage::Reading(name) => bar.set_message(format!("fitting readouts of {name}")),
+        Stage::Writing => bar.set_message("drawing and writing"),
+    })?;
+    bar.finish_and_clear();
+    if arguments.json {
+        return output::json(&results);
+    }
+    output::line(&format!("{}\nReport: {}", summary(&results), out.join("report.html").display()))
+}

@@ -1,0 +1,165 @@
+//! The figures of an experiment.
+
+use std::path::Path;
+
+use crate::figure::accuracy::{Answers, ConditionAnswers};
+use crate::figure::{Estimate, Figure, FigureSpec, Labelled, Measured, Options, Rendered, readout, render};
+use crate::measure::{Behaviour, Strength};
+use crate::memory::Phase;
+use crate::provenance::Provenance;
+use crate::readout::{Feature, Place, ProbeCard, Readouts, Target};
+
+use super::run::RunError;
+use super::{ModelResults, Results};
+
+/// A figure that was drawn.
+pub struct Drawn {
+    /// File name without extension, under `figures/`.
+    pub stem: String,
+    /// What it shows.
+    pub figure: Figure,
+    /// The model it belongs to; `None` for one that compares models.
+    pub model: Option<String>,
+    /// The drawing and its words.
+    pub rendered: Rendered,
+}
+
+/// Draws everything the results have numbers for.
+pub fn draw(results: &Results, folder: &Path) -> Result<Vec<Drawn>, RunError> {
+    let mut drawn = Vec::new();
+    let mut add = |stem: String, model: Option<&ModelResults>, options: Options, measured: Measured| -> Result<(), RunError> {
+        let figure = measured.figure();
+        let choices = &results.spec.figure;
+        let spec = FigureSpec { width: choices.width, formats: choices.formats.clone(), options, ..FigureSpec::new(figure) };
+        let provenance = Provenance {
+            made_from: model.and_then(|model| model.trace_digest.clone()).into_iter().collect(),
+            ..results.provenance.clone()
+        };
+        let rendered = render(&spec, &measured, &provenance)?;
+        rendered.write(folder, &stem, true)?;
+        drawn.push(Drawn { stem, figure, model: model.map(|model| model.name.clone()), rendered });
+        Ok(())
+    };
+    let models = &results.models;
+    for model in models {
+        if let Some(cleanup) = &model.cleanup {
+            for strength in Strength::ALL {
+                let stem = match strength {
+                    Strength::EraseStrength => format!("cleanup-{}", model.name),
+                    Strength::GateShare => format!("cleanup-gate-share-{}", model.name),
+                    Strength::RemovedEnergy => format!("cleanup-removed-energy-{}", model.name),
+                };
+                let options = Options { strength, ..Options::default() };
+                add(stem, Some(model), options, Measured::Cleanup(Box::new(cleanup.clone())))?;
+            }
+        }
+    }
+    for model in models {
+        add(
+            format!("allocation-{}", model.name),
+            Some(model),
+            Options::default(),
+            Measured::Allocation(Box::new(model.allocation.clone())),
+        )?;
+    }
+    let answers = labelled(models, |model| model.behaviour.as_ref().map(answers_of));
+    if !answers.is_empty() {
+        add("accuracy".to_owned(), None, Options::default(), Measured::Accuracy(answers))?;
+    }
+    let collateral = labelled(models, |model| model.collateral.clone());
+    if !collateral.is_empty() {
+        add("collateral".to_owned(), None, Options::default(), Measured::Collateral(collateral))?;
+    }
+    let alignment = labelled(models, |model| model.alignment.clone());
+    if !alignment.is_empty() {
+        add("alignment".to_owned(), None, Options::default(), Measured::Alignment(alignment))?;
+    }
+    add("recall".to_owned(), None, Options::default(), Measured::Recall(labelled(models, |model| Some(model.recall.clone()))))?;
+    for model in models {
+        if let Some(readouts) = &model.readouts {
+            let drawing = readouts_of(readouts);
+            if !drawing.panels.is_empty() {
+                add(format!("readout-{}", model.name), Some(model), Options::default(), Measured::Readout(drawing))?;
+            }
+        }
+    }
+    Ok(drawn)
+}
+
+fn labelled<T>(models: &[ModelResults], measured: impl Fn(&ModelResults) -> Option<T>) -> Vec<Labelled<T>> {
+    models.iter().filter_map(|model| Some(Labelled::new(&model.name, measured(model)?))).collect()
+}
+
+fn answers_of(behaviour: &Behaviour) -> Answers {
+    let conditions = behaviour.conditions.iter().map(|row| ConditionAnswers {
+        condition: row.condition.map_or(String::new(), |condition| condition.letter().to_string()),
+        meaning: row.condition.map_or(String::new(), |condition| condition.name().replace('_', " ")),
+        accuracy: Estimate::from(&row.accuracy),
+        stale: row.stale_intrusion.as_ref().map(Estimate::from),
+        foil: row.matched_foil_rate.as_ref().map(Estimate::from),
+    });
+    Answers { conditions: conditions.collect() }
+}
+
+/// One panel per layer and head: where the content is superseded, read at the asked address, by phase.
+fn readouts_of(readouts: &Readouts) -> readout::Readouts {
+    let place = Place::Superseding { lag: 0 };
+    let number = |card: &ProbeCard, name: &str| card_place(card, name)?.parse().ok();
+    let mut heads: Vec<(usize, usize)> =
+        readouts.cards.iter().filter_map(|card| Some((number(card, "layer")?, number(card, "head")?))).collect();
+    heads.sort_unstable();
+    heads.dedup();
+    let feature = readouts.options.features.last().copied().unwrap_or(Feature::Read);
+    let phases = &readouts.options.phases;
+    let card_at = |target: Target, (layer, head): (usize, usize), phase: Phase| {
+        let wanted = [
+            ("place", place.to_string()),
+            ("target", target.to_string()),
+            ("layer", layer.to_string()),
+            ("head", head.to_string()),
+            ("feature", feature.to_string()),
+            ("phase", phase.to_string()),
+        ];
+        readouts.cards.iter().find(|card| wanted.iter().all(|(name, value)| card_place(card, name) == Some(value)))
+    };
+    let panel = |&at: &(usize, usize)| {
+        let curve = |target: Target, role, label: &str| {
+            let scores: Vec<_> = phases.iter().map(|&phase| card_at(target, at, phase).map(|card| estimate(&card.score))).collect();
+            scores.iter().any(Option::is_some).then(|| readout::ReadoutCurve { label: label.to_owned(), role, scores })
+        };
+        let control = phases.iter().map(|&phase| {
+            let card: &ProbeCard = card_at(Target::Stale, at, phase)?;
+            let untrained = card.controls.iter().find(|control| control.kind == crate::readout::ControlKind::UntrainedModel)?;
+            Some(estimate(&untrained.estimate))
+        });
+        let control: Vec<_> = control.collect();
+        let untrained = control.iter().any(Option::is_some).then(|| readout::ReadoutCurve {
+            label: "stale, untrained model".to_owned(),
+            role: readout::Role::Control,
+            scores: control,
+        });
+        let curves = [
+            curve(Target::Stale, readout::Role::Stale, "stale"),
+            curve(Target::Current, readout::Role::Current, "current"),
+            curve(Target::Never, readout::Role::NeverWritten, "never written"),
+            untrained,
+        ];
+        let chance = phases.iter().find_map(|&phase| card_at(Target::Stale, at, phase)).map(|card| card.chance);
+        readout::ReadoutPanel { title: format!("layer {} head {}", at.0, at.1), chance, curves: curves.into_iter().flatten().collect() }
+    };
+    let metric = readouts.cards.first().map_or("score", |card| card.metric.name());
+    readout::Readouts {
+        score: metric.to_owned(),
+        along: "phase".to_owned(),
+        places: phases.iter().map(ToString::to_string).collect(),
+        panels: heads.iter().map(panel).filter(|panel| !panel.curves.is_empty()).collect(),
+    }
+}
+
+fn card_place<'a>(card: &'a ProbeCard, name: &str) -> Option<&'a str> {
+    card.place.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+fn estimate(estimate: &crate::readout::Estimate) -> Estimate {
+    Estimate::new(estimate.value, estimate.low, estimate.high)
+}

@@ -1,0 +1,23 @@
+//! Spec in, report out: the main job.
+//!
+//! What the user typed ([`Spec`]) is checked and its defaults resolved before any work ([`Plan`]); [`run`] does the work;
+//! [`Results`] hold every number; the report says in words what was found and how sure it is.
+
+mod spec;
+mod plan;
+mod results;
+mod run;
+mod tables;
+mod figures;
+mod document;
+mod report;
+
+pub use plan::{Plan, PlanError};
+pub use report::summary;
+pub use results::{ModelResults, Results};
+pub use run::{RunError, Stage, run};
+pub use spec::{FigureChoices, MeasureSpec, ModelSpec, Spec};
+pub use tables::{Tabled, tables};
+
+/// The bundled experiment on the bundled models.
+pub const STALE_FACTS: &str = include_str!("../../assets/specs/stale-facts.toml");

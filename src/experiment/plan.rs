@@ -1,0 +1,120 @@
+//! What will be done: the spec with every default resolved, checked before any work.
+
+use crate::model::{ModelError, OpenedModel, open_model};
+use crate::readout::ReadoutError;
+use crate::task::{Task, TaskError};
+
+use super::Spec;
+
+/// An experiment that can be run.
+pub struct Plan {
+    /// The spec, seeds handed down to everything random.
+    pub spec: Spec,
+    /// The models, in the order of the spec.
+    pub models: Vec<PlannedModel>,
+}
+
+/// A model that was opened, and the task in its words.
+pub struct PlannedModel {
+    /// Its name in the report, fit for a file name.
+    pub name: String,
+    /// Weights and vocabulary.
+    pub opened: OpenedModel,
+    /// The task in the model's vocabulary.
+    pub task: Task,
+}
+
+/// Why an experiment cannot be run.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// A value that makes no sense.
+    #[error("spec: {0}")]
+    Spec(String),
+    /// A model cannot be opened.
+    #[error("model '{name}': {source}")]
+    Model {
+        /// Its name in the spec.
+        name: String,
+        /// The cause.
+        source: ModelError,
+    },
+    /// The task cannot be built, or not in a model's words.
+    #[error("task for model '{name}': {source}")]
+    Task {
+        /// The model's name in the spec.
+        name: String,
+        /// The cause.
+        source: TaskError,
+    },
+    /// The readout's options.
+    #[error(transparent)]
+    Readout(#[from] ReadoutError),
+}
+
+impl Plan {
+    /// Checks a spec and resolves its defaults.
+    pub fn new(mut spec: Spec) -> Result<Self, PlanError> {
+        let bad = |reason: String| Err(PlanError::Spec(reason));
+        if spec.models.is_empty() {
+            return bad("`models` is empty: name at least one checkpoint".to_owned());
+        }
+        if spec.sequences < 2 {
+            return bad(format!(
+                "`sequences` is {}: the sequence is the unit of every interval, so at least 2 are needed (200 or more for narrow ones)",
+                spec.sequences
+            ));
+        }
+        if spec.checkpoint_every == 0 {
+            return bad("`checkpoint_every` is 0: it must be at least 1".to_owned());
+        }
+        for (index, model) in spec.models.iter().enumerate() {
+            if !is_file_name(&model.name) {
+                return bad(format!("model name '{}' must be letters, digits, '-' or '_': files are named after it", model.name));
+            }
+            if spec.models[..index].iter().any(|other| other.name.eq_ignore_ascii_case(&model.name)) {
+                return bad(format!("two models are named '{}': files are named after them", model.name));
+            }
+        }
+        spec.hand_down_seed();
+        if let Some(readout) = &spec.readout {
+            readout.check()?;
+        }
+        let models = spec.models.iter().map(|model| {
+            let name = model.name.clone();
+            let opened = open_model(&model.checkpoint, spec.seed).map_err(|source| PlanError::Model { name: name.clone(), source })?;
+            let task = spec.task.build().and_then(|task| match &opened.vocabulary {
+                Some(vocabulary) => task.in_vocabulary(vocabulary),
+                None => Ok(task),
+            });
+            let task = task.map_err(|source| PlanError::Task { name: name.clone(), source })?;
+            Ok(PlannedModel { name, opened, task })
+        });
+        let models = models.collect::<Result<_, PlanError>>()?;
+        Ok(Self { spec, models })
+    }
+}
+
+fn is_file_name(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
+}
+
+impl Spec {
+    /// One seed for all that is random, where the spec does not say otherwise.
+    fn hand_down_seed(&mut self) {
+        let seed = self.seed;
+        let measure = &mut self.measure;
+        let statistics = [
+            &mut measure.allocation.statistics,
+            &mut measure.collateral.statistics,
+            &mut measure.alignment.statistics,
+            &mut measure.recall.statistics,
+            &mut measure.cleanup.statistics,
+            &mut measure.cleanup.recall.statistics,
+            &mut measure.spectrum.statistics,
+        ];
+        let readout = self.readout.as_mut().map(|readout| &mut readout.seed);
+        for own in statistics.into_iter().map(|statistics| &mut statistics.seed).chain(readout).filter(|own| **own == 0) {
+            *own = seed;
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! What was found, in words: the report, and its short form on the terminal.
+
+use super::document::{Block, Document};
+use super::figures::Drawn;
+use super::tables::Tabled;
+use super::{ModelResults, Results};
+use crate::figure::Figure;
+use crate::measure::ALLOCATION_NOTICE;
+
+/// The report of an experiment.
+pub(super) fn document(results: &Results, drawn: &[Drawn], tabled: &[Tabled]) -> Document {
+    let mut blocks = Vec::new();
+    if !results.spec.question.is_empty() {
+        blocks.push(Block::Paragraph(results.spec.question.clone()));
+    }
+    for model in &results.models {
+        blocks.push(Block::Section(format!("{}: what was found", model.name)));
+        blocks.push(Block::Paragraph(described(model)));
+        blocks.extend(model.alarms().into_iter().map(Block::Alarm));
+        blocks.push(Block::Findings(model.findings()));
+    }
+    let mut part = |title: &str, words: &str, figures: &[Figure], tables: &[&str]| {
+        let figures = drawn.iter().filter(|drawn| figures.contains(&drawn.figure)).map(figure);
+        let tables = tabled.iter().filter(|tabled| tables.contains(&tabled.stem)).map(table);
+        let parts: Vec<Block> = figures.chain(tables).collect();
+        if !parts.is_empty() {
+            blocks.push(Block::Section(title.to_owned()));
+            blocks.push(Block::Paragraph(words.to_owned()));
+            blocks.extend(parts);
+        }
+    };
+    part(
+        "Cleanup strength against decay",
+        "Does a memory clean more actively where it forgets less? Grey bands are replays in which the erase knows nothing of decay: only what leaves them is a finding. Intervals and p-values count sequences, not tokens; within heads and between heads stand apart.",
+        &[Figure::Cleanup],
+        &["cleanup"],
+    );
+    part(
+        "Behaviour",
+        "Right answers by condition, and wrong answers that were true once beside equally many values that were never written.",
+        &[Figure::Accuracy],
+        &["behaviour"],
+    );
+    part("Gate-strength allocation", ALLOCATION_NOTICE, &[Figure::Allocation], &["gates"]);
+    part(
+        "Erase addresses",
+        "How much the erase changes the read that follows it, at its learned address and at counterfactual ones under the same gates; and how near erase and write directions are. A small perturbation may only mean that there was nothing at the address.",
+        &[Figure::Collateral, Figure::Alignment],
+        &["addresses"],
+    );
+    part(
+        "Raw write-key recall",
+        "What can still be read back at its own write key. It stands beside every claim of cleanup: a memory may look clean because it forgets.",
+        &[Figure::Recall],
+        &["recall"],
+    );
+    part(
+        "Linear readouts",
+        "What a linear readout of the memory says of the stale, the current and a never-written value at each phase of the step in which the stale one is superseded. Splits are by sequence; every number has its controls on its probe card (results.json). A readout shows what is decodable, not what the model uses.",
+        &[Figure::Readout],
+        &["phases", "readouts"],
+    );
+    blocks.push(Block::Section("How this was made".to_owned()));
+    blocks.push(Block::Details("Provenance".to_owned(), serde_json::to_string_pretty(&results.provenance).expect("plain data serialises")));
+    blocks
+        .push(Block::Details("Spec, with every default".to_owned(), toml::to_string(&results.spec).expect("a spec that was TOML is TOML")));
+    Document { title: results.spec.name.clone(), blocks }
+}
+
+fn described(model: &ModelResults) -> String {
+    let rules: Vec<String> = model.rules.iter().map(ToString::to_string).collect();
+    format!(
+        "{} ({} parameters; memories: {}). {} sequences. Weights {}, trace {}.",
+        model.checkpoint,
+        model.parameters,
+        rules.join(", "),
+        model.behaviour.as_ref().map_or(0, |behaviour| behaviour.all.n_sequences),
+        model.weights_digest,
+        model.trace_digest.as_deref().unwrap_or("without digest"),
+    )
+}
+
+fn figure(drawn: &Drawn) -> Block {
+    let model = drawn.model.as_ref().map_or(String::new(), |model| format!("{model}. "));
+    Block::Figure {
+        path: format!("figures/{}", drawn.stem),
+        svg: drawn.rendered.svg.clone(),
+        caption: format!("{}: {model}{}", drawn.figure.title(), drawn.rendered.summary),
+    }
+}
+
+fn table(tabled: &Tabled) -> Block {
+    Block::Table(tabled.table.clone(), format!("tables/{}.csv", tabled.stem))
+}
+
+/// What was found, for a terminal: a heading and a few sentences per model, alarms first.
+pub fn summary(results: &Results) -> String {
+    let mut text = format!("{}\n", results.spec.name);
+    for model in &results.models {
+        text.push_str(&format!("\n{} ({}):\n", model.name, model.checkpoint));
+        for alarm in model.alarms() {
+            text.push_str(&format!("  ALARM: {alarm}\n"));
+        }
+        for finding in model.findings() {
+            text.push_str(&format!("  - {finding}\n"));
+        }
+    }
+    text
+}

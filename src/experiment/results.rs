@@ -1,0 +1,75 @@
+//! Every number of an experiment, and who made it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::measure::{Alignment, Allocation, Behaviour, Cleanup, Collateral, Recall, Spectrum};
+use crate::memory::Rule;
+use crate::provenance::Provenance;
+use crate::readout::Readouts;
+
+use super::Spec;
+
+/// What `results.json` holds.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Results {
+    /// Who made it.
+    pub provenance: Provenance,
+    /// The spec with every default resolved.
+    pub spec: Spec,
+    /// One per model, in the order of the spec.
+    pub models: Vec<ModelResults>,
+}
+
+/// What was found in one model.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ModelResults {
+    /// Its name in the spec.
+    pub name: String,
+    /// Where it came from: `bundled:NAME` or the last part of its path.
+    pub checkpoint: String,
+    /// The rules of its layers with a memory.
+    pub rules: Vec<Rule>,
+    /// Parameters.
+    pub parameters: usize,
+    /// Digest of its weights.
+    pub weights_digest: String,
+    /// Content digest of its trace.
+    pub trace_digest: Option<String>,
+    /// What it answers; `None` for a task without questions.
+    pub behaviour: Option<Behaviour>,
+    /// Gate-strength allocation.
+    pub allocation: Allocation,
+    /// Collateral perturbation; `None` for a model without erase.
+    pub collateral: Option<Collateral>,
+    /// Erase-write alignment; `None` for a model without erase.
+    pub alignment: Option<Alignment>,
+    /// Raw write-key recall.
+    pub recall: Recall,
+    /// Cleanup against decay; `None` for a model without erase.
+    pub cleanup: Option<Cleanup>,
+    /// Singular values.
+    pub spectrum: Spectrum,
+    /// Linear readouts; `None` where the spec asks for none.
+    pub readouts: Option<Readouts>,
+}
+
+impl ModelResults {
+    /// What was found, a sentence or two each, the headline first.
+    pub fn findings(&self) -> Vec<String> {
+        let mut findings = Vec::new();
+        findings.extend(self.behaviour.as_ref().map(Behaviour::headline));
+        findings.extend(self.cleanup.as_ref().map(Cleanup::headline));
+        findings.push(self.allocation.headline());
+        findings.extend(self.collateral.as_ref().map(Collateral::headline));
+        findings.extend(self.alignment.as_ref().map(Alignment::headline));
+        findings.push(self.recall.headline());
+        findings.push(self.spectrum.headline());
+        findings.extend(self.readouts.as_ref().map(Readouts::headline));
+        findings
+    }
+
+    /// Controls that failed; to be shouted.
+    pub fn alarms(&self) -> Vec<String> {
+        self.readouts.as_ref().map(Readouts::alarms).unwrap_or_default()
+    }
+}

@@ -1,0 +1,191 @@
+//! The journey: models and task -> traces -> measures and readouts -> results, figures, tables, report.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::measure::{MeasureError, alignment, allocation, behaviour, cleanup, collateral, recall, spectrum};
+use crate::model::{LanguageModel, ModelError};
+use crate::provenance::{Provenance, digest};
+use crate::readout::{ReadoutError, readouts};
+use crate::record::{RecordError, RecordSpec, record};
+use crate::task::{Example, Split};
+use crate::trace::{Answer, OnExisting, Trace, TraceError};
+
+use super::plan::PlannedModel;
+use super::{ModelResults, Plan, Results, figures, report, tables};
+
+/// The resolved spec: the first file of an output folder, by which it is known as one.
+const SPEC_FILE: &str = "spec.toml";
+
+/// What is being done, for a progress display.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stage {
+    /// Recording a model: tokens done, of how many.
+    Recording(String, usize, usize),
+    /// Measuring a model's trace: what.
+    Measuring(String, &'static str),
+    /// Fitting readouts on a model's trace.
+    Reading(String),
+    /// Drawing and writing.
+    Writing,
+}
+
+/// What can go wrong on the way.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The output folder is there already.
+    #[error("output exists: choose another folder with --out, or add --force to replace it: {}", .0.display())]
+    Exists(PathBuf),
+    /// A file cannot be written.
+    #[error("cannot write: {source}: {}", path.display())]
+    Write {
+        /// The cause.
+        source: std::io::Error,
+        /// The file.
+        path: PathBuf,
+    },
+    /// A model.
+    #[error(transparent)]
+    Model(#[from] ModelError),
+    /// A recording.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+    /// A trace.
+    #[error(transparent)]
+    Trace(#[from] TraceError),
+    /// A measure.
+    #[error(transparent)]
+    Measure(#[from] MeasureError),
+    /// A readout.
+    #[error(transparent)]
+    Readout(#[from] ReadoutError),
+    /// A figure.
+    #[error(transparent)]
+    Figure(#[from] crate::figure::FigureError),
+}
+
+/// Runs an experiment and leaves everything in the folder `out`. `results.json` is written last but for the report, so a folder with
+/// a report is a finished experiment.
+pub fn run(plan: &Plan, out: &Path, force: bool, mut progress: impl FnMut(Stage)) -> Result<Results, RunError> {
+    make_room(out, force)?;
+    write(&out.join(SPEC_FILE), &toml::to_string(&plan.spec).expect("a spec that was TOML is TOML"))?;
+    let mut models = Vec::new();
+    for planned in &plan.models {
+        let trained = record_model(plan, planned, &planned.opened.model, &planned.name, out, &mut progress)?;
+        let untrained = match plan.spec.readout {
+            Some(_) => {
+                let (model, _) = LanguageModel::new(planned.opened.model.config().clone(), plan.spec.seed)?;
+                Some(record_model(plan, planned, &model, &format!("{}-untrained", planned.name), out, &mut progress)?)
+            }
+            None => None,
+        };
+        models.push(look_into(plan, planned, &trained, untrained.as_ref(), &mut progress)?);
+    }
+    progress(Stage::Writing);
+    let provenance = Provenance { seed: Some(plan.spec.seed), spec_digest: Some(digest(&plan.spec)), ..Provenance::here("run") };
+    let results = Results { provenance, spec: plan.spec.clone(), models };
+    let drawn = figures::draw(&results, &out.join("figures"))?;
+    let tabled = tables::write(&results, &out.join("tables"))?;
+    write(&out.join("results.json"), &(serde_json::to_string_pretty(&results).expect("plain data serialises") + "\n"))?;
+    let document = report::document(&results, &drawn, &tabled);
+    write(&out.join("report.md"), &document.markdown())?;
+    write(&out.join("report.html"), &document.html())?;
+    Ok(results)
+}
+
+fn record_model(
+    plan: &Plan,
+    planned: &PlannedModel,
+    model: &LanguageModel,
+    name: &str,
+    out: &Path,
+    progress: &mut impl FnMut(Stage),
+) -> Result<Trace, RunError> {
+    let spec = RecordSpec {
+        seed: plan.spec.seed,
+        split: Split::Test,
+        sequences: 0..plan.spec.sequences as u64,
+        layers: None,
+        heads: None,
+        dense: Vec::new(),
+        checkpoint_every: plan.spec.checkpoint_every,
+        on_existing: OnExisting::Refuse,
+    };
+    let path = out.join("traces").join(format!("{name}.trace.zarr"));
+    let describe = serde_json::json!({ "name": name, "checkpoint": planned.opened.name });
+    record(model, &describe, &planned.task, &spec, &path, |done, total| progress(Stage::Recording(name.to_owned(), done, total)))?;
+    Ok(Trace::open(path)?)
+}
+
+/// Measures and readouts of one model.
+fn look_into(
+    plan: &Plan,
+    planned: &PlannedModel,
+    trace: &Trace,
+    untrained: Option<&Trace>,
+    progress: &mut impl FnMut(Stage),
+) -> Result<ModelResults, RunError> {
+    let (model, measure) = (&planned.opened.model, &plan.spec.measure);
+    let rules: Vec<_> = trace.layers().iter().map(|layer| layer.rule).collect();
+    let has_erase = rules.iter().any(|rule| rule.has_erase());
+    let mut say = |what| progress(Stage::Measuring(planned.name.clone(), what));
+    say("behaviour");
+    let examples: Vec<Example> = trace.labels()?.unwrap_or_default();
+    let answers = Answer::of_trace(trace, &examples)?;
+    let behaviour = answers.and_then(|answers| behaviour(&examples, &answers, &measure.allocation.statistics));
+    say("allocation");
+    let allocation = allocation(trace, &measure.allocation)?;
+    say("collateral");
+    let collateral = has_erase.then(|| collateral(trace, &measure.collateral)).transpose()?;
+    say("alignment");
+    let alignment = has_erase.then(|| alignment(trace, &measure.alignment)).transpose()?;
+    say("recall");
+    let recall = recall(trace, &measure.recall)?;
+    say("cleanup against decay");
+    let cleanup = has_erase.then(|| cleanup(trace, &measure.cleanup)).transpose()?;
+    say("spectrum");
+    let spectrum = spectrum(trace, &measure.spectrum)?;
+    progress(Stage::Reading(planned.name.clone()));
+    let readouts = plan.spec.readout.as_ref().map(|options| readouts(trace, untrained, options)).transpose()?;
+    Ok(ModelResults {
+        name: planned.name.clone(),
+        checkpoint: planned.opened.name.clone(),
+        rules,
+        parameters: model.config().count()?.total,
+        weights_digest: model.weights_digest()?,
+        trace_digest: trace.digest().map(str::to_owned),
+        behaviour,
+        allocation,
+        collateral,
+        alignment,
+        recall,
+        cleanup,
+        spectrum,
+        readouts,
+    })
+}
+
+/// An empty folder. Only a folder that an experiment made is ever replaced.
+fn make_room(out: &Path, force: bool) -> Result<(), RunError> {
+    let fault = |source| RunError::Write { source, path: out.to_path_buf() };
+    if out.exists() {
+        let is_empty = fs::read_dir(out).map_err(fault)?.next().is_none();
+        let is_ours = out.join(SPEC_FILE).is_file() && out.join("traces").is_dir();
+        if !is_empty && !(force && is_ours) {
+            return Err(RunError::Exists(out.to_path_buf()));
+        }
+        fs::remove_dir_all(out).map_err(fault)?;
+    }
+    fs::create_dir_all(out.join("traces")).map_err(fault)
+}
+
+/// Writes a whole file or none.
+pub(super) fn write(path: &Path, text: &str) -> Result<(), RunError> {
+    let fault = |source| RunError::Write { source, path: path.to_path_buf() };
+    let folder = path.parent().expect("a file in the output folder");
+    fs::create_dir_all(folder).map_err(fault)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fault)?;
+    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(fault)?;
+    file.persist(path).map_err(|error| fault(error.error))?;
+    Ok(())
+}

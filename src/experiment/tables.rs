@@ -1,0 +1,187 @@
+//! The tables of an experiment: each as CSV in full precision, Markdown and LaTeX.
+
+use std::path::Path;
+
+use crate::export::{Table, Value};
+use crate::measure::Interval;
+use crate::readout;
+
+use super::run::{RunError, write as write_text};
+use super::{ModelResults, Results};
+
+const DIGITS: usize = 3;
+
+/// A table and its file name without extension, under `tables/`.
+pub struct Tabled {
+    /// File name without extension.
+    pub stem: &'static str,
+    /// The table.
+    pub table: Table,
+}
+
+/// Every table that has a row.
+pub fn tables(results: &Results) -> Vec<Tabled> {
+    let models = &results.models;
+    let tables = [
+        ("behaviour", behaviour(models)),
+        ("gates", gates(models)),
+        ("addresses", addresses(models)),
+        ("cleanup", cleanup(models)),
+        ("recall", recall(models)),
+        ("readouts", readouts(models, readout::Readouts::summary)),
+        ("phases", readouts(models, readout::Readouts::comparison_table)),
+    ];
+    tables.into_iter().filter(|(_, table)| !table.rows.is_empty()).map(|(stem, table)| Tabled { stem, table }).collect()
+}
+
+/// Writes every table in every form.
+pub(super) fn write(results: &Results, folder: &Path) -> Result<Vec<Tabled>, RunError> {
+    let tables = tables(results);
+    for Tabled { stem, table } in &tables {
+        write_text(&folder.join(format!("{stem}.csv")), &table.csv())?;
+        write_text(&folder.join(format!("{stem}.md")), &table.markdown(DIGITS))?;
+        write_text(&folder.join(format!("{stem}.tex")), &table.latex(DIGITS))?;
+    }
+    Ok(tables)
+}
+
+/// Estimate, lower and upper end.
+fn cells(interval: Option<&Interval>) -> [Value; 3] {
+    [
+        interval.map(|interval| interval.estimate).into(),
+        interval.and_then(|interval| interval.low).into(),
+        interval.and_then(|interval| interval.high).into(),
+    ]
+}
+
+fn row(names: Vec<Value>, intervals: &[Option<&Interval>]) -> Vec<Value> {
+    names.into_iter().chain(intervals.iter().flat_map(|interval| cells(*interval))).collect()
+}
+
+fn text(words: impl ToString) -> Value {
+    Value::Text(words.to_string())
+}
+
+/// Columns `name`, `name low`, `name high` for every interval, after the plain ones.
+fn columns(plain: &[&str], intervals: &[&str]) -> Vec<String> {
+    let ends = intervals.iter().flat_map(|name| [(*name).to_owned(), format!("{name} low"), format!("{name} high")]);
+    plain.iter().map(|&name| name.to_owned()).chain(ends).collect()
+}
+
+fn table(title: &str, plain: &[&str], intervals: &[&str]) -> Table {
+    let columns = columns(plain, intervals);
+    Table::new(title, &columns.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+fn behaviour(models: &[ModelResults]) -> Table {
+    let mut table = table(
+        "Answers by condition",
+        &["model", "condition", "sequences", "questions"],
+        &["accuracy", "stale intrusion", "matched foil rate", "intrusion above foils"],
+    );
+    for model in models {
+        let Some(found) = &model.behaviour else { continue };
+        for part in found.conditions.iter().chain([&found.all]) {
+            let condition = part
+                .condition
+                .map_or("all".to_owned(), |condition| format!("{} {}", condition.letter(), condition.name().replace('_', " ")));
+            let names =
+                vec![text(&model.name), text(condition), Value::Integer(part.n_sequences as i64), Value::Integer(part.n_questions as i64)];
+            let intervals =
+                [Some(&part.accuracy), part.stale_intrusion.as_ref(), part.matched_foil_rate.as_ref(), part.intrusion_above_foils.as_ref()];
+            table.push(row(names, &intervals));
+        }
+    }
+    table
+}
+
+fn gates(models: &[ModelResults]) -> Table {
+    let mut table = table(
+        "Gate-strength allocation by retention bin: an allocation of gates, not removed energy",
+        &["model", "mean retention", "tokens"],
+        &["decay share", "write share", "erase share", "write strength", "erase strength"],
+    );
+    for model in models {
+        let allocation = &model.allocation;
+        let bins = allocation.bins.iter().filter_map(|bin| Some((format!("{:.1} to {:.1}", bin.low, bin.high), bin.gates.as_ref()?)));
+        for (bin, gates) in bins.chain([("all".to_owned(), &allocation.global)]) {
+            let names = vec![text(&model.name), text(bin), Value::Integer(gates.n_tokens as i64)];
+            let intervals = [&gates.decay, &gates.write, &gates.erase, &gates.write_strength, &gates.erase_strength].map(Some);
+            table.push(row(names, &intervals));
+        }
+    }
+    table
+}
+
+fn addresses(models: &[ModelResults]) -> Table {
+    let mut table = table(
+        "Erase addresses: collateral perturbation by layer, and alignment with the write",
+        &["model", "layer", "address", "trajectory"],
+        &["perturbation", "fold"],
+    );
+    for model in models {
+        let Some(collateral) = &model.collateral else { continue };
+        for layer in &collateral.layers {
+            for address in &layer.addresses {
+                let names = vec![
+                    text(&model.name),
+                    Value::Integer(layer.layer as i64),
+                    text(address.address.label()),
+                    text(address.trajectory.label()),
+                ];
+                table.push(row(names, &[Some(&address.perturbation), address.fold.as_ref()]));
+            }
+        }
+    }
+    table
+}
+
+fn cleanup(models: &[ModelResults]) -> Table {
+    let mut table = table(
+        "Cleanup strength against decay: Spearman's rho, and its excess over each null (unit: sequence)",
+        &["model", "strength", "decay", "relation", "null", "p"],
+        &["rho", "null rho", "excess"],
+    );
+    for model in models {
+        let Some(cleanup) = &model.cleanup else { continue };
+        for relation in &cleanup.relations {
+            for (name, correlation) in [("within heads", &relation.within_heads), ("between heads", &relation.between_heads)] {
+                let Some(correlation) = correlation else { continue };
+                let names = |null: &str, p: Option<f64>| {
+                    vec![text(&model.name), text(relation.strength.label()), text(relation.decay.label()), text(name), text(null), p.into()]
+                };
+                table.push(row(names("none", correlation.p_value), &[Some(&correlation.rho), None, None]));
+                for null in &correlation.nulls {
+                    table
+                        .push(row(names(null.null.label(), null.p_value), &[Some(&correlation.rho), Some(&null.band), Some(&null.excess)]));
+                }
+            }
+        }
+    }
+    table
+}
+
+fn recall(models: &[ModelResults]) -> Table {
+    let mut table = table("Raw write-key recall: R2 of the read at an older key against its value", &["model", "lag [steps]"], &["R2"]);
+    for model in models {
+        for lag in &model.recall.global {
+            table.push(row(vec![text(&model.name), Value::Integer(lag.lag as i64)], &[lag.r2.as_ref()]));
+        }
+    }
+    table
+}
+
+fn readouts(models: &[ModelResults], of: fn(&readout::Readouts) -> readout::Table) -> Table {
+    let mut joined: Option<Table> = None;
+    for model in models {
+        let Some(found) = model.readouts.as_ref().map(of) else { continue };
+        let table = joined.get_or_insert_with(|| {
+            let columns: Vec<&str> = std::iter::once("model").chain(found.columns.iter().map(String::as_str)).collect();
+            Table::new(found.title.clone(), &columns)
+        });
+        for cells in found.rows {
+            table.push(std::iter::once(model.name.clone()).chain(cells).map(Value::Text).collect());
+        }
+    }
+    joined.unwrap_or_else(|| Table::new("Linear readouts", &["model"]))
+}
