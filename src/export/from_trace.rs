@@ -1,6 +1,6 @@
 //! What a trace holds, as arrays and as one long table.
 
-use ndarray::{ArrayD, Ix3};
+use ndarray::{Array3, ArrayD, Ix3};
 
 use super::{ExportError, NamedArray, Table, Value, Values};
 use crate::memory::HookPoint;
@@ -32,7 +32,7 @@ pub fn trace_arrays(trace: &Trace, wanted: &[String]) -> Result<Vec<NamedArray>,
 /// Every number a trace holds per head and step as one table: a row per layer, sequence, step and head; a column per gate and
 /// scalar, and the mean over channels of the retention.
 pub fn trace_scalars(trace: &Trace) -> Result<Table, ExportError> {
-    let mut layers: Vec<(usize, Vec<(String, ndarray::Array3<f32>)>)> = Vec::new();
+    let mut layers: Vec<(usize, Vec<ScalarColumn>)> = Vec::new();
     let mut names: Vec<String> = Vec::new();
     for layer in trace.layers() {
         let mut columns = Vec::new();
@@ -69,6 +69,9 @@ pub fn trace_scalars(trace: &Trace) -> Result<Table, ExportError> {
     Ok(table)
 }
 
+/// A column's name, and its values [batch, step, head].
+type ScalarColumn = (String, Array3<f32>);
+
 const TOKENS: &str = "tokens";
 
 fn is_stream(path: &str) -> bool {
@@ -85,7 +88,7 @@ fn stream_name(path: &str) -> &str {
 }
 
 /// [batch, step, head] as it is; a further axis of channels is averaged.
-fn mean_over_channels(values: ArrayD<f32>) -> ndarray::Array3<f32> {
+fn mean_over_channels(values: ArrayD<f32>) -> Array3<f32> {
     let values = if values.ndim() > 3 { values.mean_axis(ndarray::Axis(3)).expect("a head has channels") } else { values };
     values.into_dimensionality::<Ix3>().expect("three axes are left")
 }

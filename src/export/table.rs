@@ -72,7 +72,7 @@ impl Table {
         let line = |cells: Vec<String>| format!("    {} \\\\\n", cells.join(" & "));
         let mut text =
             format!("% \\usepackage{{booktabs}}\n\\begin{{table}}\n  \\centering\n  \\caption{{{}}}\n", latex_escape(&self.title));
-        text.push_str(&format!("  \\begin{{tabular}}{{{alignment}}}\n    \\toprule\n"));
+        text += &["  \\begin{tabular}{", &alignment, "}\n    \\toprule\n"].concat();
         text.push_str(&line(self.columns.iter().map(|column| latex_escape(&column.header())).collect()));
         text.push_str("    \\midrule\n");
         for row in &self.rows {

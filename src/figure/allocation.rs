@@ -90,7 +90,7 @@ pub fn prepare(allocation: &Allocation, _spec: &FigureSpec) -> Result<Allocation
 
 impl Prepared for AllocationData {
     fn summary(&self) -> String {
-        let shares = |gates: &GateShares| gates.stack().map(|(name, _, share)| format!("{name} {}", share)).join(", ");
+        let shares = |gates: &GateShares| gates.stack().map(|(name, _, share)| format!("{name} {share}")).join(", ");
         let highest = self
             .bins
             .last()

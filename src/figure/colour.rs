@@ -21,17 +21,20 @@ impl Colour {
     }
 
     /// The same colour with another opacity.
+    #[must_use]
     pub const fn fade(self, opacity: f64) -> Self {
         Self { opacity, ..self }
     }
 
     /// The opaque colour that this one gives when laid over `paper`.
+    #[must_use]
     pub fn over(self, paper: Self) -> Self {
         let mix = |i: usize| (f64::from(self.rgb[i]) * self.opacity + f64::from(paper.rgb[i]) * (1.0 - self.opacity)).round() as u8;
         Self::new(mix(0), mix(1), mix(2))
     }
 
     /// The grey of the same luma (Rec. 601), as an office printer would give it.
+    #[must_use]
     pub fn grey(self) -> Self {
         let luma = 0.299 * f64::from(self.rgb[0]) + 0.587 * f64::from(self.rgb[1]) + 0.114 * f64::from(self.rgb[2]);
         let luma = luma.round() as u8;

@@ -360,7 +360,9 @@ fn parse_markup(text: &str) -> Vec<Run> {
     }
     if runs.len() > 1 {
         // Readers of SVG drop plain spaces at the ends of a text.
-        runs.iter_mut().for_each(|run| run.text = run.text.replace(' ', "\u{a0}"));
+        for run in &mut runs {
+            run.text = run.text.replace(' ', "\u{a0}");
+        }
     }
     runs
 }
