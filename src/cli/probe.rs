@@ -2,9 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
+
 use super::output;
 use crate::memory::Phase;
-use crate::readout::{Feature, Place, ReadoutOptions, Target, readouts};
+use crate::readout::{Feature, LogisticParams, Place, Readout, ReadoutOptions, Target, readouts};
 use crate::trace::Trace;
 
 /// Arguments of `pentimento probe`.
@@ -30,6 +32,9 @@ pub struct Arguments {
     /// Heads (default: all).
     #[arg(long, value_delimiter = ',')]
     heads: Option<Vec<usize>>,
+    /// The readout: ridge or logistic (L2 multinomial), with its default penalties.
+    #[arg(long, default_value = "ridge")]
+    readout: Kind,
     /// Read this many steps after the content went stale instead of at that step.
     #[arg(long, default_value_t = 0)]
     lag: usize,
@@ -50,6 +55,12 @@ pub struct Arguments {
     json: bool,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum Kind {
+    Ridge,
+    Logistic,
+}
+
 /// Runs `pentimento probe`.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let trace = Trace::open(&arguments.trace)?;
@@ -64,6 +75,10 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         places: places.collect(),
         seed: arguments.seed,
         permutations: arguments.permutations,
+        readout: match arguments.readout {
+            Kind::Ridge => Readout::default(),
+            Kind::Logistic => Readout::Logistic(LogisticParams::default()),
+        },
         ..ReadoutOptions::default()
     };
     let bar = output::spinner("fitting readouts");

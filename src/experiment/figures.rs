@@ -7,7 +7,7 @@ use crate::figure::{Estimate, Figure, FigureSpec, Labelled, Measured, Options, R
 use crate::measure::{Behaviour, Strength};
 use crate::memory::Phase;
 use crate::provenance::Provenance;
-use crate::readout::{Feature, Place, ProbeCard, Readouts, Target};
+use crate::readout::{CardPlace, Feature, LayerHead, Place, ProbeCard, Readouts, Target};
 
 use super::run::RunError;
 use super::{ModelResults, Results};
@@ -104,25 +104,14 @@ fn answers_of(behaviour: &Behaviour) -> Answers {
 /// One panel per layer and head: where the content is superseded, read at the asked address, by phase.
 fn readouts_of(readouts: &Readouts) -> readout::Readouts {
     let place = Place::Superseding { lag: 0 };
-    let number = |card: &ProbeCard, name: &str| card_place(card, name)?.parse().ok();
-    let mut heads: Vec<(usize, usize)> =
-        readouts.cards.iter().filter_map(|card| Some((number(card, "layer")?, number(card, "head")?))).collect();
+    let mut heads: Vec<LayerHead> = readouts.cards.iter().filter_map(CardPlace::layer_head).collect();
     heads.sort_unstable();
     heads.dedup();
     let feature = readouts.options.features.last().copied().unwrap_or(Feature::Read);
     let phases = &readouts.options.phases;
-    let card_at = |target: Target, (layer, head): (usize, usize), phase: Phase| {
-        let wanted = [
-            ("place", place.to_string()),
-            ("target", target.to_string()),
-            ("layer", layer.to_string()),
-            ("head", head.to_string()),
-            ("feature", feature.to_string()),
-            ("phase", phase.to_string()),
-        ];
-        readouts.cards.iter().find(|card| wanted.iter().all(|(name, value)| card_place(card, name) == Some(value)))
-    };
-    let panel = |&at: &(usize, usize)| {
+    let card_at =
+        |target: Target, at: LayerHead, phase: Phase| readouts.cards.iter().find(|card| card.is_at(place, target, at, feature, phase));
+    let panel = |&at: &LayerHead| {
         let curve = |target: Target, role, label: &str| {
             let scores: Vec<_> = phases.iter().map(|&phase| card_at(target, at, phase).map(|card| estimate(&card.score))).collect();
             scores.iter().any(Option::is_some).then(|| readout::ReadoutCurve { label: label.to_owned(), role, scores })
@@ -154,10 +143,6 @@ fn readouts_of(readouts: &Readouts) -> readout::Readouts {
         places: phases.iter().map(ToString::to_string).collect(),
         panels: heads.iter().map(panel).filter(|panel| !panel.curves.is_empty()).collect(),
     }
-}
-
-fn card_place<'a>(card: &'a ProbeCard, name: &str) -> Option<&'a str> {
-    card.place.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
 fn estimate(estimate: &crate::readout::Estimate) -> Estimate {

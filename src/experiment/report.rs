@@ -4,6 +4,7 @@ use super::document::{Block, Document};
 use super::figures::Drawn;
 use super::tables::Tabled;
 use super::{ModelResults, Results};
+use crate::export::{Table, Value};
 use crate::figure::Figure;
 use crate::measure::ALLOCATION_NOTICE;
 
@@ -90,7 +91,25 @@ fn figure(drawn: &Drawn) -> Block {
 }
 
 fn table(tabled: &Tabled) -> Block {
-    Block::Table(tabled.table.clone(), format!("tables/{}.csv", tabled.stem))
+    Block::Table(for_people(&tabled.table), format!("tables/{}.csv", tabled.stem))
+}
+
+/// Estimate and interval in one cell: columns `x`, `x low`, `x high` become one.
+fn for_people(table: &Table) -> Table {
+    let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
+    let is_estimate = |index: usize| names.get(index + 1).is_some_and(|next| *next == format!("{} low", names[index]));
+    let is_end = |name: &str| names.iter().any(|other| name == format!("{other} low") || name == format!("{other} high"));
+    let kept: Vec<usize> = (0..names.len()).filter(|&index| !is_end(names[index])).collect();
+    let cell = |row: &[Value], index: usize| match (&row[index], is_estimate(index)) {
+        (Value::Missing, _) | (_, false) => row[index].clone(),
+        (value, true) if matches!(row[index + 1], Value::Missing) => value.clone(),
+        (value, true) => Value::Text(format!("{} [{}, {}]", value.rounded(3), row[index + 1].rounded(3), row[index + 2].rounded(3))),
+    };
+    Table {
+        title: table.title.clone(),
+        columns: kept.iter().map(|&index| table.columns[index].clone()).collect(),
+        rows: table.rows.iter().map(|row| kept.iter().map(|&index| cell(row, index)).collect()).collect(),
+    }
 }
 
 /// What was found, for a terminal: a heading and a few sentences per model, alarms first.

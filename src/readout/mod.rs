@@ -23,11 +23,13 @@ mod options;
 mod sites;
 mod gather;
 mod units;
+mod place;
 pub mod bench;
 
 pub use error::ReadoutError;
 pub use options::{Address, Feature, Place, ReadoutOptions, Target};
-pub use pentimento_probes::{ControlKind, ControlResult, Estimate, Metric, ProbeCard, Readout, Table, Verdict, card};
+pub use pentimento_probes::{ControlKind, ControlResult, Estimate, LogisticParams, Metric, ProbeCard, Readout, Table, Verdict, card};
+pub use place::{CardPlace, LayerHead};
 
 use serde::{Deserialize, Serialize};
 
@@ -76,20 +78,46 @@ impl Readouts {
         self.cards.iter().flat_map(|card| card.alarms.iter().map(|alarm| format!("{}: {alarm}", card.place_name()))).collect()
     }
 
-    /// What was found, in a few sentences: what the phases of the step do to the stale and the current value, per head.
+    /// What was found, in a few sentences: where the stale value is best readable, and what each phase of the step that supersedes
+    /// it does to that.
     pub fn headline(&self) -> String {
-        let erases = self.comparisons.iter().filter(|row| row.target == Target::Stale && row.to == Phase::Erase);
-        let (fell, all) = erases.fold((0, 0), |(fell, all), row| (fell + usize::from(row.difference.high < 0.0), all + 1));
-        let significant = self.cards.iter().filter(|card| card.adjusted_p_value.unwrap_or(card.p_value) < 0.05).count();
-        let readable = format!("{significant} of {} readouts beat chance after adjustment for all places tested.", self.cards.len());
-        if all == 0 {
-            return readable;
-        }
-        let erase = match fell {
-            0 => format!("In none of {all} heads and features does the erase lower the stale value's decodability beyond its interval."),
-            _ => format!("In {fell} of {all} heads and features the erase lowers the stale value's decodability beyond its interval."),
+        let beat_chance = |card: &&ProbeCard| card.adjusted_p_value.unwrap_or(card.p_value) < 0.05;
+        let count = self.cards.iter().filter(beat_chance).count();
+        let mut said = format!("{count} of {} linear readouts beat chance after adjustment for all places tested.", self.cards.len());
+        let score = |row: &&PhaseComparison| {
+            self.cards
+                .iter()
+                .find(|card| card.is_at(row.place, row.target, (row.layer, row.head), row.feature, row.from))
+                .filter(beat_chance)
         };
-        format!("{readable} {erase}")
+        let stale = self.comparisons.iter().filter(|row| row.target == Target::Stale);
+        let Some((row, best)) =
+            stale.filter_map(|row| Some((row, score(&row)?))).max_by(|a, b| a.1.score.value.total_cmp(&b.1.score.value))
+        else {
+            return said + " In none of them is the stale value readable in the step that supersedes it.";
+        };
+        said += &format!(
+            " The stale value is best readable in layer {} head {} ({} {} at phase '{}', chance {:.3}; {} sequences).",
+            row.layer,
+            row.head,
+            best.metric.name(),
+            best.score,
+            row.from,
+            best.chance,
+            best.n_groups
+        );
+        let same = |other: &&PhaseComparison| {
+            (other.place, other.target, other.layer, other.head, other.feature) == (row.place, row.target, row.layer, row.head, row.feature)
+        };
+        let changes = self.comparisons.iter().filter(same).map(|change| {
+            let verdict = match change.difference {
+                Estimate { high, .. } if high < 0.0 => "lowers it by",
+                Estimate { low, .. } if low > 0.0 => "raises it by",
+                _ => "does not change it:",
+            };
+            format!("{} {verdict} {}", change.to, change.difference)
+        });
+        said + &format!(" There, {}.", changes.collect::<Vec<_>>().join("; "))
     }
 
     /// One line per card.

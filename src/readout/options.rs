@@ -161,6 +161,7 @@ impl Default for ReadoutOptions {
 }
 
 impl ReadoutOptions {
+    /// Says which option makes no sense, if one does.
     pub fn check(&self) -> Result<(), ReadoutError> {
         let lists = [
             ("phases", self.phases.is_empty()),
