@@ -120,7 +120,7 @@ pub fn evaluate(
             probabilistic: matches!(readout, Readout::Logistic(_)),
         })
         .collect();
-    for fold in folds.iter() {
+    for fold in &folds {
         let train = features.select(Axis(0), &fold.train);
         let scaling = evaluation.scaling.fit(train.view())?;
         let train = scaling.apply(train.view());

@@ -68,7 +68,9 @@ pub(crate) fn minimise(objective: &mut impl Objective, start: (f64, Vec<f64>), t
         let Some((step, new_value)) = wolfe_step(objective, value, slope) else { break };
         let new_gradient = objective.advance(step);
         let changed: Vec<f64> = new_gradient.iter().zip(&gradient).map(|(new, old)| new - old).collect();
-        direction.iter_mut().for_each(|component| *component *= step);
+        for component in &mut direction {
+            *component *= step;
+        }
         let product = dot(&direction, &changed);
         if product > 1e-12 * dot(&changed, &changed) {
             if pairs.len() == MEMORY {
@@ -98,7 +100,9 @@ fn descent(objective: &impl Objective, gradient: &[f64], pairs: &VecDeque<Pair>)
         let mut preconditioned = pair.changed.clone();
         objective.precondition(&mut preconditioned);
         let scale = (pair.inverse_product * dot(&pair.changed, &preconditioned)).recip();
-        direction.iter_mut().for_each(|component| *component *= scale);
+        for component in &mut direction {
+            *component *= scale;
+        }
     }
     for (pair, weight) in pairs.iter().zip(weights.into_iter().rev()) {
         let correction = weight - pair.inverse_product * dot(&pair.changed, &direction);

@@ -170,7 +170,7 @@ impl Logistic {
     ) -> Result<Vec<(f64, f64)>, ProbeError> {
         let folds = Folds::by_group(groups, self.params.inner_folds, self.params.seed)?;
         let mut sums = vec![0.0; self.params.penalties.len()];
-        for fold in folds.iter() {
+        for fold in &folds {
             let train: Vec<usize> = fold.train.iter().map(|&sample| labels[sample]).collect();
             let path = self.path(&features.select(Axis(0), &fold.train), &train, n_classes, &self.params.penalties)?;
             let test = features.select(Axis(0), &fold.test);
@@ -192,7 +192,9 @@ impl Logistic {
     ) -> Result<Vec<FittedLogistic>, ProbeError> {
         let n = labels.len();
         let mut counts = vec![0_usize; n_classes];
-        labels.iter().for_each(|&class| counts[class] += 1);
+        for &class in labels {
+            counts[class] += 1;
+        }
         let seen: Vec<usize> = (0..n_classes).filter(|&class| counts[class] > 0).collect();
         let unseen: Vec<usize> = (0..n_classes).filter(|&class| counts[class] == 0).collect();
         let place: Vec<usize> = (0..n_classes).map(|class| seen.partition_point(|&other| other < class)).collect();

@@ -108,12 +108,11 @@ impl Permutations {
         let null: Vec<f64> = self
             .exchanges
             .par_iter()
-            .map(|exchange| match (&evaluated.targets, metric) {
-                (crate::Targets::Classes { labels, .. }, Metric::Accuracy) => {
+            .map(|exchange| {
+                if let (crate::Targets::Classes { labels, .. }, Metric::Accuracy) = (&evaluated.targets, metric) {
                     let correct = predicted.iter().zip(exchange).filter(|(predicted, by)| **predicted == labels[**by]).count();
                     correct as f64 / n as f64
-                }
-                _ => {
+                } else {
                     let (numerator, denominator) = exchange.iter().enumerate().fold((0.0, 0.0), |sum, (sample, &by)| {
                         let part = evaluated.part(metric, sample, by);
                         (sum.0 + part.0, sum.1 + part.1)

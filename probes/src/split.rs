@@ -80,6 +80,15 @@ impl Folds {
     }
 }
 
+impl<'a> IntoIterator for &'a Folds {
+    type Item = &'a Fold;
+    type IntoIter = std::slice::Iter<'a, Fold>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 /// Refuses a split that has a group on both sides.
 pub fn check_disjoint(groups: &[u64], train: &[usize], test: &[usize]) -> Result<(), ProbeError> {
     let trained: BTreeSet<u64> = train.iter().map(|&sample| groups[sample]).collect();

@@ -13,9 +13,9 @@ use crate::{Outcome, close, normal};
 /// `n` samples in groups of two whose class is written in their features.
 fn planted(n: usize, d: usize, n_classes: usize, strength: f64, seed: u64) -> (Array2<f64>, Targets, Vec<u64>) {
     let mut features = normal(n, d, seed);
-    let draws = normal(n, 1, seed ^ 77);
+    let draws = normal(n, 1, seed.wrapping_add(77));
     let labels: Vec<usize> = draws.iter().map(|draw| ((draw.abs() * 1e6) as usize) % n_classes).collect();
-    let directions = normal(n_classes, d, seed ^ 78);
+    let directions = normal(n_classes, d, seed.wrapping_add(78));
     for (sample, &label) in labels.iter().enumerate() {
         features.row_mut(sample).scaled_add(strength, &directions.row(label));
     }
@@ -56,7 +56,7 @@ fn more_channels_than_samples_change_nothing_but_the_time() -> Outcome {
     let readout = Readout::Ridge(pentimento_probes::RidgeParams { penalties: vec![0.5], ..Default::default() });
     let rotated = &evaluate(&features, std::slice::from_ref(&targets), &groups, &readout, &Evaluation::default())?[0];
     let folds = pentimento_probes::Folds::by_group(&groups, 5, 0)?;
-    for fold in folds.iter() {
+    for fold in &folds {
         let select = |samples: &[usize]| features.select(ndarray::Axis(0), samples);
         let scaling = Scaling::Isotropic.fit(select(&fold.train).view())?;
         // The rotation has 40 channels instead of 90, so "mean channel variance 1" is another scale: undo it.

@@ -14,14 +14,13 @@ fn labelled(n: usize, d: usize, c: usize, seed: u64) -> (Array2<f64>, Vec<usize>
 }
 
 #[test]
-fn two_samples_by_hand() -> Outcome {
+fn two_samples_by_hand() {
     // At zero weights every class has probability 1/2: loss ln 2, gradient +-(1/2)(1/2)(x1 - x2) = -+1/2 at x = 1, -1.
     let (value, weights, intercept) = objective(&array![[1.0], [-1.0]], &[0, 1], &Array2::zeros((1, 2)), &Array1::zeros(2), 1.0);
     close(value, 2_f64.ln(), 1e-14);
     close(weights[[0, 0]], -0.5, 1e-14);
     close(weights[[0, 1]], 0.5, 1e-14);
     close(intercept[0], 0.0, 1e-14);
-    Ok(())
 }
 
 proptest! {

@@ -14,7 +14,7 @@ proptest! {
     fn folds_partition_samples_and_keep_groups_whole(groups in prop::collection::vec(0_u64..12, 30..80), n_folds in 2_usize..4, seed in any::<u64>()) {
         let folds = Folds::by_group(&groups, n_folds, seed).unwrap();
         let mut tested = vec![0; groups.len()];
-        for fold in folds.iter() {
+        for fold in &folds {
             check_disjoint(&groups, &fold.train, &fold.test).unwrap();
             prop_assert_eq!(fold.train.len() + fold.test.len(), groups.len());
             fold.test.iter().for_each(|&sample| tested[sample] += 1);

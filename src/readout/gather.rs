@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::{Feature, ReadoutError, sites::Question};
 use crate::{
-    memory::{EditKind, HookPoint, Phase, replay::HeadReplay},
+    memory::{Dims, EditKind, HookPoint, Phase, replay::HeadReplay},
     trace::Trace,
 };
 
@@ -62,25 +62,7 @@ pub(super) fn gather(
     features: &[Feature],
 ) -> Result<Gathered, ReadoutError> {
     let dims = trace.layer(layer)?.dims;
-    let mut looks: BTreeMap<usize, Vec<Look>> = BTreeMap::new();
-    for (number, question) in questions.iter().enumerate() {
-        for (row, site) in question.sites.iter().enumerate() {
-            let look = |step, phase, moment| Look {
-                step,
-                phase,
-                question: number,
-                moment,
-                row,
-                address_step: site.address_step,
-                query_step: site.step,
-            };
-            let of_sequence = looks.entry(site.sequence).or_default();
-            of_sequence.extend(phases.iter().map(|&phase| look(site.step, phase, Moment::At(phase))));
-            if question.has_before() {
-                of_sequence.push(look(site.first_told, Phase::Before, Moment::BeforeTheWrite));
-            }
-        }
-    }
+    let looks = looks_of(questions, phases);
     let seen: Vec<Seen> = features
         .iter()
         .flat_map(|feature| match feature {
@@ -89,19 +71,7 @@ pub(super) fn gather(
             Feature::Read => vec![Seen::Read],
         })
         .collect();
-    let mut gathered = Gathered::new();
-    for (number, question) in questions.iter().enumerate() {
-        let moments = phases.iter().map(|&phase| Moment::At(phase)).chain(question.has_before().then_some(Moment::BeforeTheWrite));
-        for moment in moments {
-            for &head in heads {
-                for &seen in &seen {
-                    let channels = if seen == Seen::State { dims.d_k * dims.d_v } else { dims.d_v };
-                    gathered.insert((number, moment, head, seen), Array2::zeros((question.sites.len(), channels)));
-                }
-            }
-        }
-    }
-
+    let mut gathered = empty(questions, phases, heads, &seen, &dims);
     let per_sequence = dims.step * dims.head * (dims.d_k + dims.d_v) * 4;
     let block = (BLOCK_NUMBERS / per_sequence.max(1)).clamp(1, 64);
     for start in (0..dims.batch).step_by(block) {
@@ -169,4 +139,45 @@ pub(super) fn gather(
         }
     }
     Ok(gathered)
+}
+
+/// Every look of every question, by sequence.
+fn looks_of(questions: &[Question], phases: &[Phase]) -> BTreeMap<usize, Vec<Look>> {
+    let mut looks: BTreeMap<usize, Vec<Look>> = BTreeMap::new();
+    for (number, question) in questions.iter().enumerate() {
+        for (row, site) in question.sites.iter().enumerate() {
+            let look = |step, phase, moment| Look {
+                step,
+                phase,
+                question: number,
+                moment,
+                row,
+                address_step: site.address_step,
+                query_step: site.step,
+            };
+            let of_sequence = looks.entry(site.sequence).or_default();
+            of_sequence.extend(phases.iter().map(|&phase| look(site.step, phase, Moment::At(phase))));
+            if question.has_before() {
+                of_sequence.push(look(site.first_told, Phase::Before, Moment::BeforeTheWrite));
+            }
+        }
+    }
+    looks
+}
+
+/// Room for the features of every slot.
+fn empty(questions: &[Question], phases: &[Phase], heads: &[usize], seen: &[Seen], dims: &Dims) -> Gathered {
+    let mut gathered = Gathered::new();
+    for (number, question) in questions.iter().enumerate() {
+        let moments = phases.iter().map(|&phase| Moment::At(phase)).chain(question.has_before().then_some(Moment::BeforeTheWrite));
+        for moment in moments {
+            for &head in heads {
+                for &seen in seen {
+                    let channels = if seen == Seen::State { dims.d_k * dims.d_v } else { dims.d_v };
+                    gathered.insert((number, moment, head, seen), Array2::zeros((question.sites.len(), channels)));
+                }
+            }
+        }
+    }
+    gathered
 }

@@ -147,10 +147,10 @@ pub fn readouts(trace: &Trace, untrained: Option<&Trace>, options: &ReadoutOptio
     if examples.len() != trace.n_batch() {
         return Err(ReadoutError::LabelCount { found: examples.len(), wanted: trace.n_batch() });
     }
-    if let Some(other) = untrained {
-        if other.tokens()? != trace.tokens()? {
-            return Err(ReadoutError::OtherSequences(other.path().to_path_buf()));
-        }
+    if let Some(other) = untrained
+        && other.tokens()? != trace.tokens()?
+    {
+        return Err(ReadoutError::OtherSequences(other.path().to_path_buf()));
     }
     options.check()?;
     let mut notices = Vec::new();

@@ -48,7 +48,8 @@ pub(super) struct Question {
 pub(super) enum Task {
     Target,
     Permuted,
-    ControlTask,
+    /// Hewitt and Liang's control task.
+    RandomClasses,
     NeverWritten,
 }
 
@@ -184,7 +185,7 @@ fn question(
     };
     let permuted = control::permuted_targets(&targets, &groups, options.seed.wrapping_add(1));
     let controlled = control::control_task(&keys, &targets, options.seed.wrapping_add(2))?;
-    let mut tasks = vec![(Task::Target, targets.clone()), (Task::Permuted, permuted), (Task::ControlTask, controlled)];
+    let mut tasks = vec![(Task::Target, targets.clone()), (Task::Permuted, permuted), (Task::RandomClasses, controlled)];
     let is_class = target != Target::Age;
     if let Some(labels) = foils.filter(|_| is_class && target != Target::Never) {
         tasks.push((Task::NeverWritten, Targets::Classes { labels, n_classes: classes.len() }));

@@ -64,6 +64,8 @@ pub(super) fn read_layer(
     let dims = trace.layer(layer)?.dims;
     let heads = options.heads_of(layer, dims.head)?;
     let phases = options.ordered_phases();
+    // All work below is spread over threads, so BLAS keeps to one each.
+    let _one_thread = OneThread::new();
     let gathered = gather(trace, layer, &heads, questions, &phases, &options.features)?;
     let untrained = match untrained {
         None => None,
@@ -84,8 +86,6 @@ pub(super) fn read_layer(
             }
         }
     }
-    // Units are spread over threads, so BLAS keeps to one each.
-    let _one_thread = OneThread::new();
     let fitted: BTreeMap<Place4, Fitted> =
         places.par_iter().map(|&place| Ok((place, fit_unit(place, &gathered, questions, options)?))).collect::<Result<_, ProbeError>>()?;
     let before: BTreeMap<(usize, usize, Feature), Evaluated> = places
@@ -184,7 +184,7 @@ fn make_unit(layer: usize, place: Place4, parts: &Parts, questions: &[Question],
         let (kind, test) = match task {
             Task::Target => continue,
             Task::Permuted => (ControlKind::LabelPermutation, exchanged(evaluated)?),
-            Task::ControlTask => (ControlKind::ControlTask, exchanged(evaluated)?),
+            Task::RandomClasses => (ControlKind::ControlTask, exchanged(evaluated)?),
             Task::NeverWritten => (ControlKind::NeverWritten, redraw_test(evaluated, &question.other_foils)),
         };
         found.push((kind, evaluated.score(), test.tail_p_value()));
