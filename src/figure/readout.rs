@@ -130,8 +130,9 @@ impl Prepared for ReadoutData {
 
     fn draw(&self, spec: &FigureSpec) -> Scene {
         let panels = &self.readouts.panels;
-        let columns = if spec.width.points() > 300.0 { 3 } else { 1 + usize::from(self.readouts.places.len() <= 4) }.min(panels.len());
-        let rows = panels.len().div_ceil(columns);
+        let most = if spec.width.points() > 300.0 { 3 } else { 1 + usize::from(self.readouts.places.len() <= 4) };
+        let rows = panels.len().div_ceil(most);
+        let columns = panels.len().div_ceil(rows);
         let keys = self.keys(spec.theme.ink());
         let probe_room = legend::height(&keys, spec.width.points() - 4.0);
         let height = 6.0 + probe_room + rows as f64 * if columns == 1 { 124.0 } else { 112.0 };

@@ -9,8 +9,9 @@ use crate::figure::{Estimate, FigureSpec, sheet};
 
 pub(super) fn draw(data: &CleanupData, spec: &FigureSpec) -> Scene {
     let layers: Vec<&[HeadPoint]> = data.heads.chunk_by(|head, next| head.id.layer == next.id.layer).collect();
-    let columns = if spec.width.points() > 300.0 { 4 } else { 2 }.min(layers.len().max(1));
-    let rows = layers.len().div_ceil(columns).max(1);
+    let most = if spec.width.points() > 300.0 { 4 } else { 2 };
+    let rows = layers.len().div_ceil(most).max(1);
+    let columns = layers.len().div_ceil(rows).max(1);
     let height = 34.0 + 72.0 * rows as f64;
     let (mut scene, room) = sheet(spec, height / spec.width.points());
     let (line, fill) = spec.theme.null(0);
