@@ -100,12 +100,6 @@ fn of_results(figure: Figure, path: &Path, model: Option<&str>) -> anyhow::Resul
         let known: Vec<String> = models.iter().map(named).collect();
         bail!("no model of {} has a measured '{}' (models: {})", path.display(), figure.name(), known.join(", "));
     }
-    fn all<T: serde::de::DeserializeOwned>(chosen: &[&Value], figure: Figure) -> anyhow::Result<Vec<Labelled<T>>> {
-        let one = |entry: &&Value| {
-            Ok(Labelled::new(entry["name"].as_str().unwrap_or_default(), serde_json::from_value(entry[figure.name()].clone())?))
-        };
-        chosen.iter().map(one).collect()
-    }
     let measured = match figure {
         Figure::Cleanup => Measured::Cleanup(Box::new(serde_json::from_value(chosen[0]["cleanup"].clone())?)),
         Figure::Allocation => Measured::Allocation(Box::new(serde_json::from_value(chosen[0]["allocation"].clone())?)),
@@ -118,6 +112,14 @@ fn of_results(figure: Figure, path: &Path, model: Option<&str>) -> anyhow::Resul
     };
     let digests = chosen.iter().filter_map(|entry| entry["trace_digest"].as_str().map(str::to_owned)).collect();
     Ok((measured, digests))
+}
+
+/// What was measured of each chosen model.
+fn all<T: serde::de::DeserializeOwned>(chosen: &[&Value], figure: Figure) -> anyhow::Result<Vec<Labelled<T>>> {
+    let one = |entry: &&Value| {
+        Ok(Labelled::new(entry["name"].as_str().unwrap_or_default(), serde_json::from_value(entry[figure.name()].clone())?))
+    };
+    chosen.iter().map(one).collect()
 }
 
 /// `eda` of `folder/eda.trace.zarr`.

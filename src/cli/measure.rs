@@ -57,6 +57,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         seed: arguments.seed,
         ..StatisticsOptions::default()
     };
+    #[expect(clippy::needless_update, reason = "not every measure has other options")]
     macro_rules! measured {
         ($measure:ident, $options:ident) => {{
             let found = $measure(&trace, &$options { statistics, ..$options::default() })?;

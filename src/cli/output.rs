@@ -29,6 +29,7 @@ pub fn refuse_existing(path: &std::path::Path, force: bool) -> anyhow::Result<()
 }
 
 /// Prints a line of text.
+#[expect(clippy::unnecessary_wraps, reason = "the last word of a sub-command, like `json`")]
 pub fn line(text: &str) -> anyhow::Result<()> {
     println!("{text}");
     Ok(())

@@ -171,7 +171,8 @@ fn make_room(out: &Path, force: bool) -> Result<(), RunError> {
     if out.exists() {
         let is_empty = fs::read_dir(out).map_err(fault)?.next().is_none();
         let is_ours = out.join(SPEC_FILE).is_file() && out.join("traces").is_dir();
-        if !is_empty && !(force && is_ours) {
+        let may_go = is_empty || (force && is_ours);
+        if !may_go {
             return Err(RunError::Exists(out.to_path_buf()));
         }
         fs::remove_dir_all(out).map_err(fault)?;

@@ -113,6 +113,9 @@ pub struct GateSummary {
     pub erase_over_write: Option<Interval>,
 }
 
+/// Some heads of a layer, with the tallies of its sequences by head and bin.
+type HeadsOf<'a> = (&'a LayerParts<Vec<Vec<Tally>>>, Range<usize>);
+
 /// Gate-strength allocation of a source.
 pub fn allocation(source: &(impl Source + ?Sized), options: &AllocationOptions) -> Result<Allocation, MeasureError> {
     options.statistics.check()?;
@@ -124,7 +127,7 @@ pub fn allocation(source: &(impl Source + ?Sized), options: &AllocationOptions) 
     let heads = |part: &LayerParts<Vec<Vec<Tally>>>| 0..part.info.dims.head;
     let summary = |tallies: Vec<Tally>| summarise(&tallies, options.share_of, &bootstrap);
     // The tallies of a choice of heads and bins, one per sequence.
-    let pool = |chosen: &[(&LayerParts<Vec<Vec<Tally>>>, Range<usize>)], bins: Range<usize>| -> Vec<Tally> {
+    let pool = |chosen: &[HeadsOf<'_>], bins: Range<usize>| -> Vec<Tally> {
         let mut pooled = vec![Tally::default(); bootstrap.n_sequences()];
         for (part, heads) in chosen {
             for (sum, sequence) in pooled.iter_mut().zip(&part.sequences) {
@@ -134,7 +137,7 @@ pub fn allocation(source: &(impl Source + ?Sized), options: &AllocationOptions) 
         pooled
     };
     let all_bins = 0..options.bins.count;
-    let by_bin = |chosen: &[(&LayerParts<Vec<Vec<Tally>>>, Range<usize>)]| -> Vec<AllocationBin> {
+    let by_bin = |chosen: &[HeadsOf<'_>]| -> Vec<AllocationBin> {
         let bin = |index: usize| {
             let (low, high) = options.bins.edges(index);
             AllocationBin { low, high, gates: summary(pool(chosen, index..index + 1)) }

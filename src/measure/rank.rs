@@ -3,6 +3,7 @@
 use statrs::function::beta::beta_reg;
 
 /// Ranks from 1, ties at their mean rank.
+#[expect(clippy::float_cmp, reason = "ties are equal values, to the bit")]
 pub fn ranks(values: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..values.len()).collect();
     order.sort_by(|&a, &b| values[a].total_cmp(&values[b]));
@@ -10,7 +11,7 @@ pub fn ranks(values: &[f64]) -> Vec<f64> {
     let mut start = 0;
     while start < order.len() {
         let tied = order[start..].iter().take_while(|&&index| values[index] == values[order[start]]).count();
-        let mean_rank = start as f64 + (tied as f64 + 1.0) / 2.0;
+        let mean_rank = start as f64 + f64::midpoint(tied as f64, 1.0);
         for &index in &order[start..start + tied] {
             ranks[index] = mean_rank;
         }

@@ -117,7 +117,7 @@ impl<F: Scalar> Factors<F> {
     pub fn with(&self, factor: HookPoint, array: ArrayD<F>) -> Result<Self, MemoryError> {
         let mut arrays: BTreeMap<_, _> = self.arrays.iter().map(|(&point, array)| (point, array.to_owned())).collect();
         arrays.insert(factor, array);
-        Self::new(self.rule, arrays, self.initial_memory.as_ref().map(|memory| memory.to_owned()))
+        Self::new(self.rule, arrays, self.initial_memory.as_ref().map(ndarray::ArrayBase::to_owned))
     }
 
     /// The same numbers in another precision.
