@@ -91,7 +91,7 @@ fn every_input_of_every_rule_has_the_gradient_of_the_reference() {
             });
             for (index, (edit, found)) in exact.edits.iter().zip(&found.edits).enumerate() {
                 let name = |input: &str| format!("{rule}, edit {index}: {input}");
-                let strength = edit.strength.as_ref().map_or_else(|| found.strength.mapv(|_| 1.0), |strength| strength.to_owned());
+                let strength = edit.strength.as_ref().map_or_else(|| found.strength.mapv(|_| 1.0), ndarray::ArrayBase::to_owned);
                 check(&name("strength"), &strength, &found.strength, rng, |strength| {
                     let mut other = exact.clone();
                     other.edits[index].strength = Some(strength.into_shared());

@@ -93,7 +93,7 @@ pub struct Logistic {
 pub struct FittedLogistic {
     /// W, [channel, class]; zero for classes without a training sample.
     pub weights: Array2<f64>,
-    /// b, [class]; for a class without a training sample so low that its prior is half a sample.
+    /// b, \[class\]; for a class without a training sample so low that its prior is half a sample.
     pub intercept: Array1<f64>,
     /// The penalty it was fitted with.
     pub penalty: f64,
@@ -254,7 +254,7 @@ impl Logistic {
     }
 }
 
-/// The value and gradient of the objective at weights [channel, class] and intercept [class]: what the minimiser uses, for
+/// The value and gradient of the objective at weights [channel, class] and intercept \[class\]: what the minimiser uses, for
 /// tests and for comparing fits of other tools.
 pub fn objective(
     features: &Array2<f64>,

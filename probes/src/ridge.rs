@@ -85,7 +85,7 @@ pub struct Ridge {
 pub struct FittedRidge {
     /// W, [channel, target].
     pub weights: Array2<f64>,
-    /// b, [target].
+    /// b, \[target\].
     pub intercept: Array1<f64>,
     /// The penalty it was fitted with.
     pub penalty: f64,

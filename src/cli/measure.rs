@@ -49,6 +49,7 @@ enum Measure {
 }
 
 /// Runs `pentimento measure`.
+#[expect(clippy::needless_update, reason = "not every measure has options beside its statistics")]
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let trace = Trace::open(&arguments.trace)?;
     let statistics = StatisticsOptions {
@@ -57,7 +58,6 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         seed: arguments.seed,
         ..StatisticsOptions::default()
     };
-    #[expect(clippy::needless_update, reason = "not every measure has other options")]
     macro_rules! measured {
         ($measure:ident, $options:ident) => {{
             let found = $measure(&trace, &$options { statistics, ..$options::default() })?;

@@ -41,7 +41,7 @@ pub fn sign_flip(values: &[f64], options: &StatisticsOptions) -> Option<f64> {
 }
 
 /// Two-sided p that heads' x and y go together by chance: heads are permuted, the same way in every sequence, since every
-/// sequence has the same heads. `x` and `y` are [sequence][head]; the statistic is the mean over sequences of Spearman's rho.
+/// sequence has the same heads. `x` and `y` are \[sequence\]\[head\]; the statistic is the mean over sequences of Spearman's rho.
 /// `None` with fewer than four heads, or when no sequence varies.
 pub fn permute_heads(x: &[Vec<f64>], y: &[Vec<f64>], options: &StatisticsOptions) -> Option<f64> {
     let n_heads = x.first()?.len();

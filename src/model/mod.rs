@@ -4,8 +4,8 @@
 //! While it runs, an [`Observer`] can take the inputs of every layer's recurrence and what the engine kept of the memories;
 //! watching never changes a logit.
 //!
-//! The journey inside: tokens are embedded; each [`layer`] mixes steps ([`delta_mixer`] or [`attention`]) and then channels
-//! ([`feed_forward`] or [`moe`]); a norm and the unembedding give logits. A [`State`] carries memories from call to call.
+//! The journey inside: tokens are embedded; each `layer` mixes steps (`delta_mixer` or `attention`) and then channels
+//! (`feed_forward` or `moe`); a norm and the unembedding give logits. A [`State`] carries memories from call to call.
 // The residual stream is a contiguous matrix [batch * step, d_model] throughout, so that every projection is one matrix product.
 
 mod error;

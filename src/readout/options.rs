@@ -26,7 +26,7 @@ pub enum Target {
 pub enum Feature {
     /// The whole memory, flattened [d_k * d_v].
     State,
-    /// What the memory says at one address, S^T k [d_v].
+    /// What the memory says at one address, S^T k \[d_v\].
     Read,
 }
 

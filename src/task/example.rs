@@ -124,7 +124,7 @@ impl Example {
         self.tokens.is_empty()
     }
 
-    /// The gold token at each question's position, none elsewhere: the target of training, [step].
+    /// The gold token at each question's position, none elsewhere: the target of training, \[step\].
     pub fn targets(&self) -> Vec<Option<u32>> {
         let mut targets = vec![None; self.tokens.len()];
         for question in &self.questions {

@@ -13,7 +13,7 @@ pub(super) const JSON: &str = "labels/json";
 
 /// One record per sequence (a task's example with its writes and questions) as arrays under `labels/`.
 ///
-/// Whole numbers become int32 [batch], filled with -1 where absent; words become strings [batch]. A field that is a list of
+/// Whole numbers become int32 \[batch\], filled with -1 where absent; words become strings \[batch\]. A field that is a list of
 /// records (`writes`, `questions`) becomes a group with a dimension of that name and one array per column, padded with
 /// -1; lists of numbers get a dimension of their own. `labels/json` holds every record whole, so that reading gives back
 /// exactly what was written.

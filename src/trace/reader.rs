@@ -248,7 +248,7 @@ impl Trace {
         stored.read(&[batch, steps].into_iter().chain(rest).collect::<Vec<_>>())
     }
 
-    /// The same for one head of one sequence: [step] or [step, channels].
+    /// The same for one head of one sequence: \[step\] or [step, channels].
     pub fn head_stream(
         &self,
         layer: usize,

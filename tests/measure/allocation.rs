@@ -16,9 +16,9 @@ fn hand_made() -> Vec<(usize, Factors<f32>)> {
 fn shares_are_those_computed_by_hand() {
     let report = allocation(&hand_made(), &AllocationOptions { statistics: quick(), ..AllocationOptions::default() }).unwrap();
     // b = (0.05, 0.19, 0.57), sum 0.81; b = (0.8, 0.1, 0.1), sum 1.
-    near(report.global.decay.estimate, (0.05 / 0.81 + 0.8) / 2.0);
-    near(report.global.write.estimate, (0.19 / 0.81 + 0.1) / 2.0);
-    near(report.global.erase.estimate, (0.57 / 0.81 + 0.1) / 2.0);
+    near(report.global.decay.estimate, f64::midpoint(0.05 / 0.81, 0.8));
+    near(report.global.write.estimate, f64::midpoint(0.19 / 0.81, 0.1));
+    near(report.global.erase.estimate, f64::midpoint(0.57 / 0.81, 0.1));
     let high = report.bins[9].gates.as_ref().unwrap();
     near(high.erase.estimate, 0.57 / 0.81);
     near(high.erase_over_write.unwrap().estimate, 3.0);

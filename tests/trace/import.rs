@@ -112,10 +112,12 @@ fn a_decay_per_head_and_a_log_decay_are_understood() {
     assert!(imported(&path, Rule::DeltaNet, &out).stream(0, HookPoint::Retention, 0..1, 0..5).unwrap().iter().all(|&alpha| alpha == 1.0));
 }
 
+/// Its name in the file, how it is written, and what is left of a number.
+type Precision = (Dtype, fn(f32) -> Vec<u8>, fn(f32) -> f32);
+
 #[test]
 fn half_precision_and_double_precision_are_widened_or_rounded() {
     let array = sample::factors(Rule::Kda, SMALL, 41, false).arrays()[&HookPoint::Value(0)].to_owned();
-    type Precision = (Dtype, fn(f32) -> Vec<u8>, fn(f32) -> f32);
     let encode: [Precision; 3] = [
         (Dtype::F64, |x| f64::from(x).to_le_bytes().to_vec(), |x| x),
         (Dtype::BF16, |x| half::bf16::from_f32(x).to_le_bytes().to_vec(), |x| half::bf16::from_f32(x).to_f32()),

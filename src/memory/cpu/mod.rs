@@ -101,7 +101,7 @@ pub fn backward(
     backward_from(recurrence, &tape, grad_output, grad_final_memory)
 }
 
-/// [`forward`], with what its gradient needs: a memory every 64 steps and one row [d_v] per edit and step.
+/// [`forward`], with what its gradient needs: a memory every 64 steps and one row \[d_v\] per edit and step.
 ///
 /// # Panics
 /// As [`forward`].
