@@ -18,10 +18,6 @@ use crate::provenance::{Provenance, digest};
 use crate::task::{Example, Split, Task, Vocabulary};
 use crate::trace::{Answer, DenseSelection, Growth, OnExisting, Table, TraceError, TraceSpec, TraceWriter, label_tables};
 
-/// Sequences up to this many tokens are recorded whole.
-const LONGEST_WHOLE_SEQUENCE: usize = 4096;
-/// Steps of a block of a longer sequence.
-const BLOCK_STEPS: usize = 1024;
 /// Tokens that one call of the model takes, at most (but always one sequence).
 const TOKENS_PER_CALL: usize = 16_384;
 /// Most probable tokens kept at every question.
@@ -44,8 +40,30 @@ pub struct RecordSpec {
     pub dense: Vec<Phase>,
     /// Steps between two checkpoints.
     pub checkpoint_every: usize,
+    /// Sequences up to this many tokens are recorded whole, longer ones in blocks of steps.
+    pub longest_whole: usize,
+    /// Steps of such a block.
+    pub block_steps: usize,
     /// Replace a trace that is there already.
     pub on_existing: OnExisting,
+}
+
+impl RecordSpec {
+    /// These sequences of the test split under seed 0, with all layers and no dense memories.
+    pub fn new(sequences: Range<u64>) -> Self {
+        Self {
+            seed: 0,
+            split: Split::Test,
+            sequences,
+            layers: None,
+            heads: None,
+            dense: Vec::new(),
+            checkpoint_every: 64,
+            longest_whole: 4096,
+            block_steps: 1024,
+            on_existing: OnExisting::Refuse,
+        }
+    }
 }
 
 /// What can go wrong while recording.
@@ -58,7 +76,7 @@ pub enum RecordError {
     #[error(transparent)]
     Trace(#[from] TraceError),
     /// A layer that is not there, or has no memory.
-    #[error("layer {layer} cannot be recorded: layers with a memory are {known:?}")]
+    #[error("layer {layer} cannot be recorded: the layers with a memory are {}", list(known))]
     Layer {
         /// The layer asked for.
         layer: usize,
@@ -86,6 +104,10 @@ pub enum RecordError {
         /// Tokens of the model.
         model: usize,
     },
+}
+
+fn list(numbers: &[usize]) -> String {
+    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
 /// Collects what the asked-for layers did in one call of the model.
@@ -129,7 +151,7 @@ pub fn record(
         .max()
         .filter(|&steps| steps > 0)
         .ok_or(RecordError::Empty("there are no sequences, or they have no tokens"))?;
-    let whole = steps <= LONGEST_WHOLE_SEQUENCE;
+    let whole = steps <= spec.longest_whole;
     let total = examples.len() * steps;
     let mut writer = TraceWriter::create(path, &trace_spec(model, describe, task, spec, whole)?)?;
     let options = RecordOptions { pseudo_values: true, checkpoint_every: Some(spec.checkpoint_every), dense: spec.dense.clone() };
@@ -156,8 +178,9 @@ pub fn record(
         }
     } else {
         let mut state = model.state();
-        for from in (0..steps).step_by(BLOCK_STEPS) {
-            let block = from..(from + BLOCK_STEPS).min(steps);
+        let block_steps = spec.block_steps.max(1);
+        for from in (0..steps).step_by(block_steps) {
+            let block = from..(from + block_steps).min(steps);
             let rows = model.hidden(&padded_tokens(&examples, block.clone())?, Some(&mut state), &mut collector)?;
             answers.read(model, &rows, &examples, 0, &block)?;
             for (layer, factors, recording) in collector.layers.drain(..) {
@@ -198,10 +221,10 @@ fn trace_spec(
     spec: &RecordSpec,
     whole: bool,
 ) -> Result<TraceSpec, RecordError> {
-    let weights = model.weights_digest()?;
+    let (weights, task_spec) = (model.weights_digest()?, task.spec().clone().without_folders());
     let provenance = Provenance {
         seed: Some(spec.seed),
-        spec_digest: Some(digest(task.spec())),
+        spec_digest: Some(digest(&task_spec)),
         config_digest: Some(digest(model.config())),
         weights_digest: Some(weights.clone()),
         ..Provenance::here("record")
@@ -209,9 +232,9 @@ fn trace_spec(
     let selection = DenseSelection { name: if spec.heads.is_some() { "heads" } else { "all" }.to_owned(), heads: spec.heads.clone() };
     Ok(TraceSpec {
         model: json!({ "description": describe, "config": model.config(), "weights_digest": weights }),
-        run: json!({ "task": task.spec(), "split": spec.split, "seed": spec.seed, "sequences": [spec.sequences.start, spec.sequences.end] }),
+        run: json!({ "task": task_spec, "split": spec.split, "seed": spec.seed, "sequences": [spec.sequences.start, spec.sequences.end] }),
         growth: if whole { Growth::Batch } else { Growth::Step },
-        commit_every: if whole { 32 } else { BLOCK_STEPS },
+        commit_every: if whole { 32 } else { spec.block_steps.max(1) },
         checkpoint_every: spec.checkpoint_every,
         dense: vec![selection],
         on_existing: spec.on_existing,

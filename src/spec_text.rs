@@ -36,17 +36,34 @@ pub fn parse<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T, SpecErr
 
 /// Reads and parses a spec file.
 pub fn read<T: DeserializeOwned>(path: &std::path::Path) -> Result<T, SpecError> {
-    let text = std::fs::read_to_string(path).map_err(|source| SpecError::Unreadable { source, path: path.display().to_string() })?;
-    parse(&text, &path.display().to_string())
+    parse(&text_of(path)?, &path.display().to_string())
+}
+
+/// The text of a spec file.
+pub fn text_of(path: &std::path::Path) -> Result<String, SpecError> {
+    std::fs::read_to_string(path).map_err(|source| SpecError::Unreadable { source, path: path.display().to_string() })
 }
 
 /// Turns a merged TOML table (file plus `--set`) into the spec type `T`.
 pub fn from_table<T: DeserializeOwned>(table: toml::Table, origin: &str) -> Result<T, SpecError> {
-    toml::Value::Table(table).try_into().map_err(|error: toml::de::Error| malformed(error.message(), origin.to_owned()))
+    toml::Value::Table(table).try_into().map_err(|error: toml::de::Error| {
+        // Without a text there is no line; the library says in its last line in which table it was.
+        let whole = error.to_string();
+        let inside = whole.lines().last().filter(|line| line.starts_with("in `")).map_or(String::new(), |line| format!(", {line}"));
+        malformed(error.message(), format!("{origin}{inside}"))
+    })
 }
 
 fn malformed(message: &str, place: String) -> SpecError {
-    SpecError::Malformed { place, what: message.trim().to_owned(), hint: hint(message).unwrap_or_default() }
+    SpecError::Malformed { place, what: plain(message.trim()), hint: hint(message).unwrap_or_default() }
+}
+
+/// The library's words for types are Rust's; a spec's author knows numbers.
+fn plain(message: &str) -> String {
+    ["usize", "u64", "u32"]
+        .iter()
+        .fold(message.to_owned(), |text, name| text.replace(&format!("expected {name}"), "expected a whole number, 0 or more"))
+        .replace("expected f64", "expected a number")
 }
 
 /// From serde's "unknown field `x`, expected one of `a`, `b`": the nearest expected word.

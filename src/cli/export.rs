@@ -7,7 +7,6 @@ use clap::ValueEnum;
 use super::output;
 use crate::export::{ArrayForm, TableForm, trace_arrays, trace_scalars, write_arrays, write_table};
 use crate::provenance::Provenance;
-use crate::trace::Trace;
 
 /// Arguments of `pentimento export`.
 #[derive(clap::Args)]
@@ -46,7 +45,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         arguments.format != Format::Csv || arguments.stream.is_empty(),
         "--stream chooses arrays; csv always holds every gate and scalar"
     );
-    let trace = Trace::open(&arguments.trace)?;
+    let trace = output::open_complete(&arguments.trace)?;
     let provenance = Provenance { made_from: trace.digest().map(str::to_owned).into_iter().collect(), ..Provenance::here("export") };
     let (path, force) = (&arguments.output, arguments.force);
     let written = match arguments.format {

@@ -13,7 +13,6 @@ use crate::measure::{
     cleanup, collateral, recall,
 };
 use crate::provenance::Provenance;
-use crate::trace::Trace;
 
 /// Arguments of `pentimento figure`.
 #[derive(clap::Args)]
@@ -56,6 +55,11 @@ fn figure(name: &str) -> Result<Figure, String> {
 
 /// Runs `pentimento figure`.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let file = format!("{}-{}", arguments.name.name(), stem(&arguments.source));
+    let extensions = arguments.format.iter().map(|format| format.extension());
+    for extension in extensions.chain(["csv", "json"]) {
+        output::refuse_existing(&arguments.output.join(format!("{file}.{extension}")), arguments.force)?;
+    }
     let bar = output::spinner("measuring");
     let (measured, digests) = match arguments.source.extension() {
         Some(extension) if extension == "json" => of_results(arguments.name, &arguments.source, arguments.model.as_deref())?,
@@ -66,7 +70,6 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let spec = FigureSpec { width: arguments.width, formats: arguments.format, options, ..FigureSpec::new(arguments.name) };
     let provenance = Provenance { made_from: digests, ..Provenance::here("figure") };
     let rendered = render(&spec, &measured, &provenance)?;
-    let file = format!("{}-{}", arguments.name.name(), stem(&arguments.source));
     let written = rendered.write(&arguments.output, &file, arguments.force).context("the figure was drawn but not written")?;
     output::line(&rendered.summary)?;
     written.iter().try_for_each(|path| output::line(&path.display().to_string()))
@@ -74,7 +77,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 /// Measures a trace for a figure; with the trace's digest.
 fn of_trace(figure: Figure, path: &Path) -> anyhow::Result<(Measured, Vec<String>)> {
-    let (trace, label) = (Trace::open(path)?, stem(path));
+    let (trace, label) = (output::open_complete(path)?, stem(path));
     let measured = match figure {
         Figure::Cleanup => Measured::Cleanup(Box::new(cleanup(&trace, &CleanupOptions::default())?)),
         Figure::Allocation => Measured::Allocation(Box::new(allocation(&trace, &AllocationOptions::default())?)),

@@ -18,7 +18,7 @@ pub struct Arguments {
     #[arg(long)]
     rule: Rule,
     /// Steps between two checkpoints.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = output::at_least_one)]
     checkpoint_every: usize,
     /// Where to write the trace.
     #[arg(short, long)]

@@ -9,7 +9,6 @@ use crate::measure::{
     AlignmentOptions, AllocationOptions, CleanupOptions, CollateralOptions, RecallOptions, SpectrumOptions, StatisticsOptions, alignment,
     allocation, cleanup, collateral, recall, spectrum,
 };
-use crate::trace::Trace;
 
 /// Arguments of `pentimento measure`.
 #[derive(clap::Args)]
@@ -25,7 +24,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Bootstrap resamples and permutations.
-    #[arg(long, default_value_t = 10_000)]
+    #[arg(long, default_value_t = 10_000, value_parser = output::at_least_one)]
     resamples: usize,
     /// Print everything as JSON instead of the finding in words.
     #[arg(long)]
@@ -51,7 +50,7 @@ enum Measure {
 /// Runs `pentimento measure`.
 #[expect(clippy::needless_update, reason = "not every measure has options beside its statistics")]
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let trace = Trace::open(&arguments.trace)?;
+    let trace = output::open_complete(&arguments.trace)?;
     let statistics = StatisticsOptions {
         resamples: arguments.resamples,
         permutations: arguments.resamples,

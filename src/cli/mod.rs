@@ -48,7 +48,7 @@ use disabled::figure;
 
 const EXAMPLES: &str = "Examples:
   pentimento run                                    the bundled experiment on the bundled models
-  pentimento record --model bundled:eda --task stale_facts -o eda.trace.zarr
+  pentimento record --model bundled:eda-stale-facts --task stale_facts -o eda.trace.zarr
   pentimento measure cleanup eda.trace.zarr
   pentimento trace state eda.trace.zarr --layer 0 --head 1 --step 40 -o state.npy";
 
@@ -114,7 +114,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", output::chain(&error));
             ExitCode::FAILURE
         }
     }

@@ -4,7 +4,7 @@ use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
 use serde_json::json;
 
 use super::output;
-use crate::model::{BUNDLED, PRESETS, Preset};
+use crate::model::{BUNDLED, PRESETS, config_of};
 
 /// Arguments of `pentimento models`.
 #[derive(clap::Args)]
@@ -17,7 +17,9 @@ pub struct ModelsArguments {
 
 /// Arguments of `pentimento params`.
 #[derive(clap::Args)]
-#[command(after_help = "Example: pentimento params eda-25b-a2.8b --json")]
+#[command(after_help = "Examples:
+  pentimento params eda-25b-a2.8b --json
+  pentimento params bundled:eda-stale-facts")]
 pub struct ParamsArguments {
     /// A name from `pentimento models`.
     preset: String,
@@ -46,7 +48,7 @@ pub fn models(arguments: ModelsArguments) -> anyhow::Result<()> {
 
 /// Counts a preset's parameters from its real construction, without memory.
 pub fn params(arguments: ParamsArguments) -> anyhow::Result<()> {
-    let count = Preset::find(&arguments.preset)?.config().count()?;
+    let count = config_of(&arguments.preset)?.count()?;
     if arguments.json {
         return output::json(&json!({"total": count.total, "active": count.active}));
     }

@@ -2,8 +2,14 @@
 
 use std::time::Duration;
 
+use std::io::Write as _;
+use std::path::Path;
+
+use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
+
+use crate::trace::Trace;
 
 /// Prints a result as pretty JSON on standard output.
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
@@ -21,11 +27,44 @@ pub fn progress(length: u64, what: &str) -> ProgressBar {
 }
 
 /// Refuses to overwrite, unless told to.
-pub fn refuse_existing(path: &std::path::Path, force: bool) -> anyhow::Result<()> {
+pub fn refuse_existing(path: &Path, force: bool) -> anyhow::Result<()> {
     if path.exists() && !force {
         anyhow::bail!("output exists: choose another name or add --force to replace it: {}", path.display());
     }
     Ok(())
+}
+
+/// Opens a trace that is whole: of a recording under way or killed, numbers would be those of a prefix, and nobody would know.
+pub fn open_complete(path: &Path) -> anyhow::Result<Trace> {
+    let trace = Trace::open(path)?;
+    trace.require_complete()?;
+    Ok(trace)
+}
+
+/// Writes a whole file or none; a missing folder is made.
+pub fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let write = || {
+        std::fs::create_dir_all(folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        file.as_file_mut().write_all(bytes)?;
+        file.persist(path).map_err(|error| error.error)
+    };
+    write().with_context(|| format!("cannot write {}", path.display())).map(drop)
+}
+
+/// An error and its causes in one line; causes that an error already quotes are not said again.
+pub fn chain(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if !text.contains(&cause) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&cause);
+        }
+    }
+    text
 }
 
 /// Prints a line of text.
@@ -62,4 +101,13 @@ pub fn spinner(what: &str) -> ProgressBar {
 #[cfg(any(feature = "probe", feature = "figure"))]
 pub fn by_serde<T: serde::de::DeserializeOwned>(word: &str) -> Result<T, String> {
     serde_json::from_value(serde_json::Value::String(word.to_owned())).map_err(|error| error.to_string())
+}
+
+/// A count that must not be zero.
+pub fn at_least_one(word: &str) -> Result<usize, String> {
+    match word.parse() {
+        Ok(0) => Err("must be at least 1".to_owned()),
+        Ok(count) => Ok(count),
+        Err(_) => Err("wanted a whole number, at least 1".to_owned()),
+    }
 }

@@ -7,7 +7,6 @@ use clap::ValueEnum;
 use super::output;
 use crate::memory::Phase;
 use crate::readout::{Feature, LogisticParams, Place, Readout, ReadoutOptions, Target, readouts};
-use crate::trace::Trace;
 
 /// Arguments of `pentimento probe`.
 #[derive(clap::Args)]
@@ -48,7 +47,7 @@ pub struct Arguments {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     /// Exchanges of targets between sequences behind each p-value.
-    #[arg(long, default_value_t = 1000)]
+    #[arg(long, default_value_t = 1000, value_parser = output::at_least_one)]
     permutations: usize,
     /// Print every probe card as JSON.
     #[arg(long)]
@@ -63,8 +62,8 @@ enum Kind {
 
 /// Runs `pentimento probe`.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let trace = Trace::open(&arguments.trace)?;
-    let untrained = arguments.untrained.map(Trace::open).transpose()?;
+    let trace = output::open_complete(&arguments.trace)?;
+    let untrained = arguments.untrained.as_deref().map(output::open_complete).transpose()?;
     let places = std::iter::once(Place::Superseding { lag: arguments.lag }).chain(arguments.questions.then_some(Place::Question));
     let options = ReadoutOptions {
         layers: arguments.layers,

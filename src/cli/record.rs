@@ -3,13 +3,11 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use anyhow::Context;
-
 use super::output;
 use crate::memory::Phase;
 use crate::model::open_model;
 use crate::record::{RecordSpec, record};
-use crate::task::{Split, TaskSpec, Text};
+use crate::task::{Split, TaskError, TaskSpec, Text};
 use crate::trace::OnExisting;
 
 /// Arguments of `pentimento record`.
@@ -50,7 +48,7 @@ pub struct Arguments {
     #[arg(long, value_delimiter = ',')]
     dense: Vec<Phase>,
     /// Steps between two checkpoints.
-    #[arg(long, default_value_t = 64)]
+    #[arg(long, default_value_t = 64, value_parser = output::at_least_one)]
     checkpoint_every: usize,
     /// Where the model runs: cpu.
     #[arg(long, default_value = "cpu", value_parser = ["cpu"])]
@@ -85,7 +83,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let task = with_settings(spec, &arguments.set)?.build()?;
     let opened = open_model(&arguments.model, arguments.seed)?;
     let task = match &opened.vocabulary {
-        Some(vocabulary) => task.in_vocabulary(vocabulary).context("the model does not know the task's words")?,
+        Some(vocabulary) => task.in_vocabulary(vocabulary).map_err(|error| unknown_word(error, &opened.name))?,
         None => task,
     };
     let spec = RecordSpec {
@@ -97,6 +95,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         dense: arguments.dense,
         checkpoint_every: arguments.checkpoint_every,
         on_existing: if arguments.force { OnExisting::Replace } else { OnExisting::Refuse },
+        ..RecordSpec::new(0..1)
     };
     let bar = output::progress(0, "recording (tokens)");
     let describe = serde_json::json!({ "name": opened.name });
@@ -105,12 +104,28 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         bar.set_position(done as u64);
     })?;
     bar.finish_and_clear();
+    if spec.heads.is_some() && spec.dense.is_empty() {
+        output::line(
+            "note: --heads chooses whose dense memories are stored; without --dense there are none, and all heads can be replayed",
+        )?;
+    }
     output::line(&format!(
         "recorded {} ({} sequences): pentimento trace info {}",
         opened.name,
         spec.sequences.end - spec.sequences.start,
         arguments.output.display()
     ))
+}
+
+fn unknown_word(error: TaskError, model: &str) -> anyhow::Error {
+    match error {
+        TaskError::UnknownWord(word) => {
+            anyhow::anyhow!(
+                "model '{model}' does not know the word '{word}': record it on the task it was trained on, or on a text in its words"
+            )
+        }
+        error => error.into(),
+    }
 }
 
 /// The task with `NAME=VALUE` settings, each checked as if it stood in a spec.

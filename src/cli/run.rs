@@ -31,14 +31,20 @@ pub struct Arguments {
 
 /// Runs `pentimento run`.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let (mut table, origin): (toml::Table, String) = match &arguments.spec {
-        Some(path) => (spec_text::read(path)?, path.display().to_string()),
-        None => (spec_text::parse(STALE_FACTS, "stale-facts")?, "the bundled spec".to_owned()),
+    let (text, origin) = match &arguments.spec {
+        Some(path) => (spec_text::text_of(path)?, path.display().to_string()),
+        None => (STALE_FACTS.to_owned(), "the bundled spec".to_owned()),
     };
-    for setting in &arguments.set {
-        output::set(&mut table, setting)?;
-    }
-    let spec: Spec = spec_text::from_table(table, &origin)?;
+    let spec: Spec = if arguments.set.is_empty() {
+        // Read as text, so that an error can name the line.
+        spec_text::parse(&text, &origin)?
+    } else {
+        let mut table: toml::Table = spec_text::parse(&text, &origin)?;
+        for setting in &arguments.set {
+            output::set(&mut table, setting)?;
+        }
+        spec_text::from_table(table, &format!("{origin} with --set"))?
+    };
     let out = arguments.out.unwrap_or_else(|| PathBuf::from("pentimento-out").join(&spec.name));
     let plan = Plan::new(spec)?;
     let bar = output::progress(0, "");

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
+use ndarray_npy::WriteNpyExt;
 
 use super::output;
 use crate::memory::Phase;
@@ -11,6 +12,9 @@ use crate::trace::{Info, Repair, Trace, info, repair, verify};
 
 /// Arguments of `pentimento trace`.
 #[derive(clap::Args)]
+#[command(after_help = "Examples:
+  pentimento trace info eda.trace.zarr
+  pentimento trace state eda.trace.zarr --layer 0 --head 1 --step 40 -o state.npy")]
 pub struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -95,11 +99,13 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             let report = repair(&trace)?;
             if json { output::json(&report) } else { output::line(&repair_text(&report)) }
         }
-        Command::State { trace, layer, head, step, batch, phase, output, force } => {
-            output::refuse_existing(&output, force)?;
+        Command::State { trace, layer, head, step, batch, phase, output: file, force } => {
+            output::refuse_existing(&file, force)?;
             let memory = Trace::open(trace)?.memory(layer, head, batch, step, phase)?;
-            ndarray_npy::write_npy(&output, &memory)?;
-            output::line(&format!("memory [d_k, d_v] = {:?}, phase {phase}: {}", memory.shape(), output.display()))
+            let mut bytes = Vec::new();
+            memory.write_npy(&mut bytes)?;
+            output::write_file(&file, &bytes)?;
+            output::line(&format!("memory [d_k, d_v] = {:?}, phase {phase}: {}", memory.shape(), file.display()))
         }
     }
 }

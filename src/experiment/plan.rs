@@ -94,6 +94,20 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// The spec as it may be published: models and texts by name, not by where they lie on this machine.
+    pub fn published_spec(&self) -> Spec {
+        let mut spec = self.spec.clone();
+        for (model, planned) in spec.models.iter_mut().zip(&self.models) {
+            if std::path::Path::new(&model.checkpoint).is_absolute() {
+                model.checkpoint.clone_from(&planned.opened.name);
+            }
+        }
+        spec.task = spec.task.without_folders();
+        spec
+    }
+}
+
 fn is_file_name(name: &str) -> bool {
     !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'))
 }

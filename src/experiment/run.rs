@@ -8,8 +8,8 @@ use crate::model::{LanguageModel, ModelError};
 use crate::provenance::{Provenance, digest};
 use crate::readout::{ReadoutError, readouts};
 use crate::record::{RecordError, RecordSpec, record};
-use crate::task::{Example, Split};
-use crate::trace::{Answer, OnExisting, Trace, TraceError};
+use crate::task::Example;
+use crate::trace::{Answer, Trace, TraceError};
 
 use super::plan::PlannedModel;
 use super::{ModelResults, Plan, Results, figures, report, tables};
@@ -36,6 +36,9 @@ pub enum RunError {
     /// The output folder is there already.
     #[error("output exists: choose another folder with --out, or add --force to replace it: {}", .0.display())]
     Exists(PathBuf),
+    /// Something else lies there.
+    #[error("output is not replaced, even with --force: the folder is not the output of an experiment; choose another with --out: {}", .0.display())]
+    NotOurs(PathBuf),
     /// A file cannot be written.
     #[error("cannot write: {source}: {}", path.display())]
     Write {
@@ -68,7 +71,8 @@ pub enum RunError {
 /// a report is a finished experiment.
 pub fn run(plan: &Plan, out: &Path, force: bool, mut progress: impl FnMut(Stage)) -> Result<Results, RunError> {
     make_room(out, force)?;
-    write(&out.join(SPEC_FILE), &toml::to_string(&plan.spec).expect("a spec that was TOML is TOML"))?;
+    let spec = plan.published_spec();
+    write(&out.join(SPEC_FILE), &toml::to_string(&spec).expect("a spec that was TOML is TOML"))?;
     let mut models = Vec::new();
     for planned in &plan.models {
         let trained = record_model(plan, planned, &planned.opened.model, &planned.name, out, &mut progress)?;
@@ -82,8 +86,8 @@ pub fn run(plan: &Plan, out: &Path, force: bool, mut progress: impl FnMut(Stage)
         models.push(look_into(plan, planned, &trained, untrained.as_ref(), &mut progress)?);
     }
     progress(Stage::Writing);
-    let provenance = Provenance { seed: Some(plan.spec.seed), spec_digest: Some(digest(&plan.spec)), ..Provenance::here("run") };
-    let results = Results { provenance, spec: plan.spec.clone(), models };
+    let provenance = Provenance { seed: Some(plan.spec.seed), spec_digest: Some(digest(&spec)), ..Provenance::here("run") };
+    let results = Results { provenance, spec, models };
     let drawn = figures::draw(&results, &out.join("figures"))?;
     let tabled = tables::write(&results, &out.join("tables"))?;
     write(&out.join("results.json"), &(serde_json::to_string_pretty(&results).expect("plain data serialises") + "\n"))?;
@@ -101,16 +105,8 @@ fn record_model(
     out: &Path,
     progress: &mut impl FnMut(Stage),
 ) -> Result<Trace, RunError> {
-    let spec = RecordSpec {
-        seed: plan.spec.seed,
-        split: Split::Test,
-        sequences: 0..plan.spec.sequences as u64,
-        layers: None,
-        heads: None,
-        dense: Vec::new(),
-        checkpoint_every: plan.spec.checkpoint_every,
-        on_existing: OnExisting::Refuse,
-    };
+    let spec =
+        RecordSpec { seed: plan.spec.seed, checkpoint_every: plan.spec.checkpoint_every, ..RecordSpec::new(0..plan.spec.sequences as u64) };
     let path = out.join("traces").join(format!("{name}.trace.zarr"));
     let describe = serde_json::json!({ "name": name, "checkpoint": planned.opened.name });
     record(model, &describe, &planned.task, &spec, &path, |done, total| progress(Stage::Recording(name.to_owned(), done, total)))?;
@@ -169,9 +165,12 @@ fn look_into(
 fn make_room(out: &Path, force: bool) -> Result<(), RunError> {
     let fault = |source| RunError::Write { source, path: out.to_path_buf() };
     if out.exists() {
-        let is_empty = fs::read_dir(out).map_err(fault)?.next().is_none();
+        let is_empty = out.is_dir() && fs::read_dir(out).map_err(fault)?.next().is_none();
         let is_ours = out.join(SPEC_FILE).is_file() && out.join("traces").is_dir();
-        let may_go = is_empty || (force && is_ours);
+        if force && !is_empty && !is_ours {
+            return Err(RunError::NotOurs(out.to_path_buf()));
+        }
+        let may_go = is_empty || force;
         if !may_go {
             return Err(RunError::Exists(out.to_path_buf()));
         }
@@ -186,7 +185,7 @@ pub(super) fn write(path: &Path, text: &str) -> Result<(), RunError> {
     let folder = path.parent().expect("a file in the output folder");
     fs::create_dir_all(folder).map_err(fault)?;
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fault)?;
-    std::io::Write::write_all(&mut file, text.as_bytes()).map_err(fault)?;
+    std::io::Write::write_all(file.as_file_mut(), text.as_bytes()).map_err(fault)?;
     file.persist(path).map_err(|error| fault(error.error))?;
     Ok(())
 }

@@ -28,6 +28,7 @@ pub mod spec;
 pub mod svg;
 pub mod training;
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -81,7 +82,7 @@ pub enum FigureError {
         path: String,
     },
     /// A file is there already.
-    #[error("the figure is there already; allow overwriting or choose another name: {0}")]
+    #[error("output exists: the figure is not overwritten without --force: {0}")]
     Exists(String),
 }
 
@@ -306,7 +307,10 @@ impl Rendered {
         };
         std::fs::create_dir_all(directory).map_err(fault(directory))?;
         for (path, bytes) in &files {
-            std::fs::write(path, bytes).map_err(fault(path))?;
+            // Under another name first: a full disk must leave no half of a figure.
+            let mut file = tempfile::NamedTempFile::new_in(directory).map_err(fault(path))?;
+            file.as_file_mut().write_all(bytes).map_err(fault(path))?;
+            file.persist(path).map_err(|error| fault(path)(error.error))?;
         }
         Ok(files.into_iter().map(|(path, _)| path).collect())
     }

@@ -88,6 +88,17 @@ pub enum Format {
     Png,
 }
 
+impl Format {
+    /// How its files end.
+    pub const fn extension(self) -> &'static str {
+        match self {
+            Self::Svg => "svg",
+            Self::Pdf => "pdf",
+            Self::Png => "png",
+        }
+    }
+}
+
 /// What can be chosen; a figure reads the fields that concern it.
 ///
 /// | name | figures | default | purpose |

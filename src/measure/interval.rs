@@ -51,7 +51,8 @@ impl std::fmt::Display for Interval {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.bounds() {
             Some((low, high)) => write!(f, "{:.3} [{low:.3}, {high:.3}]", self.estimate),
-            None => write!(f, "{:.3} [no interval from {} sequence]", self.estimate, self.n),
+            None if self.n == 1 => write!(f, "{:.3} [no interval from 1 sequence]", self.estimate),
+            None => write!(f, "{:.3} [no interval from {} sequences]", self.estimate, self.n),
         }
     }
 }

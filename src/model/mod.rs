@@ -37,7 +37,7 @@ pub use config::{AttentionConfig, Config, DecayGate, DecayRate, DeltaConfig, Fee
 pub use error::ModelError;
 pub use language_model::{Extent, LanguageModel, token_tensor};
 pub use observer::{NoObserver, Observer};
-pub use open::{BUNDLED, Bundled, OpenedModel, VOCABULARY_FILE, open_model};
+pub use open::{BUNDLED, Bundled, OpenedModel, VOCABULARY_FILE, config_of, open_model};
 pub use parameters::{Initial, ParameterCount, ParameterSource, Request, Usage, Weights};
 pub use presets::{PRESETS, Preset, params};
 pub use state::State;

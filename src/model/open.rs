@@ -41,6 +41,13 @@ pub const BUNDLED: [Bundled; 2] = [
     bundled!("kda-stale-facts", "its KDA twin: same data, same budget"),
 ];
 
+impl Bundled {
+    /// Its configuration.
+    pub fn config(&self) -> Result<Config, ModelError> {
+        serde_json::from_str(self.config).map_err(|error| ModelError::Config(error.to_string()))
+    }
+}
+
 /// A model and what is known of its tokens.
 pub struct OpenedModel {
     /// What it is called: `bundled:NAME`, a preset, or the last part of its path.
@@ -49,6 +56,14 @@ pub struct OpenedModel {
     pub model: LanguageModel,
     /// The words of its tokens, if known.
     pub vocabulary: Option<Vocabulary>,
+}
+
+/// The configuration behind `bundled:NAME` or a preset's name; builds nothing.
+pub fn config_of(name: &str) -> Result<Config, ModelError> {
+    match BUNDLED.iter().find(|bundled| name.strip_prefix("bundled:") == Some(bundled.name)) {
+        Some(bundled) => bundled.config(),
+        None => Preset::find(name).map(Preset::config).map_err(|_| unknown(name)),
+    }
 }
 
 /// Opens `bundled:NAME`, a folder with `config.json` and `weights.safetensors`, or a preset with random weights drawn from `seed`.
@@ -71,7 +86,7 @@ pub fn open_model(name: &str, seed: u64) -> Result<OpenedModel, ModelError> {
         return Ok(OpenedModel { name: called.unwrap_or_else(|| name.to_owned()), model: LanguageModel::load(path)?, vocabulary });
     }
     let Ok(preset) = Preset::find(name) else {
-        return Err(ModelError::Unknown { name: name.to_owned(), hint: hint(name) });
+        return Err(unknown(name));
     };
     let parameters = preset.config().count()?.total;
     if parameters > LARGEST_RANDOM {
@@ -86,13 +101,15 @@ pub fn open_model(name: &str, seed: u64) -> Result<OpenedModel, ModelError> {
 
 fn open_bundled(name: &str) -> Result<OpenedModel, ModelError> {
     let Some(bundled) = BUNDLED.iter().find(|bundled| bundled.name == name) else {
-        let whole = format!("bundled:{name}");
-        return Err(ModelError::Unknown { hint: hint(&whole), name: whole });
+        return Err(unknown(&format!("bundled:{name}")));
     };
-    let config: Config = serde_json::from_str(bundled.config).map_err(|error| ModelError::Config(error.to_string()))?;
     let vocabulary: Vocabulary = serde_json::from_str(bundled.vocabulary).map_err(|error| ModelError::Config(error.to_string()))?;
-    let model = LanguageModel::from_bytes(config, bundled.weights)?;
+    let model = LanguageModel::from_bytes(bundled.config()?, bundled.weights)?;
     Ok(OpenedModel { name: format!("bundled:{name}"), model, vocabulary: Some(vocabulary) })
+}
+
+fn unknown(name: &str) -> ModelError {
+    ModelError::Unknown { name: name.to_owned(), hint: hint(name) }
 }
 
 fn hint(name: &str) -> String {

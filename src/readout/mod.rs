@@ -153,6 +153,10 @@ pub fn readouts(trace: &Trace, untrained: Option<&Trace>, options: &ReadoutOptio
         return Err(ReadoutError::OtherSequences(other.path().to_path_buf()));
     }
     options.check()?;
+    let layers = options.layers_of(trace)?;
+    for &layer in &layers {
+        options.heads_of(layer, trace.layer(layer)?.dims.head)?;
+    }
     let mut notices = Vec::new();
     let questions = sites::ask(&examples, trace.n_steps(), options, &mut notices)?;
     if questions.is_empty() {
@@ -160,7 +164,7 @@ pub fn readouts(trace: &Trace, untrained: Option<&Trace>, options: &ReadoutOptio
     }
     let mut cards = Vec::new();
     let mut comparisons = Vec::new();
-    for layer in options.layers_of(trace)? {
+    for layer in layers {
         units::read_layer(trace, untrained, layer, &questions, options, &mut cards, &mut comparisons)?;
     }
     units::adjust(&questions, &mut cards);

@@ -90,7 +90,10 @@ pub(super) fn ask(
             }
             let n_groups = drafts.chunk_by(|a, b| a.site.sequence == b.site.sequence).count();
             if n_groups < 2 * options.folds {
-                notices.push(format!("{target} at {place}: only {n_groups} sequences have it, {} are needed", 2 * options.folds));
+                notices.push(format!(
+                    "{target} at {place}: only {n_groups} sequences have it, {} are needed (record more)",
+                    2 * options.folds
+                ));
                 continue;
             }
             questions.push(question(place, target, &drafts, examples, &classes, options)?);

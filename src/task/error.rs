@@ -37,6 +37,18 @@ pub enum TaskError {
         /// The file.
         path: String,
     },
+    /// A text too short for one sequence.
+    #[error("the text is too short: its {part} part has {words} words, a sequence {length}; set a smaller `length`: {path}")]
+    ShortText {
+        /// The split.
+        part: &'static str,
+        /// Words of that split.
+        words: usize,
+        /// Words of a sequence.
+        length: usize,
+        /// The file.
+        path: String,
+    },
     /// Stored tables contradict each other.
     #[error("the stored truth table is damaged: {0}")]
     Table(String),

@@ -163,6 +163,15 @@ impl TaskSpec {
         Ok(spec_text::parse(text, "task")?)
     }
 
+    /// The same with the last parts of its paths only: what is published of a text does not say where it lay.
+    #[must_use]
+    pub fn without_folders(self) -> Self {
+        match self {
+            Self::Text(text) => Self::Text(text.without_folders()),
+            other => other,
+        }
+    }
+
     /// Checks the parameters and makes ready to generate; reads the file of a text.
     pub fn build(&self) -> Result<Task, TaskError> {
         let source = match self.clone() {
@@ -216,10 +225,13 @@ impl Task {
     }
 
     /// The same task in the tokens of another vocabulary, say of a model that was trained on several tasks. All its words must be
-    /// known there.
+    /// known there; those of a text may be `<unk>` there.
     pub fn in_vocabulary(mut self, vocabulary: &Vocabulary) -> Result<Self, TaskError> {
         self.translation = None;
-        let map = vocabulary.translation_of(self.vocabulary())?;
+        let map = match &self.source {
+            Source::Drawn(generator) => vocabulary.translation_of(generator.vocabulary())?,
+            Source::Windows(windows) => windows.translation_to(vocabulary)?,
+        };
         self.translation = Some((vocabulary.clone(), map));
         Ok(self)
     }

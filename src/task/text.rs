@@ -6,7 +6,8 @@
 use super::error::in_range;
 use super::{Example, Split, TaskError, TokenClass, Vocabulary};
 use serde::{Deserialize, Serialize};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::path::Path;
 
 /// The word that stands for all words that are not in the vocabulary.
 pub const UNKNOWN_WORD: &str = "<unk>";
@@ -33,6 +34,15 @@ pub struct Text {
 impl Default for Text {
     fn default() -> Self {
         Self { path: String::new(), length: 256, lowercase: false, max_words: 50_000, vocabulary: None, held_out: 0.0 }
+    }
+}
+
+impl Text {
+    /// The same with the last parts of its paths only.
+    #[must_use]
+    pub fn without_folders(self) -> Self {
+        let last = |path: String| Path::new(&path).file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
+        Self { path: last(self.path), vocabulary: self.vocabulary.map(last), ..self }
     }
 }
 
@@ -82,8 +92,8 @@ impl Windows {
         for split in [Split::Train, Split::Validation, Split::Test] {
             let found = windows.part(split).len();
             if found < windows.spec.length {
-                let reason = format!("its {} part has {found} words, fewer than one sequence of {}", split.name(), windows.spec.length);
-                return Err(TaskError::Text { reason, path: windows.spec.path });
+                let (length, path) = (windows.spec.length, windows.spec.path);
+                return Err(TaskError::ShortText { part: split.name(), words: found, length, path });
             }
         }
         Ok(windows)
@@ -135,6 +145,18 @@ impl Windows {
     /// Its words.
     pub fn vocabulary(&self) -> &Vocabulary {
         &self.vocabulary
+    }
+
+    /// `vocabulary`'s token for each word: its own, else `<unk>`. A word that never occurs (this text's own `<unk>`, mostly) needs none.
+    pub fn translation_to(&self, vocabulary: &Vocabulary) -> Result<Vec<u32>, TaskError> {
+        let unknown = vocabulary.token(UNKNOWN_WORD);
+        let occurring: HashSet<u32> = self.tokens.iter().copied().collect();
+        let token = |own: u32| {
+            let word = self.vocabulary.word(own);
+            let found = vocabulary.token(word).or(unknown);
+            found.or((!occurring.contains(&own)).then_some(0)).ok_or_else(|| TaskError::UnknownWord(word.to_owned()))
+        };
+        (0..self.vocabulary.len() as u32).map(token).collect()
     }
 
     /// How many windows a split has.
