@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(feature = "experiment")]
 mod cli;
 mod engine;
 mod engine_gradient;
@@ -15,6 +16,8 @@ mod memory;
 mod model;
 #[cfg(feature = "probe")]
 mod readout;
+#[cfg(feature = "record")]
+mod record;
 mod task;
 mod trace;
 #[cfg(feature = "record")]

@@ -1,11 +1,8 @@
 //! Ways of printing shared by the sub-commands.
 
+use std::path::Path;
 use std::time::Duration;
 
-use std::io::Write as _;
-use std::path::Path;
-
-use anyhow::Context;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -39,18 +36,6 @@ pub fn open_complete(path: &Path) -> anyhow::Result<Trace> {
     let trace = Trace::open(path)?;
     trace.require_complete()?;
     Ok(trace)
-}
-
-/// Writes a whole file or none; a missing folder is made.
-pub fn write_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let write = || {
-        std::fs::create_dir_all(folder)?;
-        let mut file = tempfile::NamedTempFile::new_in(folder)?;
-        file.as_file_mut().write_all(bytes)?;
-        file.persist(path).map_err(|error| error.error)
-    };
-    write().with_context(|| format!("cannot write {}", path.display())).map(drop)
 }
 
 /// An error and its causes in one line; causes that an error already quotes are not said again.

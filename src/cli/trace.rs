@@ -2,11 +2,13 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::Subcommand;
 use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
 use ndarray_npy::WriteNpyExt;
 
 use super::output;
+use crate::export::whole_file;
 use crate::memory::Phase;
 use crate::trace::{Info, Repair, Trace, info, repair, verify};
 
@@ -104,7 +106,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             let memory = Trace::open(trace)?.memory(layer, head, batch, step, phase)?;
             let mut bytes = Vec::new();
             memory.write_npy(&mut bytes)?;
-            output::write_file(&file, &bytes)?;
+            whole_file(&file, &bytes).with_context(|| format!("cannot write {}", file.display()))?;
             output::line(&format!("memory [d_k, d_v] = {:?}, phase {phase}: {}", memory.shape(), file.display()))
         }
     }

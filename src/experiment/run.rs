@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::export::whole_file;
 use crate::measure::{MeasureError, alignment, allocation, behaviour, cleanup, collateral, recall, spectrum};
 use crate::model::{LanguageModel, ModelError};
 use crate::provenance::{Provenance, digest};
@@ -181,11 +182,5 @@ fn make_room(out: &Path, force: bool) -> Result<(), RunError> {
 
 /// Writes a whole file or none.
 pub(super) fn write(path: &Path, text: &str) -> Result<(), RunError> {
-    let fault = |source| RunError::Write { source, path: path.to_path_buf() };
-    let folder = path.parent().expect("a file in the output folder");
-    fs::create_dir_all(folder).map_err(fault)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(fault)?;
-    std::io::Write::write_all(file.as_file_mut(), text.as_bytes()).map_err(fault)?;
-    file.persist(path).map_err(|error| fault(error.error))?;
-    Ok(())
+    whole_file(path, text.as_bytes()).map_err(|source| RunError::Write { source, path: path.to_path_buf() })
 }

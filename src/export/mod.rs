@@ -139,16 +139,16 @@ fn write_with_side_car(bytes: &[u8], about: SideCar, path: &Path, overwrite: boo
     }
     let about = SideCar { file_digest: digest_bytes(bytes), ..about };
     let json = serde_json::to_string_pretty(&about).expect("plain data serialises") + "\n";
-    write_whole(path, bytes)?;
-    write_whole(&beside, json.as_bytes())?;
+    let fault = |source| ExportError::Write { source, path: path.to_path_buf() };
+    whole_file(path, bytes).map_err(fault)?;
+    whole_file(&beside, json.as_bytes()).map_err(fault)?;
     Ok([path.to_path_buf(), beside])
 }
 
-/// Write a file under another name and rename it, so that a full disk leaves no half of it.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ExportError> {
-    let fault = |source| ExportError::Write { source, path: path.to_path_buf() };
+/// Write a file under another name and rename it, so that a full disk leaves no half of it; a missing folder is made.
+pub fn whole_file(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(fault)?;
+        std::fs::create_dir_all(folder)?;
     }
     let mut partial = path.as_os_str().to_owned();
     partial.push(".part");
@@ -158,5 +158,5 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), ExportError> {
         // The cause is what counts; a leftover part does no harm.
         let _ = std::fs::remove_file(&partial);
     }
-    written.map_err(fault)
+    written
 }

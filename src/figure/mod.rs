@@ -28,7 +28,6 @@ pub mod spec;
 pub mod svg;
 pub mod training;
 
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -307,10 +306,7 @@ impl Rendered {
         };
         std::fs::create_dir_all(directory).map_err(fault(directory))?;
         for (path, bytes) in &files {
-            // Under another name first: a full disk must leave no half of a figure.
-            let mut file = tempfile::NamedTempFile::new_in(directory).map_err(fault(path))?;
-            file.as_file_mut().write_all(bytes).map_err(fault(path))?;
-            file.persist(path).map_err(|error| fault(path)(error.error))?;
+            crate::export::whole_file(path, bytes).map_err(fault(path))?;
         }
         Ok(files.into_iter().map(|(path, _)| path).collect())
     }
