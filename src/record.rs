@@ -42,7 +42,7 @@ pub struct RecordSpec {
     pub checkpoint_every: usize,
     /// Sequences up to this many tokens are recorded whole, longer ones in blocks of steps.
     pub longest_whole: usize,
-    /// Steps of such a block.
+    /// Steps of such a block, at least; it ends where a chunk of the trace and a checkpoint end.
     pub block_steps: usize,
     /// Replace a trace that is there already.
     pub on_existing: OnExisting,
@@ -178,7 +178,7 @@ pub fn record(
         }
     } else {
         let mut state = model.state();
-        let block_steps = spec.block_steps.max(1);
+        let block_steps = TraceSpec::steps_of_a_commit(spec.block_steps, spec.checkpoint_every);
         for from in (0..steps).step_by(block_steps) {
             let block = from..(from + block_steps).min(steps);
             let rows = model.hidden(&padded_tokens(&examples, block.clone())?, Some(&mut state), &mut collector)?;
@@ -234,7 +234,7 @@ fn trace_spec(
         model: json!({ "description": describe, "config": model.config(), "weights_digest": weights }),
         run: json!({ "task": task_spec, "split": spec.split, "seed": spec.seed, "sequences": [spec.sequences.start, spec.sequences.end] }),
         growth: if whole { Growth::Batch } else { Growth::Step },
-        commit_every: if whole { 32 } else { spec.block_steps.max(1) },
+        commit_every: if whole { 32 } else { TraceSpec::steps_of_a_commit(spec.block_steps, spec.checkpoint_every) },
         checkpoint_every: spec.checkpoint_every,
         dense: vec![selection],
         on_existing: spec.on_existing,

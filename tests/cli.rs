@@ -138,7 +138,7 @@ fn a_recording_can_be_looked_into_measured_drawn_and_exported() {
 #[test]
 fn a_trace_is_probed() {
     let folder = with_trace(40);
-    let probed = "probe a.trace.zarr --target current --phase write --layers 0 --heads 1 --permutations 10";
+    let probed = "probe a.trace.zarr --target current --phase write --layers 0 --heads 1 --permutations 20";
     assert!(does(folder.path(), probed).contains("current"));
     let cards = json(&does(folder.path(), &format!("{probed} --json")));
     assert!(!cards["cards"].as_array().unwrap().is_empty());

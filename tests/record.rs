@@ -18,7 +18,13 @@ fn opened() -> (OpenedModel, Task) {
 }
 
 fn recorded(path: &Path, spec: &RecordSpec) -> Trace {
-    let (opened, task) = opened();
+    recorded_at_length(path, spec, 64)
+}
+
+fn recorded_at_length(path: &Path, spec: &RecordSpec, length: usize) -> Trace {
+    let opened = open_model("bundled:eda-stale-facts", 0).unwrap();
+    let task = TaskSpec::named("stale_facts").unwrap().with_length(length).build().unwrap();
+    let task = task.in_vocabulary(opened.vocabulary.as_ref().unwrap()).unwrap();
     record(&opened.model, &serde_json::json!({}), &task, spec, path, |_, _| {}).unwrap();
     Trace::open(path).unwrap()
 }
@@ -60,10 +66,11 @@ fn answers_and_labels_are_those_of_the_models_own_forward() {
 #[test]
 fn whole_and_in_blocks_is_the_same_recording() {
     let folder = tempfile::tempdir().unwrap();
-    let spec = RecordSpec { checkpoint_every: 16, ..RecordSpec::new(0..SEQUENCES) };
-    let whole = recorded(&folder.path().join("whole.trace.zarr"), &spec);
-    let in_blocks = RecordSpec { longest_whole: 0, block_steps: 24, ..spec };
-    let blocks = recorded(&folder.path().join("blocks.trace.zarr"), &in_blocks);
+    let spec = RecordSpec { checkpoint_every: 48, ..RecordSpec::new(0..SEQUENCES) };
+    let whole = recorded_at_length(&folder.path().join("whole.trace.zarr"), &spec, 900);
+    // Rounded up to 768, a multiple of 48 and of a chunk: a whole block and a part of one.
+    let in_blocks = RecordSpec { longest_whole: 0, block_steps: 300, ..spec };
+    let blocks = recorded_at_length(&folder.path().join("blocks.trace.zarr"), &in_blocks, 900);
     assert!(verify(blocks.path()).unwrap().is_sound());
     assert_eq!((blocks.n_batch(), blocks.n_steps()), (whole.n_batch(), whole.n_steps()));
     assert_eq!(blocks.tokens().unwrap(), whole.tokens().unwrap());
@@ -73,11 +80,11 @@ fn whole_and_in_blocks_is_the_same_recording() {
         for point in [HookPoint::EraseStrength, HookPoint::Retention, HookPoint::Output] {
             let stream = |trace: &Trace| trace.stream(layer, point, 0..3, 0..trace.n_steps()).unwrap();
             let worst = stream(&whole).iter().zip(&stream(&blocks)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-            assert!(worst < 1e-4, "layer {layer}, {point}: {worst}");
+            assert!(worst < 1e-3, "layer {layer}, {point}: {worst}");
         }
-        let memory = |trace: &Trace| trace.memory(layer, 1, 2, 60, Phase::Erase).unwrap();
+        let memory = |trace: &Trace| trace.memory(layer, 1, 2, 890, Phase::Erase).unwrap();
         let worst = memory(&whole).iter().zip(&memory(&blocks)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-        assert!(worst < 1e-4, "layer {layer}: {worst}");
+        assert!(worst < 1e-3, "layer {layer}: {worst}");
     }
 }
 

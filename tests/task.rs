@@ -434,7 +434,7 @@ fn text_becomes_words_and_windows() {
     let few = spec("length = 4\nmax_words = 3\nlowercase = true").build().expect("a readable text");
     assert_eq!(few.vocabulary().words(), ["<unk>", "the", "cat"]);
     let message = spec("length = 40").build().err().expect("too short").to_string();
-    assert!(message.contains("has 12 words, fewer than one sequence of 40"), "{message}");
+    assert!(message.contains("has 12 words, a sequence 40"), "{message}");
     assert!(TaskSpec::named("text").expect("a name").build().err().expect("no path").to_string().contains("'path'"));
 }
 

@@ -128,5 +128,5 @@ fn all<T: serde::de::DeserializeOwned>(chosen: &[&Value], figure: Figure) -> any
 /// `eda` of `folder/eda.trace.zarr`.
 fn stem(path: &Path) -> String {
     let name = path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
-    name.trim_end_matches(".zarr").trim_end_matches(".trace").to_owned()
+    name.trim_end_matches(".json").trim_end_matches(".zarr").trim_end_matches(".trace").to_owned()
 }

@@ -96,7 +96,7 @@ pub fn import(factors: impl AsRef<Path>, rule: Rule, out: impl AsRef<Path>, opti
     // Many short sequences are appended by sequences, long ones by steps.
     let by_sequences = n_batch > 32 && n_steps <= 1024;
     let base = if by_sequences { TraceSpec::of_sequences(options.provenance.clone()) } else { TraceSpec::new(options.provenance.clone()) };
-    let commit_every = if by_sequences { base.commit_every } else { 256_usize.max(options.checkpoint_every.next_multiple_of(256)) };
+    let commit_every = if by_sequences { base.commit_every } else { TraceSpec::steps_of_a_commit(256, options.checkpoint_every) };
     let file_name = factors.as_ref().file_name().map(|name| name.to_string_lossy().into_owned());
     let spec = TraceSpec {
         model: json!({"rule": rule.name(), "layers": sources.iter().map(|source| source.layer).collect::<Vec<_>>()}),

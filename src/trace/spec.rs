@@ -31,6 +31,13 @@ pub struct TraceSpec {
 }
 
 impl TraceSpec {
+    /// The least `commit_every` along `step` that is no shorter than asked: it ends where a chunk and a checkpoint end.
+    pub fn steps_of_a_commit(at_least: usize, checkpoint_every: usize) -> usize {
+        let every = checkpoint_every.max(1);
+        let together = (1..=every).find(|n| (n * 256).is_multiple_of(every)).expect("every itself divides");
+        at_least.max(1).next_multiple_of(together * 256)
+    }
+
     /// The defaults: blocks along `step`, 256 steps a commit, a checkpoint every 64, all heads where memories are dense.
     pub fn new(provenance: Provenance) -> Self {
         Self {

@@ -2,7 +2,7 @@
 
 use super::{does, fails, json, texts};
 
-const TINY: &str = "run --set sequences=24 --set readout.permutations=10 --set readout.resamples=20 \
+const TINY: &str = "run --set sequences=24 --set readout.permutations=20 --set readout.resamples=100 \
     --set measure.cleanup.statistics.resamples=20 --set measure.cleanup.statistics.permutations=20";
 
 #[test]

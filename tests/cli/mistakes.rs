@@ -152,11 +152,13 @@ fn a_checkpoint_of_another_config_is_refused() {
     assert!(!here.join("x").exists());
 }
 
+/// What a case does to a tensor: name, shape, data.
+type Change = fn(&str, &mut Vec<usize>, &mut Vec<f32>);
+
 #[test]
 fn bad_factors_are_not_imported() {
     let folder = tempfile::tempdir().unwrap();
     let here = folder.path();
-    type Change = fn(&str, &mut Vec<usize>, &mut Vec<f32>);
     let cases: [(&str, Change, &[&str]); 5] = [
         ("fits", |_, _, _| (), &[]),
         (
