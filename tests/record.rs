@@ -50,7 +50,7 @@ fn answers_and_labels_are_those_of_the_models_own_forward() {
     for (row, example) in examples.iter().enumerate() {
         assert!(tokens.row(row).iter().zip(&example.tokens).all(|(&stored, &token)| stored == token as i32));
         assert_eq!(words[[row, 0]], task.vocabulary().word(example.tokens[0]));
-        let logits = opened.model.forward(&token_tensor(&[example.tokens.clone()]).unwrap(), None, &mut NoObserver).unwrap();
+        let logits = opened.model.forward(&token_tensor(std::slice::from_ref(&example.tokens)).unwrap(), None, &mut NoObserver).unwrap();
         let logits: Vec<Vec<f32>> = logits.squeeze(0).unwrap().to_vec2().unwrap();
         for (question, answer) in example.questions.iter().zip(&answers[row]) {
             let logits = &logits[question.position];

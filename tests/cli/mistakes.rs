@@ -165,7 +165,7 @@ fn bad_factors_are_not_imported() {
             "nan",
             |name, _, data| {
                 if name == "value" {
-                    data[5] = f32::NAN
+                    data[5] = f32::NAN;
                 }
             },
             &["value", "NaN"],
@@ -174,7 +174,7 @@ fn bad_factors_are_not_imported() {
             "gate",
             |name, _, data| {
                 if name == "write_strength" {
-                    data[3] = 3.5
+                    data[3] = 3.5;
                 }
             },
             &["write_strength", "3.5"],
@@ -183,7 +183,7 @@ fn bad_factors_are_not_imported() {
             "shape",
             |name, shape, _| {
                 if name == "value" {
-                    shape.swap(1, 3)
+                    shape.swap(1, 3);
                 }
             },
             &["value"],
@@ -192,7 +192,8 @@ fn bad_factors_are_not_imported() {
             "absent",
             |name, shape, data| {
                 if name == "query" {
-                    (shape[1], _) = (0, data.clear())
+                    shape[1] = 0;
+                    data.clear();
                 }
             },
             &["query"],
