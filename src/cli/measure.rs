@@ -59,7 +59,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     macro_rules! measured {
         ($measure:ident, $options:ident) => {{
+            let bar = output::spinner("measuring");
             let found = $measure(&trace, &$options { statistics, ..$options::default() })?;
+            bar.finish_and_clear();
             if arguments.json { output::json(&found) } else { output::line(&found.headline()) }
         }};
     }

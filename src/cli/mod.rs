@@ -13,6 +13,8 @@ mod trace;
 mod measure;
 mod export;
 mod bench;
+#[cfg(feature = "record")]
+mod settings;
 
 #[cfg(feature = "experiment")]
 mod run;

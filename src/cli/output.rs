@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 use serde::Serialize;
 
 use crate::trace::Trace;
@@ -12,15 +12,6 @@ use crate::trace::Trace;
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
     println!("{}", serde_json::to_string_pretty(value)?);
     Ok(())
-}
-
-/// A progress bar on standard error; silent where that is not a terminal.
-pub fn progress(length: u64, what: &str) -> ProgressBar {
-    let style =
-        ProgressStyle::with_template("{msg:<34} [{bar:30}] {pos}/{len} {eta}").expect("the template is well formed").progress_chars("=> ");
-    let bar = ProgressBar::new(length).with_style(style).with_message(what.to_owned());
-    bar.enable_steady_tick(Duration::from_millis(200));
-    bar
 }
 
 /// Refuses to overwrite, unless told to.
@@ -56,22 +47,6 @@ pub fn chain(error: &anyhow::Error) -> String {
 #[expect(clippy::unnecessary_wraps, reason = "the last word of a sub-command, like `json`")]
 pub fn line(text: &str) -> anyhow::Result<()> {
     println!("{text}");
-    Ok(())
-}
-
-/// Puts `key=value` into a TOML table; the key may be dotted, the value is TOML or else text.
-pub fn set(table: &mut toml::Table, setting: &str) -> anyhow::Result<()> {
-    let (key, value) = setting.split_once('=').ok_or_else(|| anyhow::anyhow!("--set {setting}: wanted KEY=VALUE"))?;
-    let value = toml::from_str::<toml::Table>(&format!("v = {value}")).ok().and_then(|mut parsed| parsed.remove("v"));
-    let value = value.unwrap_or_else(|| toml::Value::String(setting[key.len() + 1..].to_owned()));
-    let mut parts: Vec<&str> = key.trim().split('.').collect();
-    let last = parts.pop().unwrap_or_default();
-    let mut place = table;
-    for part in parts {
-        let entry = place.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
-        place = entry.as_table_mut().ok_or_else(|| anyhow::anyhow!("--set {setting}: `{part}` is not a table of the spec"))?;
-    }
-    place.insert(last.to_owned(), value);
     Ok(())
 }
 

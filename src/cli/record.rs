@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::output;
+use super::{output, settings};
 use crate::memory::Phase;
 use crate::model::open_model;
 use crate::record::{RecordSpec, record};
@@ -97,7 +97,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         on_existing: if arguments.force { OnExisting::Replace } else { OnExisting::Refuse },
         ..RecordSpec::new(0..1)
     };
-    let bar = output::progress(0, "recording (tokens)");
+    let bar = settings::progress(0, "recording (tokens)");
     let describe = serde_json::json!({ "name": opened.name });
     record(&opened.model, &describe, &task, &spec, &arguments.output, |done, total| {
         bar.set_length(total as u64);
@@ -135,7 +135,7 @@ fn with_settings(spec: TaskSpec, settings: &[String]) -> anyhow::Result<TaskSpec
     }
     let mut table = toml::Table::try_from(&spec)?;
     for setting in settings {
-        output::set(&mut table, setting)?;
+        settings::set(&mut table, setting)?;
     }
     Ok(crate::spec_text::from_table(table, "--set")?)
 }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::output;
+use super::{output, settings};
 use crate::experiment::{Plan, STALE_FACTS, Spec, Stage, run as run_plan, summary};
 use crate::spec_text;
 
@@ -41,13 +41,13 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     } else {
         let mut table: toml::Table = spec_text::parse(&text, &origin)?;
         for setting in &arguments.set {
-            output::set(&mut table, setting)?;
+            settings::set(&mut table, setting)?;
         }
         spec_text::from_table(table, &format!("{origin} with --set"))?
     };
     let out = arguments.out.unwrap_or_else(|| PathBuf::from("pentimento-out").join(&spec.name));
     let plan = Plan::new(spec)?;
-    let bar = output::progress(0, "");
+    let bar = settings::progress(0, "");
     let results = run_plan(&plan, &out, arguments.force, |stage| match stage {
         Stage::Recording(name, done, total) => {
             bar.set_message(format!("recording {name} (tokens)"));

@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use super::output;
+use super::{output, settings};
 use crate::train::{Existing, TrainSpec, run as train};
 
 /// Arguments of `pentimento train`.
@@ -39,7 +39,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         (false, true) => Existing::Replace,
         (false, false) => Existing::Refuse,
     };
-    let bar = output::progress(spec.steps(), "training (steps)");
+    let bar = settings::progress(spec.steps(), "training (steps)");
     let outcome = train(&spec, &arguments.output, existing, &mut |entry| {
         bar.set_position(entry.step);
         bar.set_message(format!("training, loss {:.4}", entry.loss));

@@ -1,0 +1,30 @@
+//! What the sub-commands that run models share: progress of counted work, and settings typed on the command line.
+
+use std::time::Duration;
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A progress bar on standard error; silent where that is not a terminal.
+pub fn progress(length: u64, what: &str) -> ProgressBar {
+    let style =
+        ProgressStyle::with_template("{msg:<34} [{bar:30}] {pos}/{len} {eta}").expect("the template is well formed").progress_chars("=> ");
+    let bar = ProgressBar::new(length).with_style(style).with_message(what.to_owned());
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}
+
+/// Puts `key=value` into a TOML table; the key may be dotted, the value is TOML or else text.
+pub fn set(table: &mut toml::Table, setting: &str) -> anyhow::Result<()> {
+    let (key, value) = setting.split_once('=').ok_or_else(|| anyhow::anyhow!("--set {setting}: wanted KEY=VALUE"))?;
+    let value = toml::from_str::<toml::Table>(&format!("v = {value}")).ok().and_then(|mut parsed| parsed.remove("v"));
+    let value = value.unwrap_or_else(|| toml::Value::String(setting[key.len() + 1..].to_owned()));
+    let mut parts: Vec<&str> = key.trim().split('.').collect();
+    let last = parts.pop().unwrap_or_default();
+    let mut place = table;
+    for part in parts {
+        let entry = place.entry(part).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+        place = entry.as_table_mut().ok_or_else(|| anyhow::anyhow!("--set {setting}: `{part}` is not a table of the spec"))?;
+    }
+    place.insert(last.to_owned(), value);
+    Ok(())
+}
