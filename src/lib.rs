@@ -1,4 +1,4 @@
-//! Pentimento: see inside the memory of recurrent language models.
+#![doc = include_str!("../README.md")]
 
 pub mod memory;
 pub mod spec_text;

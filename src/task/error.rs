@@ -49,9 +49,6 @@ pub enum TaskError {
         /// The file.
         path: String,
     },
-    /// Stored tables contradict each other.
-    #[error("the stored truth table is damaged: {0}")]
-    Table(String),
 }
 
 impl TaskError {

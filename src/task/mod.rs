@@ -35,7 +35,6 @@ mod word_problem;
 pub mod text;
 mod spec;
 mod metrics;
-pub mod table;
 
 pub use condition::{Condition, ConditionWeights};
 pub use draw::Draw;
