@@ -40,6 +40,8 @@ pub enum Block {
 }
 
 const DIGITS: usize = 3;
+/// Longer tables are folded away in HTML.
+const LONGEST_OPEN_TABLE: usize = 16;
 
 impl Document {
     /// As Markdown; figures are linked.
@@ -90,7 +92,8 @@ fn block_html(block: &Block) -> Markup {
             Block::Paragraph(words) => p { (words) },
             Block::Findings(lines) => ul.findings { @for line in lines { li { (line) } } },
             Block::Alarm(words) => p.alarm role="alert" { strong { "Alarm. " } (words) },
-            Block::Table(table, path) => div.table { (table_html(table)) p.note { a href=(path) { "All digits (CSV)" } } },
+            Block::Table(table, path) if table.rows.len() > LONGEST_OPEN_TABLE => details { summary { (table.title) " (" (table.rows.len()) " rows)" } (table_block(table, path)) },
+            Block::Table(table, path) => (table_block(table, path)),
             Block::Figure { path, svg, caption } => figure {
                 (PreEscaped(svg.trim_start_matches(|c| c != '<')))
                 figcaption { (caption) " " a href={ (path) ".svg" } { "SVG" } " " a href={ (path) ".pdf" } { "PDF" } " " a href={ (path) ".png" } { "PNG" } " " a href={ (path) ".csv" } { "data" } }
@@ -98,6 +101,10 @@ fn block_html(block: &Block) -> Markup {
             Block::Details(title, words) => details { summary { (title) } pre { (words) } },
         }
     }
+}
+
+fn table_block(table: &Table, path: &str) -> Markup {
+    html! { div.table { (table_html(table)) p.note { a href=(path) { "All digits (CSV)" } } } }
 }
 
 fn table_html(table: &Table) -> Markup {
