@@ -107,6 +107,21 @@ fn heads_that_differ_and_do_nothing_inside_are_told_apart() {
 }
 
 #[test]
+fn a_shuffle_that_changes_no_head_is_no_finding_between_heads() {
+    // Between heads rho is -0.8 in every sequence, and shuffling over tokens leaves every head's mean as it is. The mean of ten such
+    // replays differs from -0.8 in its last bit, in the same direction in every sequence.
+    let levels = [0.1, 0.5, 0.3, 0.7];
+    let plain = factors(Rule::Eda, DIMS, 3);
+    let plain = plain.with(HookPoint::Retention, retention(DIMS, |_, t, h| 0.9 - 0.2 * h as f64 + 0.001 * (t % 5) as f64)).unwrap();
+    let plain = plain.with(HookPoint::EraseStrength, strength(DIMS, |_, t, h| levels[h] + 0.001 * (t % 7) as f64)).unwrap();
+    let report = cleanup(&vec![(0, plain)], &CleanupOptions { null_replays: 10, ..options() }).unwrap();
+    let between = report.relation(Strength::EraseStrength, DecayAxis::MeanRetention).unwrap().between_heads.as_ref().unwrap();
+    near(between.rho.estimate, -0.8);
+    let shuffled = between.nulls.iter().find(|null| null.null == Null::ShuffledStrength).unwrap();
+    assert_eq!((shuffled.excess.estimate, shuffled.p_value), (0.0, Some(1.0)), "{shuffled:?}");
+}
+
+#[test]
 fn reports_are_reproducible_and_survive_json() {
     let report = planted(|kept, head| 0.1 + 0.1 * head as f64 + 0.3 * kept);
     let bytes = serde_json::to_string(&report).unwrap();

@@ -101,6 +101,9 @@ fn head_means(parts: &Parts, sequence: usize, run: Run, axis: usize, kind: usize
     heads.map(|(x, y)| Some((x[axis].value()?, y[kind].value()?))).collect::<Option<Vec<_>>>().map(|pairs| pairs.into_iter().unzip())
 }
 
+/// Correlations nearer than this are equal.
+const ROUNDING: f64 = 1e-12;
+
 /// A correlation and its nulls; `None` when no sequence has one.
 fn correlation(
     parts: &Parts,
@@ -118,7 +121,9 @@ fn correlation(
             .map(|sequence| {
                 let mut mean = Mean::default();
                 replays.iter().filter_map(|replay| replay[sequence]).for_each(|rho| mean.add(Mean { sum: rho, count: 1.0 }));
-                Some(model[sequence]? - mean.value()?)
+                let excess = model[sequence]? - mean.value()?;
+                // Replays that all give the model's own rho differ from it by the rounding of their mean, which is no excess.
+                Some(if excess.abs() < ROUNDING { 0.0 } else { excess })
             })
             .collect();
         let p_value = sign_flip(&excess.iter().flatten().copied().collect::<Vec<_>>(), statistics);
