@@ -74,8 +74,10 @@ proptest! {
         };
         let first = part((..cut).into(), factors.initial_memory().map(ndarray::ArrayBase::to_owned));
         let second = part((cut..).into(), Some(first.final_memory));
-        prop_assert_eq!(whole.final_memory, second.final_memory);
-        prop_assert_eq!(whole.output.slice(s![.., cut.., .., ..]).to_owned(), second.output);
+        // Sums may be taken in another order where an array lies differently, so the last bit is free.
+        let difference = |a: ndarray::ArrayViewD<f64>, b: ndarray::ArrayViewD<f64>| (&a - &b).iter().fold(0.0_f64, |most, x| most.max(x.abs()));
+        prop_assert!(difference(whole.final_memory.view().into_dyn(), second.final_memory.view().into_dyn()) < 1e-12);
+        prop_assert!(difference(whole.output.slice(s![.., cut.., .., ..]).into_dyn(), second.output.view().into_dyn()) < 1e-12);
     }
 }
 
