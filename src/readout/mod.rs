@@ -91,9 +91,9 @@ impl Readouts {
                 .filter(beat_chance)
         };
         let stale = self.comparisons.iter().filter(|row| row.target == Target::Stale);
-        let Some((row, best)) =
-            stale.filter_map(|row| Some((row, score(&row)?))).max_by(|a, b| a.1.score.value.total_cmp(&b.1.score.value))
-        else {
+        let readable = stale.filter_map(|row| Some((row, score(&row)?)));
+        // The earliest phase among equals.
+        let Some((row, best)) = readable.reduce(|best, next| if next.1.score.value > best.1.score.value { next } else { best }) else {
             return said + " In none of them is the stale value readable in the step that supersedes it.";
         };
         said += &format!(
@@ -110,11 +110,7 @@ impl Readouts {
             (other.place, other.target, other.layer, other.head, other.feature) == (row.place, row.target, row.layer, row.head, row.feature)
         };
         let changes = self.comparisons.iter().filter(same).map(|change| {
-            let verdict = match change.difference {
-                Estimate { high, .. } if high < 0.0 => "lowers it by",
-                Estimate { low, .. } if low > 0.0 => "raises it by",
-                _ => "does not change it:",
-            };
+            let verdict = if change.difference.excludes(0.0) { "changes it by" } else { "does not change it:" };
             format!("{} {verdict} {}", change.to, change.difference)
         });
         said + &format!(" There, {}.", changes.collect::<Vec<_>>().join("; "))
