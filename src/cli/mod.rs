@@ -1,6 +1,6 @@
 //! The command line: arguments, progress and messages. The only module that prints.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is this module's office")]
+#![expect(clippy::print_stderr, reason = "printing is this module's office")]
 
 use std::process::ExitCode;
 

@@ -1,8 +1,10 @@
 //! Ways of printing shared by the sub-commands.
 
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use indicatif::ProgressBar;
 use serde::Serialize;
 
@@ -10,8 +12,7 @@ use crate::trace::Trace;
 
 /// Prints a result as pretty JSON on standard output.
 pub fn json(value: &impl Serialize) -> anyhow::Result<()> {
-    println!("{}", serde_json::to_string_pretty(value)?);
-    Ok(())
+    line(&serde_json::to_string_pretty(value)?)
 }
 
 /// Refuses to overwrite, unless told to.
@@ -43,11 +44,12 @@ pub fn chain(error: &anyhow::Error) -> String {
     text
 }
 
-/// Prints a line of text.
-#[expect(clippy::unnecessary_wraps, reason = "the last word of a sub-command, like `json`")]
+/// Prints a line of text on standard output. A reader that has seen enough (`| head`) ends the program quietly.
 pub fn line(text: &str) -> anyhow::Result<()> {
-    println!("{text}");
-    Ok(())
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => std::process::exit(0),
+        written => written.context("cannot write to standard output"),
+    }
 }
 
 /// A spinner on standard error for work whose length is unknown.

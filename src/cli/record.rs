@@ -1,14 +1,19 @@
 //! `pentimento record`: a model's memories over a task or a text become a trace.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
 
 use super::{output, settings};
 use crate::memory::Phase;
 use crate::model::open_model;
 use crate::record::{RecordSpec, record};
-use crate::task::{Split, TaskError, TaskSpec, Text};
+use crate::task::{Split, TaskError, TaskSpec, Text, text::words};
 use crate::trace::OnExisting;
+
+/// Sequences recorded where no range is given, at most.
+const SEQUENCES: u64 = 64;
 
 /// Arguments of `pentimento record`.
 #[derive(clap::Args)]
@@ -29,9 +34,9 @@ pub struct Arguments {
     /// Set a parameter of the task: NAME=VALUE; may be repeated.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
-    /// Which of the task's sequences: FROM:TO (the end is left out).
-    #[arg(long, default_value = "0:64", value_parser = range)]
-    range: Range<u64>,
+    /// Which of the task's sequences: FROM:TO, the end left out (default: 0:64, or as many as a text has windows).
+    #[arg(long, value_parser = range)]
+    range: Option<Range<u64>>,
     /// Part of the task's data: train, validation or test.
     #[arg(long, default_value = "test", value_parser = split)]
     split: Split,
@@ -76,9 +81,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     output::refuse_existing(&arguments.output, arguments.force)?;
     let spec = match (&arguments.task, &arguments.text) {
         (Some(name), _) => TaskSpec::named(name)?,
-        (None, text) => {
-            TaskSpec::Text(Text { path: text.as_ref().map_or(String::new(), |path| path.display().to_string()), ..Text::default() })
-        }
+        (None, Some(path)) => TaskSpec::Text(short_or_windows(path)?),
+        (None, None) => bail!("name a --task or a --text"),
     };
     let task = with_settings(spec, &arguments.set)?.build()?;
     let opened = open_model(&arguments.model, arguments.seed)?;
@@ -89,7 +93,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let spec = RecordSpec {
         seed: arguments.seed,
         split: arguments.split,
-        sequences: arguments.range,
+        sequences: arguments.range.unwrap_or(0..task.count(arguments.split).unwrap_or(SEQUENCES).min(SEQUENCES)),
         layers: arguments.layers,
         heads: arguments.heads,
         dense: arguments.dense,
@@ -126,6 +130,14 @@ fn unknown_word(error: TaskError, model: &str) -> anyhow::Error {
         }
         error => error.into(),
     }
+}
+
+/// A text as it comes: whole if it is short, else in windows of the default length.
+fn short_or_windows(path: &Path) -> anyhow::Result<Text> {
+    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the text: {}", path.display()))?;
+    let windows = Text::default();
+    let length = words(&text).take(windows.length).count().max(1);
+    Ok(Text { path: path.display().to_string(), length, ..windows })
 }
 
 /// The task with `NAME=VALUE` settings, each checked as if it stood in a spec.

@@ -102,7 +102,7 @@ fn a_text_in_other_words_is_refused() {
     let here = folder.path();
     fs::write(here.join("t.txt"), "the cat sat on the mat").unwrap();
     fails(here, 1, &format!("{RECORD} --text t.txt --set length=6 -o x"), &["'the'", "a text in its words"]);
-    fails(here, 1, &format!("{RECORD} --text t.txt -o x"), &["too short", "6 words", "`length`", "t.txt"]);
+    fails(here, 1, &format!("{RECORD} --text t.txt --set length=20 -o x"), &["too short", "6 words", "`length`", "t.txt"]);
     fails(here, 1, &format!("{RECORD} --text no.txt -o x"), &["cannot read the text", "no.txt"]);
     assert!(!here.join("x").exists());
 }
@@ -220,4 +220,18 @@ fn bad_factors_are_not_imported() {
     }
     fails(here, 2, "import f.safetensors --rule eta -o x", &["eta", "eda"]);
     fails(here, 1, "import no.safetensors --rule eda -o x", &["no.safetensors"]);
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_the_program_quietly() {
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_pentimento"))
+        .args(["models", "--json"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let ended = child.wait_with_output().unwrap();
+    assert!(ended.status.success(), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert!(ended.stderr.is_empty(), "{}", String::from_utf8_lossy(&ended.stderr));
 }
