@@ -8,6 +8,7 @@ mod cleanup;
 mod collateral;
 mod spectrum;
 mod sources;
+mod behaviour;
 
 use std::collections::BTreeMap;
 

@@ -84,14 +84,20 @@ fn of_condition(
         each.fold((0.0, 0.0), |(sum, n), difference| (sum + difference, n + 1.0))
     };
     let (difference, n_differences): (Vec<f64>, Vec<f64>) = chosen.iter().map(|(_, answers)| differences(answers)).unzip();
+    let mut intrusion_above_foils = bootstrap.ratio(&above, &stale_questions);
+    if let Some(excess) = intrusion_above_foils.as_mut().filter(|_| stale_hits.iter().chain(&foil_hits).all(|&hits| hits == 0.0)) {
+        // Neither was ever answered: each may be as frequent as that many sequences allow.
+        excess.high = bootstrap.unseen(excess.n);
+        excess.low = excess.high.map(|unseen| -unseen);
+    }
     Some(ConditionBehaviour {
         condition,
         n_sequences: chosen.len(),
         n_questions: counts.iter().map(|counts| counts.questions).sum(),
-        accuracy: bootstrap.ratio(&column(|counts| counts.correct), &questions)?,
-        stale_intrusion: bootstrap.ratio(&stale_hits, &stale_questions),
-        matched_foil_rate: bootstrap.ratio(&foil_hits, &stale_questions),
-        intrusion_above_foils: bootstrap.ratio(&above, &stale_questions),
+        accuracy: bootstrap.share(&column(|counts| counts.correct), &questions)?,
+        stale_intrusion: bootstrap.share(&stale_hits, &stale_questions),
+        matched_foil_rate: bootstrap.share(&foil_hits, &stale_questions),
+        intrusion_above_foils,
         gold_log_probability: bootstrap.ratio(&gold, &questions)?,
         stale_above_foil_log_probability: bootstrap.ratio(&difference, &n_differences),
     })

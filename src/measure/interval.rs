@@ -122,6 +122,26 @@ impl Bootstrap {
         })
     }
 
+    /// A share of events: the ratio of hits to chances. Where no sequence has a hit, or none has a miss, resampling would give an
+    /// interval without width; the open end is then the exact binomial bound for sequences.
+    pub fn share(&self, hits: &[f64], chances: &[f64]) -> Option<Interval> {
+        let mut share = self.ratio(hits, chances)?;
+        let unseen = self.unseen(share.n);
+        if hits.iter().all(|&hits| hits == 0.0) {
+            share.high = unseen;
+        } else if hits == chances {
+            share.low = unseen.map(|unseen| 1.0 - unseen);
+        }
+        Some(share)
+    }
+
+    /// The largest share of sequences that could have an event of which `n` sequences show none, at the interval's level (exact
+    /// binomial); `None` when fewer than two contribute.
+    pub fn unseen(&self, n: usize) -> Option<f64> {
+        let tail = (1.0 - self.level) / 2.0;
+        (n > 1).then(|| 1.0 - tail.powf(1.0 / n as f64))
+    }
+
     /// The mean of one number per sequence, over the sequences that have it; `None` if none has.
     pub fn mean(&self, values: &[Option<f64>]) -> Option<Interval> {
         let (numerator, denominator) = present(values);
