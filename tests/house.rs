@@ -40,6 +40,9 @@ const NEVER: [(&str, &str, &str); 4] = [
 /// Where features may stand: at doors.
 const DOORS: [&str; 3] = ["lib", "main", "cli"];
 
+/// The one door inside a module: `memory` has an engine for cards, or in its place one that says that it was not built.
+const INNER_DOOR: &str = "src/memory/mod.rs";
+
 /// No file grows beyond this.
 const MOST_LINES: usize = 600;
 
@@ -273,7 +276,7 @@ fn a_module_names_only_modules_above_it() {
 #[test]
 fn features_stand_at_doors() {
     let mut problems = String::new();
-    for source in sources("src").iter().filter(|source| !DOORS.contains(&source.top())) {
+    for source in sources("src").iter().filter(|source| !DOORS.contains(&source.top()) && source.place != INNER_DOOR) {
         // The literal is blanked, so any `feature =` is one of a cfg.
         for (line, _) in lines_with(
             source,

@@ -11,6 +11,14 @@ pub enum MemoryError {
     /// A phase name that a step does not have.
     #[error("unknown phase '{0}': known are before, decay, erase, write")]
     UnknownPhase(String),
+    /// A device that cannot be named so.
+    #[error("unknown device '{text}': {why}; write cpu, cuda:0, or cuda:0,1 for several cards")]
+    UnknownDevice {
+        /// What was written.
+        text: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// A factor the rule needs is absent.
     #[error("rule {rule} needs the factor '{factor}', which is missing")]
     MissingFactor {

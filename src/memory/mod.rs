@@ -10,11 +10,12 @@
 //! arXiv 2606.26560, has two). So one reference, one engine, one recorder and one ledger serve them all.
 //!
 //! The journey inside: [`Factors`] (what a model computes, what a trace stores, under the field's names) are lowered by
-//! their [`Rule`] to a [`Recurrence`] (decay and edits), which [`mod@reference`] runs in plain f64 and [`cpu`] runs fast.
+//! their [`Rule`] to a [`Recurrence`] (decay and edits), which [`mod@reference`] runs in plain f64 and [`cpu`] and [`cuda`] run fast.
 //! [`chunkwise`] is a second f64 implementation beside the reference; [`replay`] gives recorded memories back bit for bit;
 //! [`gate`] holds the decay gates; [`mod@bench`] times the engine beside what the machine can do.
 
 mod dims;
+mod device;
 mod error;
 mod hook;
 mod factors;
@@ -28,9 +29,15 @@ pub mod reference;
 pub mod chunkwise;
 pub mod replay;
 pub mod cpu;
+#[cfg(feature = "gpu")]
+pub mod cuda;
+#[cfg(not(feature = "gpu"))]
+#[path = "cuda/disabled.rs"]
+pub mod cuda;
 pub mod bench;
 
 pub use check::{FactorNorms, NormSummary};
+pub use device::Device;
 pub use dims::{Dims, Phase};
 pub use error::MemoryError;
 pub use factors::{Factors, Scalar};

@@ -1,0 +1,150 @@
+//! From the embedded source to a function on the card: NVRTC at first use, then the cache in the user's folder.
+
+use std::collections::HashMap;
+use std::ffi::CString;
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+
+use cudarc::driver::{CudaContext, CudaFunction, CudaModule, sys::CUfunction_attribute_enum};
+use cudarc::nvrtc::{Ptx, result as nvrtc, sys};
+
+use super::error::CudaError;
+
+/// One kernel and what it is compiled with.
+pub(super) struct Kernel {
+    /// The function's name in its source.
+    pub name: &'static str,
+    pub source: &'static str,
+    /// Macros of the source.
+    pub defines: Vec<(&'static str, usize)>,
+    /// Bytes of shared memory a block gets.
+    pub shared_bytes: usize,
+}
+
+const COMMON: &str = include_str!("common.cu");
+
+impl Kernel {
+    fn options(&self, architecture: &str) -> Vec<String> {
+        let defines = self.defines.iter().map(|(name, value)| format!("-D{name}={value}"));
+        // Products and sums stay as written where the source says so; elsewhere the compiler may fuse them.
+        [format!("--gpu-architecture={architecture}"), "--std=c++17".to_owned(), "--extra-device-vectorization".to_owned()]
+            .into_iter()
+            .chain(defines)
+            .collect()
+    }
+
+    /// The whole text that is compiled.
+    fn text(&self) -> String {
+        format!("{COMMON}\n{}", self.source)
+    }
+
+    fn defines_in_words(&self) -> String {
+        self.defines.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(" ")
+    }
+}
+
+type Key = (usize, &'static str, String);
+
+/// Functions that were loaded, by context, kernel and macros.
+static LOADED: LazyLock<Mutex<HashMap<Key, (CudaFunction, Arc<CudaModule>)>>> = LazyLock::new(Mutex::default);
+
+/// The function, compiled if it never was, ready for its shared memory.
+pub(super) fn function(context: &Arc<CudaContext>, architecture: &str, kernel: &Kernel) -> Result<CudaFunction, CudaError> {
+    let key = (context.cu_ctx() as usize, kernel.name, kernel.defines_in_words());
+    if let Some((function, _)) = LOADED.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
+        return Ok(function.clone());
+    }
+    let binary = binary(architecture, kernel)?;
+    let failed = |doing| super::driver_error(context, doing);
+    let module = context.load_module(Ptx::from_binary(binary)).map_err(failed("loading a kernel"))?;
+    let function = module.load_function(kernel.name).map_err(failed("finding a kernel"))?;
+    if kernel.shared_bytes > 48 * 1024 {
+        function
+            .set_attribute(CUfunction_attribute_enum::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, kernel.shared_bytes as i32)
+            .map_err(failed("asking for shared memory"))?;
+    }
+    LOADED.lock().unwrap_or_else(PoisonError::into_inner).insert(key, (function.clone(), module));
+    Ok(function)
+}
+
+/// Machine code, from the cache if it is there.
+fn binary(architecture: &str, kernel: &Kernel) -> Result<Vec<u8>, CudaError> {
+    if !super::libraries::has_compiler() {
+        return Err(CudaError::NoCompiler);
+    }
+    let cached = cache_file(architecture, kernel);
+    if let Some(binary) = cached.as_ref().and_then(|file| std::fs::read(file).ok()).filter(|binary| !binary.is_empty()) {
+        return Ok(binary);
+    }
+    let binary = compile(architecture, kernel)?;
+    if let Some(file) = cached {
+        // A cache that cannot be written only costs time.
+        let _ = keep(&file, &binary);
+    }
+    Ok(binary)
+}
+
+/// Written whole or not at all, whoever else writes it.
+fn keep(file: &std::path::Path, binary: &[u8]) -> std::io::Result<()> {
+    let folder = file.parent().unwrap_or(file);
+    std::fs::create_dir_all(folder)?;
+    let mut part = tempfile::NamedTempFile::new_in(folder)?;
+    part.write_all(binary)?;
+    part.persist(file)?;
+    Ok(())
+}
+
+/// `XDG_CACHE_HOME` or `~/.cache`, then `pentimento/cuda/DIGEST.cubin`.
+fn cache_file(architecture: &str, kernel: &Kernel) -> Option<PathBuf> {
+    let folder = std::env::var_os("XDG_CACHE_HOME")
+        .map(PathBuf::from)
+        .filter(|folder| folder.is_absolute())
+        .or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache")))?;
+    let mut version = (0, 0);
+    // SAFETY: the library is there (see `binary`), and both numbers are ours.
+    unsafe { sys::nvrtcVersion(&raw mut version.0, &raw mut version.1) }.result().ok()?;
+    let mut digest = blake3::Hasher::new();
+    digest.update(format!("{version:?}").as_bytes());
+    for option in kernel.options(architecture) {
+        digest.update(option.as_bytes()).update(b"\0");
+    }
+    digest.update(kernel.text().as_bytes());
+    Some(folder.join("pentimento").join("cuda").join(format!("{}.cubin", digest.finalize().to_hex())))
+}
+
+fn compile(architecture: &str, kernel: &Kernel) -> Result<Vec<u8>, CudaError> {
+    let failed = |log: String| CudaError::Compile {
+        kernel: kernel.name,
+        defines: kernel.defines_in_words(),
+        architecture: architecture.to_owned(),
+        log,
+    };
+    let text = CString::new(kernel.text()).map_err(|error| failed(error.to_string()))?;
+    let name = CString::new(format!("{}.cu", kernel.name)).map_err(|error| failed(error.to_string()))?;
+    let program = nvrtc::create_program(&text, Some(&name)).map_err(|error| failed(error.to_string()))?;
+    // SAFETY: the program was just made, and is destroyed once, below.
+    unsafe {
+        let compiled = nvrtc::compile_program(program, &kernel.options(architecture)).map_err(|error| {
+            let log = nvrtc::get_program_log(program).unwrap_or_default();
+            let log: Vec<u8> = log.into_iter().map(|c| c as u8).take_while(|&c| c != 0).collect();
+            failed(format!("{error}: {}", String::from_utf8_lossy(&log)))
+        });
+        let binary = compiled.and_then(|()| machine_code(program).map_err(|error| failed(error.to_string())));
+        let _ = nvrtc::destroy_program(program);
+        binary
+    }
+}
+
+/// # Safety
+/// The program was compiled and not destroyed.
+unsafe fn machine_code(program: sys::nvrtcProgram) -> Result<Vec<u8>, nvrtc::NvrtcError> {
+    let mut size = 0;
+    // SAFETY: as the caller's; the buffer has the size the library asks for.
+    unsafe {
+        sys::nvrtcGetCUBINSize(program, &raw mut size).result()?;
+        let mut code = vec![0_u8; size];
+        sys::nvrtcGetCUBIN(program, code.as_mut_ptr().cast()).result()?;
+        Ok(code)
+    }
+}

@@ -1,0 +1,29 @@
+//! The engine on NVIDIA cards: f32 memories, f32 or bf16 inputs.
+//!
+//! The kernels are CUDA C++ in this folder, embedded in the program and compiled for the card at hand by NVRTC when first used;
+//! machine code is kept in the user's cache folder. Nothing of CUDA is needed to build, and a program with this engine runs
+//! where there is no card: whoever asks for one then gets a [`CudaError`] that says what is missing.
+//!
+//! [`Engine`] works on buffers that stand on a card, so that a model there hands over its own.
+
+// The journey: `error`, `libraries` (what is there), `layout` (arguments as the kernels see them), `compile`, `buffers` (what
+// stands on the card), `plan` (how a run is laid over it), `engine` (launches).
+
+mod error;
+mod libraries;
+mod layout;
+mod compile;
+mod buffers;
+mod plan;
+mod engine;
+
+pub use buffers::{CardEdit, CardRead, CardRecurrence, Checkpoints, Numbers, Rows, Targets, Trace};
+pub use engine::{Engine, n_cards};
+pub use error::{CudaError, bytes};
+pub use plan::{CardLimits, Form, ForwardPlan, ReplayPlan};
+
+/// An error of the driver, with what was being done.
+fn driver_error(context: &cudarc::driver::CudaContext, doing: &'static str) -> impl Fn(cudarc::driver::DriverError) -> CudaError {
+    let card = context.ordinal();
+    move |error| CudaError::Driver { card, doing, message: error.to_string() }
+}

@@ -1,0 +1,151 @@
+//! How a run is laid over a card: pure arithmetic, the same on every machine.
+
+use super::super::Dims;
+use super::error::CudaError;
+
+/// Most channels of keys or values.
+pub(super) const MOST_CHANNELS: usize = 256;
+/// Lanes of a warp that share a column in the sequential kernels.
+const ROW_LANES: usize = 8;
+/// Lanes of a warp side by side in the sequential kernels.
+const COLUMN_LANES: usize = 4;
+/// Registers of a thread that hold the memory, at most.
+const MOST_REGISTERS: usize = 128;
+/// Warps that can be issued from at once, per multiprocessor.
+const SCHEDULERS: usize = 4;
+
+/// What a card offers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CardLimits {
+    /// Multiprocessors.
+    pub n_multiprocessors: usize,
+    /// Bytes of shared memory a block can have.
+    pub shared_bytes: usize,
+}
+
+/// How the sequential forward kernel is launched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ForwardPlan {
+    /// Columns of a thread: 1, 2, 4 or 8. Results do not depend on it.
+    pub columns: usize,
+    /// Warps of a block that hold columns.
+    pub consumers: usize,
+    /// Warps of a block that stage vectors.
+    pub producers: usize,
+    /// Steps of a stage.
+    pub steps: usize,
+    /// Stages in shared memory.
+    pub stages: usize,
+    /// Blocks.
+    pub blocks: usize,
+    /// Bytes of shared memory of a block.
+    pub shared_bytes: usize,
+}
+
+/// The form of a step as far as kernels are compiled for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Form {
+    /// Edits of a step.
+    pub n_edits: usize,
+    /// Edits that read at a row of their own.
+    pub n_elsewhere: usize,
+    /// Key channels up to a multiple of 32.
+    pub padded: usize,
+}
+
+/// Key channels as the kernels hold them.
+pub(super) fn padded(d_k: usize) -> usize {
+    d_k.next_multiple_of(32)
+}
+
+impl ForwardPlan {
+    /// The plan for these sizes. `columns` forces the columns of a thread; `stores` says that whole memories are stored,
+    /// for which threads hold at least four columns.
+    pub fn new(dims: &Dims, form: Form, card: CardLimits, columns: Option<usize>, stores: bool) -> Result<Self, CudaError> {
+        let rows = form.padded / ROW_LANES;
+        let warps = |columns: usize| dims.batch * dims.head * dims.d_v.div_ceil(COLUMN_LANES * columns);
+        let busy = card.n_multiprocessors * SCHEDULERS * 9 / 10;
+        let least = if stores { 4 } else { 1 };
+        let fits = |columns: &usize| rows * columns <= MOST_REGISTERS;
+        let columns = columns.filter(fits).unwrap_or_else(|| {
+            // The most columns that still leave every scheduler a warp: fewer loads of vectors per column.
+            [8, 4, 2].into_iter().filter(fits).filter(|&columns| columns >= least).find(|&columns| warps(columns) >= busy).unwrap_or(least)
+        });
+        let consumers = dims.d_v.div_ceil(COLUMN_LANES * columns).clamp(1, 4);
+        let block_columns = consumers * COLUMN_LANES * columns;
+        let slot = slot(form, block_columns);
+        let stages = 3;
+        let steps = [8, 4, 2, 1].into_iter().find(|&steps| stages * steps * slot * 4 <= card.shared_bytes.min(100 * 1024));
+        let steps = steps.or((stages * slot * 4 <= card.shared_bytes).then_some(1)).ok_or_else(|| {
+            CudaError::Unsupported(format!(
+                "a step with {} edits of {} key channels needs {} bytes of shared memory, the card has {}",
+                form.n_edits,
+                form.padded,
+                stages * slot * 4,
+                card.shared_bytes
+            ))
+        })?;
+        Ok(Self {
+            columns,
+            consumers,
+            producers: 2,
+            steps,
+            stages,
+            blocks: dims.batch * dims.head * dims.d_v.div_ceil(block_columns),
+            shared_bytes: stages * steps * slot * 4,
+        })
+    }
+}
+
+/// Floats of one step in shared memory, as `forward.cu` lays them out.
+fn slot(form: Form, block_columns: usize) -> usize {
+    let Form { n_edits, n_elsewhere, padded } = form;
+    let vectors = (2 + n_edits + n_elsewhere) * padded + n_edits * block_columns;
+    (vectors + n_edits + n_edits * (n_edits + 1) / 2).next_multiple_of(4)
+}
+
+/// How the replay kernel is launched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplayPlan {
+    /// Threads along a row, four columns each.
+    pub column_threads: usize,
+    /// Rows of a thread.
+    pub rows: usize,
+    /// Warps of a block that hold the memory.
+    pub consumers: usize,
+    /// Steps of a stage.
+    pub steps: usize,
+    /// Stages in shared memory.
+    pub stages: usize,
+    /// Blocks of columns of a memory.
+    pub column_blocks: usize,
+    /// Bytes of shared memory of a block.
+    pub shared_bytes: usize,
+}
+
+impl ReplayPlan {
+    /// The plan for these sizes.
+    pub fn new(dims: &Dims, form: Form) -> Self {
+        let column_threads = dims.d_v.div_ceil(4).next_power_of_two().clamp(4, 32);
+        let block_columns = 4 * column_threads;
+        // Rows by sixteen if that still gives whole warps, else fewer.
+        let rows = [16, 8, 4].into_iter().find(|rows| column_threads * (form.padded / rows) >= 128).unwrap_or(4);
+        let consumers = (column_threads * (form.padded / rows)).div_ceil(32);
+        let (steps, stages) = (4, 3);
+        let slot = (1 + form.n_edits) * form.padded + form.n_edits * block_columns;
+        Self {
+            column_threads,
+            rows,
+            consumers,
+            steps,
+            stages,
+            column_blocks: dims.d_v.div_ceil(block_columns),
+            shared_bytes: stages * steps * slot * 4,
+        }
+    }
+}
+
+/// The chunks that hold steps `steps` when there is a checkpoint before every `every`-th step.
+pub(super) fn chunks(steps: &std::ops::Range<usize>, every: usize) -> std::ops::Range<usize> {
+    steps.start / every..steps.end.div_ceil(every)
+}
