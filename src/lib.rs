@@ -11,6 +11,7 @@ pub mod model;
 pub mod train;
 #[cfg(feature = "record")]
 pub mod record;
+pub mod ledger;
 pub mod measure;
 #[cfg(feature = "probe")]
 pub mod readout;

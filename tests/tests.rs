@@ -10,6 +10,7 @@ mod export;
 #[cfg(feature = "figure")]
 mod figure;
 mod house;
+mod ledger;
 mod measure;
 mod memory;
 #[cfg(feature = "record")]

@@ -21,6 +21,35 @@ pub fn run(factors: &Factors<f64>, batch: usize, head: usize) -> (Array2<f64>, V
     (output, memories)
 }
 
+/// The matrix M_t that every step multiplies the memory by.
+pub fn transitions(factors: &Factors<f64>, batch: usize, head: usize) -> Vec<Array2<f64>> {
+    (0..factors.dims().step).map(|step| At { factors, batch, step, head }.transition()).collect()
+}
+
+/// What every write of a step has put down when the step ends, in order: where [d_k], and its value [d_v].
+pub fn written(factors: &Factors<f64>, batch: usize, step: usize, head: usize) -> Vec<(Array1<f64>, Array1<f64>)> {
+    let at = At { factors, batch, step, head };
+    let n_writes = factors.rule().n_writes();
+    let put = |write: u8| {
+        let (k, v) = (at.vector(HookPoint::WriteDirection(write)), at.vector(HookPoint::Value(write)));
+        match factors.rule() {
+            Rule::LinearAttention | Rule::RetNet | Rule::Gla | Rule::Rwkv7 => (k, v),
+            Rule::Gdn2 => (k, at.vector(HookPoint::ValueGate) * v),
+            Rule::DeltaNet | Rule::Gdn | Rule::Kda | Rule::Comba | Rule::Eda => (at.number(HookPoint::WriteStrength(0)) * k, v),
+            Rule::GatedDeltaProduct(_) => {
+                let mine = at.number(HookPoint::WriteStrength(write)) * k;
+                ((write + 1..n_writes).fold(mine, |u, later| at.householder(later).dot(&u)), v)
+            }
+        }
+    };
+    (0..n_writes).map(put).collect()
+}
+
+/// Where a head reads at a step, [d_k].
+pub fn query(factors: &Factors<f64>, batch: usize, step: usize, head: usize) -> Array1<f64> {
+    At { factors, batch, step, head }.query()
+}
+
 /// The factors of one step of one head.
 struct At<'a> {
     factors: &'a Factors<f64>,

@@ -55,7 +55,7 @@ impl InstructionSet {
     ///
     /// # Safety
     /// The machine has this instruction set (engines check it at their door), and what the routine asks of its pointers holds.
-    pub(super) unsafe fn enter<R: Routine>(self, routine: R) {
+    pub(crate) unsafe fn enter<R: Routine>(self, routine: R) {
         // SAFETY: the caller vouches for the instruction set.
         unsafe {
             match self {

@@ -6,10 +6,10 @@
 #![expect(clippy::inline_always, reason = "a kernel is compiled for an instruction set only where it is inlined into `Lanes::enter`")]
 
 /// Lanes of a vector.
-pub(super) const LANES: usize = 16;
+pub(crate) const LANES: usize = 16;
 
 /// A piece of work written once for all instruction sets. `run` must be `#[inline(always)]`.
-pub(super) trait Routine {
+pub(crate) trait Routine {
     /// Does the work with the vectors of `V`.
     ///
     /// # Safety
@@ -22,7 +22,7 @@ pub(super) trait Routine {
 /// # Safety
 /// All functions may be called only on a machine that has the instruction set, and only from code that is inlined into
 /// [`Lanes::enter`]; pointers must be valid for the lanes named.
-pub(super) trait Lanes: Copy {
+pub(crate) trait Lanes: Copy {
     /// Runs a routine compiled for this instruction set.
     unsafe fn enter<R: Routine>(routine: R);
     /// The same number in every lane.

@@ -31,6 +31,7 @@ use super::{Phase, RecordOptions, Recording, Recurrence};
 pub use backward::{EditGradient, RecurrenceGradient, Tape};
 use buffer::{Shared, aligned_zeros};
 pub use instructions::InstructionSet;
+pub(crate) use lanes::{LANES, Lanes, Routine};
 use layer::Layer;
 use run::Targets;
 
