@@ -8,6 +8,7 @@
 //! instructions a lane, and the block is read twice and written once from the first-level cache.
 
 #![expect(clippy::inline_always, reason = "a kernel is compiled for an instruction set only where it is inlined into `Lanes::enter`")]
+#![expect(clippy::needless_range_loop, reason = "loops over the vectors of a row index several arrays in step, and must unroll")]
 
 use crate::memory::Scalar;
 use crate::memory::cpu::{InstructionSet, LANES, Lanes, Routine};
