@@ -27,6 +27,6 @@ disabled!(experiment, "experiment", Arguments => run);
 #[cfg(not(feature = "record"))]
 disabled!(record, "record", Arguments => run, ModelsArguments => models, ParamsArguments => params);
 #[cfg(not(feature = "probe"))]
-disabled!(probe, "probe", Arguments => run);
+disabled!(probe, "probe", Arguments => run, StatsArguments => stats, MergeArguments => merge, SolveArguments => solve);
 #[cfg(not(feature = "figure"))]
 disabled!(figure, "figure", Arguments => run);

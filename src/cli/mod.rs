@@ -42,6 +42,10 @@ use disabled::record as train;
 mod probe;
 #[cfg(not(feature = "probe"))]
 use disabled::probe;
+#[cfg(feature = "probe")]
+mod partial;
+#[cfg(not(feature = "probe"))]
+use disabled::probe as partial;
 
 #[cfg(feature = "figure")]
 mod figure;
@@ -79,6 +83,12 @@ enum Command {
     Measure(measure::Arguments),
     /// Fit linear readouts of stale, current and never-written content.
     Probe(probe::Arguments),
+    /// Sum one part of a trace for a readout of all of it, on any machine.
+    Stats(partial::StatsArguments),
+    /// Merge partial sums, in any order, to the same bytes.
+    Merge(partial::MergeArguments),
+    /// Solve a readout from merged sums, with held-out scores by sequence.
+    Solve(partial::SolveArguments),
     /// Draw a figure as SVG, PDF and PNG.
     Figure(figure::Arguments),
     /// Export a trace's streams: csv, npz, safetensors.
@@ -105,6 +115,9 @@ pub fn main() -> ExitCode {
         Command::Trace(arguments) => trace::run(arguments),
         Command::Measure(arguments) => measure::run(arguments),
         Command::Probe(arguments) => probe::run(arguments),
+        Command::Stats(arguments) => partial::stats(arguments),
+        Command::Merge(arguments) => partial::merge(arguments),
+        Command::Solve(arguments) => partial::solve(arguments),
         Command::Figure(arguments) => figure::run(arguments),
         Command::Export(arguments) => export::run(arguments),
         Command::Table(arguments) => table::run(arguments),

@@ -73,3 +73,11 @@ pub fn at_least_one(word: &str) -> Result<usize, String> {
         Err(_) => Err("wanted a whole number, at least 1".to_owned()),
     }
 }
+
+/// `FROM:TO`, the end left out.
+pub fn range(text: &str) -> Result<std::ops::Range<u64>, String> {
+    let parts = text.split_once(':').and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
+    parts
+        .filter(|range: &std::ops::Range<u64>| !range.is_empty())
+        .ok_or_else(|| "wanted FROM:TO with FROM below TO, for example 0:64".to_owned())
+}

@@ -35,7 +35,7 @@ pub struct Arguments {
     #[arg(long = "set", value_name = "NAME=VALUE")]
     set: Vec<String>,
     /// Which of the task's sequences: FROM:TO, the end left out (default: 0:64, or as many as a text has windows).
-    #[arg(long, value_parser = range)]
+    #[arg(long, value_parser = output::range)]
     range: Option<Range<u64>>,
     /// Part of the task's data: train, validation or test.
     #[arg(long, default_value = "test", value_parser = split)]
@@ -64,11 +64,6 @@ pub struct Arguments {
     /// Replace a trace that is there already.
     #[arg(long)]
     force: bool,
-}
-
-fn range(text: &str) -> Result<Range<u64>, String> {
-    let parts = text.split_once(':').and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
-    parts.filter(|range: &Range<u64>| !range.is_empty()).ok_or_else(|| "wanted FROM:TO with FROM below TO, for example 0:64".to_owned())
 }
 
 fn split(name: &str) -> Result<Split, String> {

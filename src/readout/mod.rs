@@ -24,6 +24,7 @@ mod sites;
 mod gather;
 mod units;
 mod place;
+pub mod partial;
 pub mod bench;
 
 pub use error::ReadoutError;
