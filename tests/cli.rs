@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 mod files;
 mod mistakes;
+mod partial;
 
 /// What a command left: exit code, standard output, standard error.
 struct Said {
@@ -69,7 +70,7 @@ fn texts(folder: &Path) -> Vec<(PathBuf, String)> {
 #[test]
 fn every_command_helps_with_an_example() {
     let here = Path::new(".");
-    let commands = "run record import trace measure probe figure export table train models params bench";
+    let commands = "run record import trace measure probe stats merge solve figure export table train models params bench";
     let nested = ["trace info", "trace verify", "trace repair", "trace state"];
     for command in commands.split(' ').chain(nested) {
         let help = does(here, &format!("{command} --help"));

@@ -17,6 +17,8 @@ mod memory;
 mod model;
 #[cfg(feature = "probe")]
 mod readout;
+#[cfg(feature = "probe")]
+mod partial;
 #[cfg(feature = "record")]
 mod record;
 mod task;

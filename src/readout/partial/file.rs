@@ -97,7 +97,12 @@ impl Part {
         let io = |action| move |source| PartialError::Io { action, source, path: path.to_path_buf() };
         let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
         std::fs::create_dir_all(folder).map_err(io("make the folder of"))?;
-        let mut file = tempfile::Builder::new().prefix(".part-").tempfile_in(folder).map_err(io("write"))?;
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".part-");
+        // Other machines and other users may merge it: readable as the umask allows, not by its maker alone.
+        #[cfg(unix)]
+        builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+        let mut file = builder.tempfile_in(folder).map_err(io("write"))?;
         file.write_all(&self.to_bytes()).and_then(|()| file.as_file().sync_all()).map_err(io("write"))?;
         file.persist(path).map_err(|error| io("write")(error.error))?;
         Ok(())

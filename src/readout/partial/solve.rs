@@ -52,10 +52,11 @@ pub fn solve(part: &Part, options: &SummedRidge) -> Result<Solved, PartialError>
         "fitted R2 and generalised R2 are closed forms; generalised R2 takes every sample for independent, which samples of one sequence are not. Leave-one-out errors do not follow from sums.".to_owned(),
     ];
     if let Some(control) = control.as_ref().filter(|control| control.low > 0.0) {
-        notes.push(format!(
+        let alarm = format!(
             "ALARM: values of other sequences are read out with R2 {:.3} [{:.3}, {:.3}]: the step's number alone tells that much, and the target's score holds it too.",
             control.r2, control.low, control.high
-        ));
+        );
+        notes.insert(0, alarm);
     }
     let provenance = Provenance { made_from: part.provenance.made_from.clone(), dtype: "f64".to_owned(), ..Provenance::here("solve") };
     Ok(Solved {
@@ -76,14 +77,15 @@ pub fn solve(part: &Part, options: &SummedRidge) -> Result<Solved, PartialError>
 impl Solved {
     /// What was found, in a sentence or two.
     pub fn headline(&self) -> String {
-        let score = |score: &SummedScore| format!("R2 {:.3} [{:.3}, {:.3}]", score.r2, score.low, score.high);
+        let said_of = |score: &SummedScore| format!("R2 {:.3} [{:.3}, {:.3}]", score.r2, score.low, score.high);
         let Self { spec, .. } = self;
+        let steps = if spec.lag == 1 { "1 step".to_owned() } else { format!("{} steps", spec.lag) };
         let mut said = format!(
-            "From {} samples ({}; {} folds of sequences): the value written {} steps before is read out of layer {} head {} ({}, phase '{}') with held-out {}.",
-            self.n_samples, self.coverage, spec.folds, spec.lag, spec.layer, spec.head, spec.feature, spec.phase, score(&self.target)
+            "From {} samples ({}; {} folds of sequences): the value written {} before is read out of layer {} head {} ({}, phase '{}') with held-out {}.",
+            self.n_samples, self.coverage, spec.folds, steps, spec.layer, spec.head, spec.feature, spec.phase, said_of(&self.target)
         );
         if let Some(control) = &self.control {
-            said += &format!(" Control, values of other sequences at the same step: {}.", score(control));
+            said += &format!(" Control, values of other sequences at the same step: {}.", said_of(control));
         }
         said
     }
