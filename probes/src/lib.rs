@@ -43,8 +43,8 @@ pub use card::{ControlKind, ControlResult, Expectation, ProbeCard, Table, Verdic
 pub use error::ProbeError;
 pub use evaluate::{Evaluated, Evaluation, Readout};
 pub use linalg::Precision;
-pub use moments::Moments;
 pub use logistic::{FittedLogistic, Logistic, LogisticParams};
+pub use moments::Moments;
 pub use ridge::{FittedRidge, Ridge, RidgeParams, Selection};
 pub use samples::{Samples, Targets};
 pub use scaling::{FittedScaling, Scaling};

@@ -167,7 +167,11 @@ impl SummedRidge {
         }
         let filled = folds.iter().filter(|fold| fold.count() > 0).count();
         if filled < folds.len() || filled < 3 {
-            return Err(ProbeError::TooFewGroups { found: filled, purpose: "nested cross-validation by folds", needed: folds.len().max(3) });
+            return Err(ProbeError::TooFewGroups {
+                found: filled,
+                purpose: "nested cross-validation by folds",
+                needed: folds.len().max(3),
+            });
         }
         Ok(())
     }

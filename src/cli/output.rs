@@ -75,6 +75,7 @@ pub fn at_least_one(word: &str) -> Result<usize, String> {
 }
 
 /// `FROM:TO`, the end left out.
+#[cfg(any(feature = "probe", feature = "record"))]
 pub fn range(text: &str) -> Result<std::ops::Range<u64>, String> {
     let parts = text.split_once(':').and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
     parts

@@ -51,7 +51,8 @@ fn ranges_recorded_apart_are_one_piece_of_work() {
     let sums = |file: &str| {
         let bytes = std::fs::read(here.join(file)).unwrap();
         let tensors = safetensors::SafeTensors::deserialize(&bytes).unwrap();
-        ["node", "count", "features_features", "targets_features", "targets_targets"].map(|name| tensors.tensor(name).unwrap().data().to_vec())
+        ["node", "count", "features_features", "targets_features", "targets_targets"]
+            .map(|name| tensors.tensor(name).unwrap().data().to_vec())
     };
     assert!(sums("all.safetensors") == sums("whole.safetensors"), "but for the digests of the traces the files are the same");
 }

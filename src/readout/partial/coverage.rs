@@ -61,7 +61,12 @@ impl Coverage {
             let mut steps: Vec<[u64; 2]> =
                 all().filter(|patch| patch.sequences[0] <= slice[0] && slice[1] <= patch.sequences[1]).map(|patch| patch.steps).collect();
             steps.sort_unstable();
-            steps.dedup_by(|next, last| last[1] == next[0] && { last[1] = next[1]; true });
+            steps.dedup_by(|next, last| {
+                last[1] == next[0] && {
+                    last[1] = next[1];
+                    true
+                }
+            });
             if !steps.is_empty() {
                 steps_of.insert((slice[0], slice[1]), steps);
             }

@@ -20,7 +20,9 @@ pub enum PartialError {
         range: String,
     },
     /// The sums would not fit anywhere.
-    #[error("{features} features and {targets} target columns need {gigabytes:.1} GB for every sum: take the feature `read`, or probe the whole memory with `pentimento probe`, which forms no such matrix")]
+    #[error(
+        "{features} features and {targets} target columns need {gigabytes:.1} GB for every sum: take the feature `read`, or probe the whole memory with `pentimento probe`, which forms no such matrix"
+    )]
     TooLarge {
         /// Features.
         features: usize,
@@ -65,7 +67,9 @@ pub enum PartialError {
         right_part: PathBuf,
     },
     /// Work that is in no part.
-    #[error("there is a gap: {gap} is in none of the parts (together they hold {held}): make that part, or say --partial to merge what there is for a later merge")]
+    #[error(
+        "there is a gap: {gap} is in none of the parts (together they hold {held}): make that part, or say --partial to merge what there is for a later merge"
+    )]
     Gap {
         /// Sequences and steps.
         gap: String,

@@ -51,7 +51,7 @@ impl Part {
         let target_rows = |sums: &Moments, pick: &mut dyn FnMut(&[f64], &[f64])| {
             let mut start = pentimento_probes::moments::triangle(d);
             for target in 0..m {
-                let row = &sums.scatter()[start..start + d + target + 1];
+                let row = &sums.scatter()[start..=start + d + target];
                 pick(&row[..d], &row[d..]);
                 start += d + target + 1;
             }
@@ -125,8 +125,7 @@ impl Part {
             return Err(format!("it has version {}, this program reads 1", spec.version));
         }
         let (d, m) = (spec.n_features, spec.n_target_columns());
-        let order =
-            ["node", "count", "mean_features", "mean_targets", "features_features", "targets_features", "targets_targets"];
+        let order = ["node", "count", "mean_features", "mean_targets", "features_features", "targets_features", "targets_targets"];
         let data = order.map(|name| tensors.tensor(name).map(|tensor| tensor.data()));
         let data: Vec<&[u8]> = data.into_iter().collect::<Result<_, _>>().map_err(text)?;
         if digest(order.into_iter().zip(data.iter().copied())) != tensors_digest {
@@ -144,7 +143,8 @@ impl Part {
                 scatter.extend(&crossed[target * d..(target + 1) * d]);
                 scatter.extend(&targets[triangle(target)..triangle(target + 1)]);
             }
-            let sums = Moments::from_parts(count as u64, [row(0, d)?, row(1, m)?].concat(), scatter).ok_or("its shapes contradict its spec")?;
+            let sums =
+                Moments::from_parts(count as u64, [row(0, d)?, row(1, m)?].concat(), scatter).ok_or("its shapes contradict its spec")?;
             match *place {
                 [fold, level, index, -1, -1] => tree.restore_node((fold as usize, level as u32, index as u64) as Node, sums),
                 [fold, _, slot, from, to] => tree.restore_piece((fold as usize, slot as u64, from as u64, to as u64) as Piece, sums),

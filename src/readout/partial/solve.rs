@@ -82,7 +82,15 @@ impl Solved {
         let steps = if spec.lag == 1 { "1 step".to_owned() } else { format!("{} steps", spec.lag) };
         let mut said = format!(
             "From {} samples ({}; {} folds of sequences): the value written {} before is read out of layer {} head {} ({}, phase '{}') with held-out {}.",
-            self.n_samples, self.coverage, spec.folds, steps, spec.layer, spec.head, spec.feature, spec.phase, said_of(&self.target)
+            self.n_samples,
+            self.coverage,
+            spec.folds,
+            steps,
+            spec.layer,
+            spec.head,
+            spec.feature,
+            spec.phase,
+            said_of(&self.target)
         );
         if let Some(control) = &self.control {
             said += &format!(" Control, values of other sequences at the same step: {}.", said_of(control));

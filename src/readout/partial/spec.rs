@@ -32,17 +32,13 @@ impl WorkSource {
         let (attributes, mut run) = (trace.attributes(), trace.attributes().run.clone());
         let first = run["sequences"][0].as_u64();
         let recorded = attributes.model["weights_digest"].as_str().zip(first).filter(|_| run["task"].is_object());
-        match (recorded, run.as_object_mut()) {
-            (Some((weights, first_sequence)), Some(run)) => {
-                run.remove("sequences");
-                let work = json!({ "weights": weights, "config": attributes.model["config"], "run": run, "steps": trace.n_steps() });
-                Self { digest: digest(&work), first_sequence }
-            }
-            _ => {
-                let own = || digest(&json!({ "model": attributes.model, "run": attributes.run, "provenance": attributes.provenance }));
-                Self { digest: trace.digest().map_or_else(own, str::to_owned), first_sequence: 0 }
-            }
+        if let (Some((weights, first_sequence)), Some(run)) = (recorded, run.as_object_mut()) {
+            run.remove("sequences");
+            let work = json!({ "weights": weights, "config": attributes.model["config"], "run": run, "steps": trace.n_steps() });
+            return Self { digest: digest(&work), first_sequence };
         }
+        let own = || digest(&json!({ "model": attributes.model, "run": attributes.run, "provenance": attributes.provenance }));
+        Self { digest: trace.digest().map_or_else(own, str::to_owned), first_sequence: 0 }
     }
 }
 
@@ -137,9 +133,9 @@ impl PartSpec {
 
     /// A name that says what a part is of: the same work has the same name.
     pub fn file_name(&self, covered: &super::Coverage) -> String {
-        let hull = covered.hull().map_or(String::new(), |hull| {
-            format!("-b{}-{}-s{}-{}", hull.sequences[0], hull.sequences[1], hull.steps[0], hull.steps[1])
-        });
+        let hull = covered
+            .hull()
+            .map_or(String::new(), |hull| format!("-b{}-{}-s{}-{}", hull.sequences[0], hull.sequences[1], hull.steps[0], hull.steps[1]));
         let Self { layer, head, lag, feature, .. } = self;
         format!("stats-{}-l{layer}-h{head}-j{lag}-{feature}{hull}.safetensors", &digest(self)[..8])
     }
