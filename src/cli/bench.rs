@@ -9,13 +9,27 @@ use crate::{memory, trace};
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   pentimento bench memory --json
-  pentimento bench trace --json")]
+  pentimento bench trace --json
+  pentimento bench gpu --device cuda:0 --json
+  pentimento bench gpu --parity                     every rule on the card beside the f64 reference")]
 pub struct Arguments {
     /// What to measure.
     name: Bench,
     /// Print compact JSON, for a program to read; without it the same JSON is laid out for people.
     #[arg(long)]
     json: bool,
+    /// gpu: compare with the reference instead of timing; exits with 1 if an error is beyond its bound.
+    #[arg(long)]
+    parity: bool,
+    /// gpu: which card.
+    #[arg(long, default_value = "cuda:0")]
+    device: memory::Device,
+    /// gpu --parity: what inputs are drawn from; drawn anew each run if not given.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// gpu: leave out what takes long.
+    #[arg(long)]
+    quick: bool,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -24,12 +38,37 @@ enum Bench {
     Memory,
     /// Recording to disk, and one memory read back at random.
     Trace,
+    /// The recurrence on an NVIDIA card, beside what the card can do at best.
+    Gpu,
 }
 
 /// Runs `pentimento bench`.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.name {
         Bench::Memory => output::json(&memory::bench::run(&memory::bench::BenchOptions::default())),
+        Bench::Gpu => gpu(&arguments),
         Bench::Trace => output::json(&trace::bench(std::env::temp_dir(), &trace::BenchOptions::default())?),
     }
+}
+
+fn gpu(arguments: &Arguments) -> anyhow::Result<()> {
+    let memory::Device::Cuda(cards) = &arguments.device else {
+        anyhow::bail!("`pentimento bench gpu` measures a card: give --device cuda:0 (the processor is measured by `pentimento bench memory`)");
+    };
+    for &card in cards {
+        if arguments.parity {
+            let parity = memory::cuda::parity::run(card, arguments.seed.unwrap_or_else(fresh_seed), arguments.quick)?;
+            output::json(&parity)?;
+            anyhow::ensure!(parity.holds(), "card {card} strays from the reference: see `largest` and `failures` above");
+        } else {
+            output::json(&memory::cuda::bench::run(card, arguments.quick)?)?;
+        }
+    }
+    Ok(())
+}
+
+/// A seed nobody had before: what the standard library starts a hash table from.
+fn fresh_seed() -> u64 {
+    use std::hash::{BuildHasher, Hasher, RandomState};
+    RandomState::new().build_hasher().finish() >> 11 // so that every reader of JSON has it exactly
 }

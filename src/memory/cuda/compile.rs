@@ -49,11 +49,23 @@ type Key = (usize, &'static str, String);
 /// Functions that were loaded, by context, kernel and macros.
 static LOADED: LazyLock<Mutex<HashMap<Key, (CudaFunction, Arc<CudaModule>)>>> = LazyLock::new(Mutex::default);
 
+/// One lock per function that is being made, so that nobody compiles what another thread is compiling.
+static IN_WORK: LazyLock<Mutex<HashMap<Key, Arc<Mutex<()>>>>> = LazyLock::new(Mutex::default);
+
+fn loaded(key: &Key) -> Option<CudaFunction> {
+    LOADED.lock().unwrap_or_else(PoisonError::into_inner).get(key).map(|(function, _)| function.clone())
+}
+
 /// The function, compiled if it never was, ready for its shared memory.
 pub(super) fn function(context: &Arc<CudaContext>, architecture: &str, kernel: &Kernel) -> Result<CudaFunction, CudaError> {
     let key = (context.cu_ctx() as usize, kernel.name, kernel.defines_in_words());
-    if let Some((function, _)) = LOADED.lock().unwrap_or_else(PoisonError::into_inner).get(&key) {
-        return Ok(function.clone());
+    if let Some(function) = loaded(&key) {
+        return Ok(function);
+    }
+    let own = IN_WORK.lock().unwrap_or_else(PoisonError::into_inner).entry(key.clone()).or_default().clone();
+    let _own = own.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(function) = loaded(&key) {
+        return Ok(function);
     }
     let binary = binary(architecture, kernel)?;
     let failed = |doing| super::driver_error(context, doing);

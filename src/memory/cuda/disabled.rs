@@ -11,3 +11,40 @@ pub use error::{CudaError, bytes};
 pub const fn n_cards() -> Result<usize, CudaError> {
     Err(CudaError::NotBuilt)
 }
+
+/// Comparing the engine on a card with the reference.
+pub mod parity {
+    use super::CudaError;
+
+    /// What would have been compared.
+    #[derive(Clone, Copy, Debug, serde::Serialize)]
+    pub enum Parity {}
+
+    impl Parity {
+        /// Never called.
+        pub const fn holds(&self) -> bool {
+            match *self {}
+        }
+    }
+
+    /// # Errors
+    /// Always.
+    pub const fn run(_ordinal: usize, _seed: u64, _quick: bool) -> Result<Parity, CudaError> {
+        Err(CudaError::NotBuilt)
+    }
+}
+
+/// Timing the engine on a card.
+pub mod bench {
+    use super::CudaError;
+
+    /// What would have been measured.
+    #[derive(Clone, Copy, Debug, serde::Serialize)]
+    pub enum GpuBench {}
+
+    /// # Errors
+    /// Always.
+    pub const fn run(_ordinal: usize, _quick: bool) -> Result<GpuBench, CudaError> {
+        Err(CudaError::NotBuilt)
+    }
+}

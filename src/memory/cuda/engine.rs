@@ -22,8 +22,7 @@ pub struct Engine {
     stream: Arc<CudaStream>,
     architecture: String,
     limits: CardLimits,
-    /// Columns of a thread in the sequential kernels, if not chosen by the plan.
-    pub columns: Option<usize>,
+    columns: Option<usize>,
 }
 
 impl Engine {
@@ -57,6 +56,18 @@ impl Engine {
             shared_bytes: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN).map_err(&fail)? as usize,
         };
         Ok(Self { stream, architecture: format!("sm_{major}{minor}"), limits, columns: None })
+    }
+
+    /// The same, with so many columns to a thread in the sequential kernels (1, 2, 4 or 8) where they fit. By default the plan
+    /// chooses; results do not depend on it.
+    #[must_use]
+    pub fn with_columns(&self, columns: usize) -> Self {
+        Self { columns: Some(columns), ..self.clone() }
+    }
+
+    /// The columns of a thread, if chosen by hand.
+    pub const fn columns(&self) -> Option<usize> {
+        self.columns
     }
 
     /// The stream everything runs on.

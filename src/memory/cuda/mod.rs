@@ -16,10 +16,16 @@ mod compile;
 mod buffers;
 mod plan;
 mod engine;
+mod upload;
+mod output;
+mod measure;
+pub mod bench;
+pub mod parity;
 
 pub use buffers::{CardEdit, CardRead, CardRecurrence, Checkpoints, Numbers, Rows, Targets, Trace};
 pub use engine::{Engine, n_cards};
 pub use error::{CudaError, bytes};
+pub use upload::{Element, Uploaded};
 pub use plan::{CardLimits, Form, ForwardPlan, ReplayPlan};
 
 /// An error of the driver, with what was being done.
