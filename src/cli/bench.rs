@@ -53,7 +53,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 fn gpu(arguments: &Arguments) -> anyhow::Result<()> {
     let memory::Device::Cuda(cards) = &arguments.device else {
-        anyhow::bail!("`pentimento bench gpu` measures a card: give --device cuda:0 (the processor is measured by `pentimento bench memory`)");
+        anyhow::bail!(
+            "`pentimento bench gpu` measures a card: give --device cuda:0 (the processor is measured by `pentimento bench memory`)"
+        );
     };
     for &card in cards {
         if arguments.parity {

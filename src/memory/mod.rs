@@ -11,7 +11,7 @@
 //!
 //! The journey inside: [`Factors`] (what a model computes, what a trace stores, under the field's names) are lowered by
 //! their [`Rule`] to a [`Recurrence`] (decay and edits), which [`mod@reference`] runs in plain f64 and [`cpu`] and [`cuda`] run fast.
-//! [`chunkwise`] is a second f64 implementation beside the reference; [`replay`] gives recorded memories back bit for bit;
+//! [`mod@gradient`] is the reference's gradient; [`chunkwise`] is a second f64 implementation beside the reference; [`replay`] gives recorded memories back bit for bit;
 //! [`gate`] holds the decay gates; [`mod@bench`] times the engine beside what the machine can do.
 
 mod dims;
@@ -26,6 +26,7 @@ mod rules;
 mod recording;
 pub mod gate;
 pub mod reference;
+pub mod gradient;
 pub mod chunkwise;
 pub mod replay;
 pub mod cpu;

@@ -270,8 +270,7 @@ fn forward(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<(),
     let mut output = Output::raw(engine, d.batch * d.step * d.head * d.d_v)?;
     let mut last = Output::raw(engine, d.batch * d.head * d.d_k * d.d_v)?;
     let ms = median_ms(engine, 100.0, || {
-        let targets =
-            &mut Targets { output: Some(output.view_mut()), final_memory: Some(last.view_mut()), ..Targets::default() };
+        let targets = &mut Targets { output: Some(output.view_mut()), final_memory: Some(last.view_mut()), ..Targets::default() };
         engine.forward(&view, 0..d.step, targets)
     })?;
     bench.push(engine, "forward", inputs, ms, None);

@@ -137,3 +137,39 @@ pub struct Trace<'a> {
     /// The chunks' first memories.
     pub checkpoints: Checkpoints<CudaView<'a, f32>>,
 }
+
+/// What a run leaves for its gradient: residuals of all steps and checkpoints, both as [`Targets`] keeps them.
+#[derive(Debug)]
+pub struct CardTape<'a> {
+    /// Per edit, [batch, step, head, d_v].
+    pub residuals: Vec<CudaView<'a, f32>>,
+    /// From the first step on.
+    pub checkpoints: Checkpoints<CudaView<'a, f32>>,
+}
+
+/// Arrays the backward pass fills with the gradients of the inputs; those absent are not kept. All f32 in standard layout,
+/// [batch, step, heads of the input, width]: where a key head serves several heads their gradients are summed.
+#[derive(Debug, Default)]
+pub struct CardGradient<'a> {
+    /// Of the query.
+    pub query: Option<CudaViewMut<'a, f32>>,
+    /// Of the retention itself.
+    pub retention: Option<CudaViewMut<'a, f32>>,
+    /// Of the initial memory, [batch, head, d_k, d_v].
+    pub initial_memory: Option<CudaViewMut<'a, f32>>,
+    /// In the order of the update.
+    pub edits: Vec<CardEditGradient<'a>>,
+}
+
+/// Gradients of one edit.
+#[derive(Debug, Default)]
+pub struct CardEditGradient<'a> {
+    /// [batch, step, head]; also where no strength is given (and it is 1).
+    pub strength: Option<CudaViewMut<'a, f32>>,
+    /// Includes the part of the read where the edit reads at its own direction.
+    pub direction: Option<CudaViewMut<'a, f32>>,
+    /// Where the edit reads elsewhere.
+    pub read: Option<CudaViewMut<'a, f32>>,
+    /// Where the edit has a value.
+    pub value: Option<CudaViewMut<'a, f32>>,
+}

@@ -62,5 +62,51 @@ pub(super) struct Arguments {
 // `common.cu` asserts the same number.
 const _: () = assert!(size_of::<Arguments>() == 1624);
 
+/// `struct GradientArgs` of `gradient.cu`.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(super) struct GradientArguments {
+    pub base: Arguments,
+    pub grad_output: RowsArgument,
+    pub gradient_after: u64,
+    pub gradient_before: u64,
+    pub scratch: u64,
+    pub grad_values: [u64; MOST_EDITS],
+    pub sums: u64,
+    pub query: u64,
+    pub retention: u64,
+    pub strength: [u64; MOST_EDITS],
+    pub direction: [u64; MOST_EDITS],
+    pub read: [u64; MOST_EDITS],
+    pub value: [u64; MOST_EDITS],
+    pub key_head: i32,
+    pub column_blocks: i32,
+    pub query_heads: i32,
+    pub retention_heads: i32,
+    pub direction_heads: [i32; MOST_EDITS],
+    pub read_heads: [i32; MOST_EDITS],
+    pub value_heads: [i32; MOST_EDITS],
+}
+
+const _: () = assert!(size_of::<GradientArguments>() == 1624 + 40 + 24 + 64 + 8 + 16 + 256 + 16 + 96);
+
+/// `struct AdjointArgs` of `adjoint.cu`.
+#[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
+pub(super) struct AdjointArguments {
+    pub base: Arguments,
+    pub queries: u64,
+    pub coefficients: u64,
+    pub adjoints: u64,
+    pub n_queries: i32,
+    pub steps: i32,
+}
+
+const _: () = assert!(size_of::<AdjointArguments>() == 1624 + 32);
+
 // SAFETY: plain numbers in C's layout, passed by value.
 unsafe impl DeviceRepr for Arguments {}
+// SAFETY: as above.
+unsafe impl DeviceRepr for GradientArguments {}
+// SAFETY: as above.
+unsafe impl DeviceRepr for AdjointArguments {}

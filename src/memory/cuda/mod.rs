@@ -15,18 +15,24 @@ mod layout;
 mod compile;
 mod buffers;
 mod plan;
+mod bound;
 mod engine;
+mod gradient;
+mod adjoint;
 mod upload;
 mod output;
 mod measure;
 pub mod bench;
 pub mod parity;
 
-pub use buffers::{CardEdit, CardRead, CardRecurrence, Checkpoints, Numbers, Rows, Targets, Trace};
+pub use adjoint::Query;
+pub use buffers::{
+    CardEdit, CardEditGradient, CardGradient, CardRead, CardRecurrence, CardTape, Checkpoints, Numbers, Rows, Targets, Trace,
+};
 pub use engine::{Engine, n_cards};
 pub use error::{CudaError, bytes};
+pub use plan::{CardLimits, Form, ForwardPlan, ReplayPlan, SweepPlan};
 pub use upload::{Element, Uploaded};
-pub use plan::{CardLimits, Form, ForwardPlan, ReplayPlan};
 
 /// An error of the driver, with what was being done.
 fn driver_error(context: &cudarc::driver::CudaContext, doing: &'static str) -> impl Fn(cudarc::driver::DriverError) -> CudaError {

@@ -54,7 +54,8 @@ impl Output {
     /// Whether nobody wrote behind a poisoned array.
     pub fn is_guarded(&self, engine: &Engine) -> Result<bool, CudaError> {
         let stream = engine.stream();
-        let behind = stream.clone_dtoh(&self.numbers.slice(self.len..)).map_err(driver_error(stream.context(), "copying results from it"))?;
+        let behind =
+            stream.clone_dtoh(&self.numbers.slice(self.len..)).map_err(driver_error(stream.context(), "copying results from it"))?;
         engine.wait()?;
         Ok(behind.iter().all(|number| number.to_bits() == u32::MAX))
     }

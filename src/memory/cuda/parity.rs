@@ -71,10 +71,8 @@ pub fn run(ordinal: usize, seed: u64, quick: bool) -> Result<Parity, CudaError> 
     Engine::open(ordinal)?;
     let sizes = if quick { &SIZES[..2] } else { &SIZES };
     let rules = Rule::ALL.into_iter().chain([Rule::GatedDeltaProduct(4)]);
-    let cases: Vec<_> = rules
-        .flat_map(|rule| sizes.iter().flat_map(move |&dims| [false, true].map(move |bf16| (rule, dims, bf16))))
-        .enumerate()
-        .collect();
+    let cases: Vec<_> =
+        rules.flat_map(|rule| sizes.iter().flat_map(move |&dims| [false, true].map(move |bf16| (rule, dims, bf16)))).enumerate().collect();
     let results: Vec<_> = cases
         .into_par_iter()
         .map(|(index, (rule, dims, bf16))| {
@@ -160,13 +158,7 @@ pub(super) fn map<F: Scalar>(recurrence: &Recurrence<f32>, input: impl Fn(f32) -
     }
 }
 
-fn compare(
-    ordinal: usize,
-    recurrence: &Recurrence<f32>,
-    bf16: bool,
-    case: &mut Case,
-    failures: &mut Vec<String>,
-) -> Result<(), CudaError> {
+fn compare(ordinal: usize, recurrence: &Recurrence<f32>, bf16: bool, case: &mut Case, failures: &mut Vec<String>) -> Result<(), CudaError> {
     let engine = Engine::open(ordinal)?;
     let d = recurrence.dims;
     let judge = reference::run(&map(recurrence, f64::from, f64::from), &Phase::ALL);
@@ -223,9 +215,10 @@ fn compare(
         note(&format!("memory_{phase}"), error(&dense, &judge.memory[&phase]));
         recorded.insert(phase, dense);
     }
-    for (name, guarded) in [("output", &output), ("final memory", &final_memory), ("checkpoints", &checkpoints)].into_iter().chain(
-        pseudo_values.iter().map(|array| ("pseudo-values", array)).chain(dense.iter().map(|array| ("memories", array))),
-    ) {
+    for (name, guarded) in [("output", &output), ("final memory", &final_memory), ("checkpoints", &checkpoints)]
+        .into_iter()
+        .chain(pseudo_values.iter().map(|array| ("pseudo-values", array)).chain(dense.iter().map(|array| ("memories", array))))
+    {
         if !guarded.is_guarded(&engine)? {
             failures.push(format!("{name}: numbers behind the array were written"));
         }

@@ -104,6 +104,58 @@ fn slot(form: Form, block_columns: usize) -> usize {
     (vectors + n_edits + n_edits * (n_edits + 1) / 2).next_multiple_of(4)
 }
 
+/// How the backward sweep is launched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SweepPlan {
+    /// Columns of a thread: 1, 2 or 4.
+    pub columns: usize,
+    /// Warps of a block that hold columns.
+    pub consumers: usize,
+    /// Steps of a group, whose memories stand in shared memory together.
+    pub steps: usize,
+    /// Groups staged at once.
+    pub stages: usize,
+    /// Blocks of columns of a memory.
+    pub column_blocks: usize,
+    /// Bytes of shared memory of a block.
+    pub shared_bytes: usize,
+    /// Numbers of one memory's columns of a block.
+    pub tile: usize,
+}
+
+impl SweepPlan {
+    /// The plan for these sizes.
+    pub fn new(dims: &Dims, form: Form, card: CardLimits, columns: Option<usize>) -> Result<Self, CudaError> {
+        let rows = form.padded / ROW_LANES;
+        let fits = |columns: &usize| rows * columns <= MOST_REGISTERS / 2;
+        let columns = columns.filter(fits).unwrap_or_else(|| [4, 2, 1].into_iter().find(fits).unwrap_or(1));
+        let consumers = dims.d_v.div_ceil(COLUMN_LANES * columns).clamp(1, 4);
+        let block_columns = consumers * COLUMN_LANES * columns;
+        let Form { n_edits, n_elsewhere, padded } = form;
+        let vectors = (2 + n_edits + n_elsewhere) * padded + (n_edits + 1) * block_columns;
+        let slot = (vectors + n_edits + n_edits * (n_edits + 1) / 2).next_multiple_of(4);
+        let (stages, tile) = (3, padded * block_columns);
+        let shared = |steps: usize| 4 * steps * (stages * slot + tile + consumers * (2 * n_edits + 2) * padded);
+        // Two blocks of a multiprocessor hide each other's waiting, if groups need not be single steps for it.
+        let steps = [4, 2].into_iter().find(|&steps| shared(steps) <= card.shared_bytes / 2 - 1024);
+        let steps = steps.or_else(|| [4, 2, 1].into_iter().find(|&steps| shared(steps) <= card.shared_bytes));
+        let steps = steps.ok_or_else(|| {
+            CudaError::Unsupported(format!(
+                "the backward pass of {n_edits} edits of {padded} key channels needs {} bytes of shared memory, the card has {}",
+                shared(1),
+                card.shared_bytes
+            ))
+        })?;
+        let column_blocks = dims.d_v.div_ceil(block_columns);
+        Ok(Self { columns, consumers, steps, stages, column_blocks, shared_bytes: shared(steps), tile })
+    }
+
+    /// Numbers of workspace each step needs: sums over columns, and gradients of pseudo-values.
+    pub const fn step_numbers(&self, dims: &Dims, form: Form) -> usize {
+        dims.batch * dims.head * (self.column_blocks * (2 * form.n_edits + 2) * form.padded + form.n_edits * dims.d_v)
+    }
+}
+
 /// How the replay kernel is launched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplayPlan {

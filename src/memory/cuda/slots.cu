@@ -1,0 +1,140 @@
+// What the sequential kernels share: a step's slot in shared memory, and the layout of a memory over a warp.
+//
+// Lanes 4 r to 4 r + 3 share rows (8 sets of rows by fours), and have C columns each. Given by the host beside common.cu's: C
+// (columns of a thread: 1, 2, 4, 8), CONSUMERS and PRODUCERS (warps of a block), STEPS (steps of a stage), STAGES, ALIGNED
+// (columns in vectors of C or 4).
+
+#define ROWS (DK / ROW_LANES)
+#define VECTOR (C < 4 ? C : 4)
+#define COLUMNS (CONSUMERS * COLUMN_LANES * C)
+#define THREADS ((CONSUMERS + PRODUCERS) * WARP)
+
+// A step's slot in shared memory, in floats: vectors of key channels, then what each kernel adds from AT_COLUMNS on.
+constexpr int AT_RETENTION = 0;
+constexpr int AT_QUERY = DK;
+__host__ __device__ constexpr int at_direction(int j) { return (2 + j) * DK; }
+__host__ __device__ constexpr int at_read(int j) { return reads_elsewhere(j) ? (2 + N + n_elsewhere(j)) * DK : at_direction(j); }
+constexpr int AT_COLUMNS = (2 + N + n_elsewhere(N)) * DK;
+
+__device__ __forceinline__ float dot_rows(const float* a, const float* b, int lane) {
+    float sum = 0.0f;
+#pragma unroll
+    for (int i = 0; i < DK / WARP; i++) sum = fmaf(a[lane + WARP * i], b[lane + WARP * i], sum);
+    return sum;
+}
+
+// A step's vectors of key channels, by one warp.
+__device__ __forceinline__ void stage_vectors(const Args& A, float* slot, int lane, int batch, int t, int head) {
+    stage_row(slot + AT_RETENTION, A.retention, row_at(A.retention, batch, t, head, A.head), 0, A.d_k, lane);
+    stage_row(slot + AT_QUERY, A.query, row_at(A.query, batch, t, head, A.head), 0, A.d_k, lane);
+#pragma unroll
+    for (int j = 0; j < N; j++) {
+        const Edit& edit = A.edits[j];
+        stage_row(slot + at_direction(j), edit.direction, row_at(edit.direction, batch, t, head, A.head), 0, A.d_k, lane);
+        if (reads_elsewhere(j)) stage_row(slot + at_read(j), edit.read, row_at(edit.read, batch, t, head, A.head), 0, A.d_k, lane);
+    }
+}
+
+__device__ __forceinline__ void stage_strengths(const Args& A, float* strengths, int lane, int batch, int t, int head) {
+#pragma unroll
+    for (int j = 0; j < N; j++)
+        if (lane == j) strengths[j] = A.edits[j].strength.data ? load1(A.edits[j].strength, row_at(A.edits[j].strength, batch, t, head, A.head), 0) : 1.0f;
+}
+
+// A step's couplings, from vectors that have landed, by one warp: c_j . direction_i, 0 where the read does not see edits.
+__device__ __forceinline__ void stage_couplings(const float* slot, float* couplings, int lane) {
+    float sums[N_COUPLINGS];
+#pragma unroll
+    for (int j = 0; j <= N; j++) {
+        const float* read = slot + (j == N ? AT_QUERY : at_read(j < N ? j : 0));
+        const bool meets = j == N || (read_kind(j) != 0 && read_kind(j) != 3);
+#pragma unroll
+        for (int i = 0; i < N; i++)
+            if (i < j) sums[coupling(j, i)] = meets ? dot_rows(read, slot + at_direction(i), lane) : 0.0f;
+    }
+#pragma unroll
+    for (int mask = 16; mask > 0; mask >>= 1)
+#pragma unroll
+        for (int i = 0; i < N_COUPLINGS; i++) sums[i] += __shfl_xor_sync(0xffffffffu, sums[i], mask);
+#pragma unroll
+    for (int i = 0; i < N_COUPLINGS; i++)
+        if (lane == 0) couplings[i] = sums[i];
+}
+
+struct Tile {
+    float s[ROWS][C];
+};
+
+// Column c of a thread, from the warp's first.
+__device__ __forceinline__ int column_of(int column_lane, int c) { return column_lane * VECTOR + c % VECTOR + COLUMN_LANES * VECTOR * (c / VECTOR); }
+__device__ __forceinline__ int row_of(int row_lane, int i) { return 4 * (row_lane + ROW_LANES * (i / 4)) + i % 4; }
+
+// Sums over the row lanes, halving the columns of a lane where it has several: x[0] is then its own column's.
+__device__ __forceinline__ void sum_rows(float (&x)[C], int lane) {
+    int held = C;
+#pragma unroll
+    for (int mask = 16; mask >= 4; mask >>= 1) {
+        if (held > 1) {
+            held /= 2;
+            const bool upper = lane & mask;
+#pragma unroll
+            for (int c = 0; c < C / 2; c++)
+                if (c < held) {
+                    const float low = x[c], high = x[c + held < C ? c + held : 0];
+                    const float other = __shfl_xor_sync(0xffffffffu, upper ? low : high, mask);
+                    x[c] = (upper ? high : low) + other;
+                }
+        } else {
+            x[0] += __shfl_xor_sync(0xffffffffu, x[0], mask);
+        }
+    }
+}
+
+// Which of its columns a lane has after `sum_rows`.
+__device__ __forceinline__ int own_of(int lane) {
+    int own = 0;
+    if (C >= 2) own = own * 2 + (lane >> 4 & 1);
+    if (C >= 4) own = own * 2 + (lane >> 3 & 1);
+    if (C >= 8) own = own * 2 + (lane >> 2 & 1);
+    return own;
+}
+
+// Whether it is the one lane of several with the same column that stores it.
+__device__ __forceinline__ bool stores_own(int lane) {
+    return C >= 8 || (C == 4 && !(lane & 4)) || (C == 2 && !(lane & 12)) || (C == 1 && !(lane & 28));
+}
+
+// The lane whose own column is this lane's column c.
+__device__ __forceinline__ int lane_of(int lane, int c) {
+    if (C == 2) return (lane & 15) | (c << 4);
+    if (C == 4) return (lane & 7) | ((c & 1) << 3) | ((c >> 1) << 4);
+    if (C == 8) return (lane & 3) | ((c & 1) << 2) | ((c >> 1 & 1) << 3) | ((c >> 2) << 4);
+    return lane;
+}
+
+__device__ __forceinline__ void store_row(float* row, const float* x, int first_column, int column_lane, int d_v) {
+#pragma unroll
+    for (int v = 0; v < C / VECTOR; v++) {
+        const int column = first_column + column_of(column_lane, v * VECTOR);
+        if (ALIGNED) {
+            if (column < d_v) {
+                if (VECTOR == 4) __stcs((float4*)(row + column), make_float4(x[v * VECTOR], x[v * VECTOR + 1 < C ? v * VECTOR + 1 : 0], x[v * VECTOR + 2 < C ? v * VECTOR + 2 : 0], x[v * VECTOR + 3 < C ? v * VECTOR + 3 : 0]));
+                else if (VECTOR == 2) __stcs((float2*)(row + column), make_float2(x[v * VECTOR], x[v * VECTOR + 1 < C ? v * VECTOR + 1 : 0]));
+                else __stcs(row + column, x[v * VECTOR]);
+            }
+        } else {
+#pragma unroll
+            for (int c = 0; c < VECTOR; c++)
+                if (column + c < d_v) __stcs(row + column + c, x[v * VECTOR + c]);
+        }
+    }
+}
+
+__device__ __forceinline__ void store_tile(const Tile& tile, float* memory, const Args& A, int first_column, int row_lane, int column_lane) {
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) {
+        const int row = row_of(row_lane, i);
+        if (row < A.d_k) store_row(memory + (i64)row * A.d_v, tile.s[i], first_column, column_lane, A.d_v);
+    }
+}
+
