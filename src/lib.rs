@@ -12,6 +12,7 @@ pub mod train;
 #[cfg(feature = "record")]
 pub mod record;
 pub mod ledger;
+pub mod intervene;
 pub mod measure;
 #[cfg(feature = "probe")]
 pub mod readout;

@@ -11,6 +11,7 @@ mod export;
 mod figure;
 mod house;
 mod ledger;
+mod intervene;
 mod measure;
 mod memory;
 #[cfg(feature = "record")]

@@ -4,7 +4,7 @@
 
 use candle_core::Tensor;
 
-use crate::memory::{Dims, HookPoint, RecordOptions, Rule};
+use crate::memory::{Dims, HookPoint, RecordOptions, Rule, cpu};
 
 use super::{
     Config, DeltaConfig, ModelError, Observer,
@@ -32,6 +32,15 @@ pub struct DeltaMixer {
     output_gate: Linear,
     output_norm: RmsNorm,
     output: Linear,
+}
+
+/// Where in the model, and where in the sequences, a mixer runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Place {
+    /// The layer's number in the model.
+    pub layer: usize,
+    /// The step of the sequences at which the call starts.
+    pub position: usize,
 }
 
 /// A projection, then a short convolution with SiLU.
@@ -108,12 +117,13 @@ impl DeltaMixer {
         })
     }
 
-    /// [batch * step, d_model] to the same. Gradients flow when there is neither a state nor an observer of this layer.
+    /// [batch * step, d_model] to the same. Gradients flow when there is neither a state nor an observer of this layer, nor an
+    /// intervention on it.
     pub fn forward(
         &self,
         x: &Tensor,
         extent: Extent,
-        layer: usize,
+        Place { layer, position }: Place,
         state: Option<&mut DeltaState>,
         observer: &mut dyn Observer,
     ) -> Result<Tensor, ModelError> {
@@ -123,12 +133,20 @@ impl DeltaMixer {
             Some(DeltaState { memory, convolutions: [query, key, value] }) => (Some(memory), [Some(query), Some(key), Some(value)]),
         };
         let (pack, tensors) = self.parts(x, extent, histories)?;
-        let o = if memory.is_none() && options.is_none() {
-            memory_op::outputs(pack, &tensors)?
+        let intervention = observer.intervention(layer);
+        let o = if memory.is_none() && options.is_none() && intervention.is_none() {
+            memory_op::outputs_with_sink(pack, &tensors, observer.gradient_sink(layer))?
         } else {
             let initial = memory.as_deref().and_then(Option::as_ref);
             let nothing = RecordOptions::default();
-            let (factors, recording) = memory_op::record(&pack, &tensors, initial, options.as_ref().unwrap_or(&nothing))?;
+            let options_or_none = options.as_ref().unwrap_or(&nothing);
+            let factors = memory_op::factors(&pack, &tensors, initial)?;
+            let recording = match intervention {
+                None => cpu::record(&factors.lower(), options_or_none),
+                Some(intervention) => intervention
+                    .run(layer, position, &factors, options_or_none)
+                    .map_err(|source| ModelError::Intervention { layer, source })?,
+            };
             let output = Tensor::from_iter(recording.output.iter().copied(), x.device())?.reshape((extent.rows(), ()))?;
             if let Some(memory) = memory {
                 *memory = Some(recording.final_memory.to_shared());

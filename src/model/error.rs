@@ -100,6 +100,14 @@ pub enum ModelError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// An intervention could not be made.
+    #[error("intervention on layer {layer}: {source}")]
+    Intervention {
+        /// The layer.
+        layer: usize,
+        /// Why.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The recurrence refused its factors.
     #[error(transparent)]
     Memory(#[from] MemoryError),

@@ -5,7 +5,7 @@ use candle_core::Tensor;
 use super::{
     Config, FeedForwardConfig, ModelError, Observer,
     attention::Attention,
-    delta_mixer::DeltaMixer,
+    delta_mixer::{DeltaMixer, Place},
     feed_forward::SwiGlu,
     language_model::Extent,
     moe::{MixtureOfExperts, MixtureSizes},
@@ -83,8 +83,10 @@ impl Layer {
     ) -> Result<Tensor, ModelError> {
         let normed = self.mixer_norm.forward(x)?;
         let mixed = match (&self.mixer, state) {
-            (Mixer::Delta(mixer), None) => mixer.forward(&normed, extent, self.number, None, observer)?,
-            (Mixer::Delta(mixer), Some(LayerState::Delta(state))) => mixer.forward(&normed, extent, self.number, Some(state), observer)?,
+            (Mixer::Delta(mixer), None) => mixer.forward(&normed, extent, Place { layer: self.number, position }, None, observer)?,
+            (Mixer::Delta(mixer), Some(LayerState::Delta(state))) => {
+                mixer.forward(&normed, extent, Place { layer: self.number, position }, Some(state), observer)?
+            }
             (Mixer::Attention(mixer), None) => mixer.forward(&normed, extent, position, None)?,
             (Mixer::Attention(mixer), Some(LayerState::Attention(state))) => mixer.forward(&normed, extent, position, Some(state))?,
             _ => {

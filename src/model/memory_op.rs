@@ -8,10 +8,10 @@ use std::{collections::BTreeMap, sync::Mutex};
 use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis, Zip};
 
-use crate::memory::{Dims, Factors, HookPoint, MemoryError, RecordOptions, Recording, Recurrence, Rule, Scalar, Shared4, cpu};
+use crate::memory::{Dims, Factors, HookPoint, MemoryError, Recurrence, Rule, Scalar, Shared4, cpu};
 
 use super::{
-    ModelError,
+    GradientSink, ModelError,
     kernel::{floats, with_floats},
 };
 
@@ -98,25 +98,27 @@ impl Pack {
 
 /// The outputs [batch * step, head * d_v] of a layer whose parts are `tensors`, from a memory of zeros; differentiable.
 pub fn outputs(pack: Pack, tensors: &[Tensor]) -> std::result::Result<Tensor, ModelError> {
+    outputs_with_sink(pack, tensors, None)
+}
+
+/// The same; a gradient that flows back hands those of the factors to the sink.
+pub(super) fn outputs_with_sink(pack: Pack, tensors: &[Tensor], sink: Option<GradientSink>) -> std::result::Result<Tensor, ModelError> {
     let flat = tensors.iter().map(Tensor::flatten_all).collect::<Result<Vec<_>>>()?;
     let packed = Tensor::cat(&flat, 0)?;
     let differentiable = packed.track_op();
-    Ok(packed.apply_op1(MemoryOp { pack, differentiable, saved: Mutex::new(None) })?)
+    Ok(packed.apply_op1(MemoryOp { pack, differentiable, sink, saved: Mutex::new(None) })?)
 }
 
-/// The same from any memory, keeping what `options` ask for; no gradient. The output is in the recording.
-pub(super) fn record(
+/// The factors of a layer whose parts are `tensors`, starting from any memory; no gradient.
+pub(super) fn factors(
     pack: &Pack,
     tensors: &[Tensor],
     initial_memory: Option<&Shared4<f32>>,
-    options: &RecordOptions,
-) -> std::result::Result<(Factors<f32>, Recording), ModelError> {
+) -> std::result::Result<Factors<f32>, ModelError> {
     let tensors: Vec<Vec<f32>> =
         tensors.iter().map(|tensor| with_floats([tensor], |[values]| Ok(values.to_vec()))).collect::<Result<_>>()?;
     let slices: Vec<&[f32]> = tensors.iter().map(Vec::as_slice).collect();
-    let factors = pack.factors(&slices, initial_memory)?;
-    let recording = cpu::record(&factors.lower(), options);
-    Ok((factors, recording))
+    Ok(pack.factors(&slices, initial_memory)?)
 }
 
 /// What the forward pass leaves for the backward one.
@@ -126,6 +128,7 @@ type Saved = (Factors<f32>, Recurrence<f32>, cpu::Tape);
 struct MemoryOp {
     pack: Pack,
     differentiable: bool,
+    sink: Option<GradientSink>,
     saved: Mutex<Option<Saved>>,
 }
 
@@ -170,6 +173,9 @@ impl CustomOp1 for MemoryOp {
             let grad = ArrayView::from_shape((batch, step, head, d_v), grad).map_err(Error::wrap)?;
             Ok(by_factor(factors, cpu::backward_from(recurrence, tape, grad, None)))
         })?;
+        if let Some(sink) = &self.sink {
+            sink(&gradients);
+        }
         let mut out = vec![0.0; packed.elem_count()];
         let mut rest = out.as_mut_slice();
         for part in &self.pack.parts {

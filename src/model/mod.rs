@@ -11,6 +11,7 @@
 mod error;
 mod config;
 mod parameters;
+mod intervene;
 mod observer;
 mod state;
 mod functions;
@@ -35,6 +36,7 @@ mod open;
 pub use checkpoint::{CONFIG_FILE, WEIGHTS_FILE};
 pub use config::{AttentionConfig, Config, DecayGate, DecayRate, DeltaConfig, FeedForwardConfig, MixerKind};
 pub use error::ModelError;
+pub use intervene::{GradientSink, Intervene};
 pub use language_model::{Extent, LanguageModel, token_tensor};
 pub use observer::{NoObserver, Observer};
 pub use open::{BUNDLED, Bundled, OpenedModel, VOCABULARY_FILE, config_of, open_model};

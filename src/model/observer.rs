@@ -2,15 +2,31 @@
 
 use crate::memory::{Factors, RecordOptions, Recording};
 
+use super::{GradientSink, Intervene};
+
 /// Watches the memories of a model while it runs.
 ///
-/// Watching never changes what the model computes: logits are bit-identical to those under [`NoObserver`].
+/// Watching never changes what the model computes: logits are bit-identical to those under [`NoObserver`]. Only an observer that
+/// hands out an [intervention](Observer::intervention) changes something, and only in that layer and above it.
 pub trait Observer {
     /// What to keep of a layer (counted over all layers of the model, from 0); `None` leaves the layer alone.
     fn record_options(&self, layer: usize) -> Option<RecordOptions>;
 
     /// Takes what a layer computed: the inputs to its recurrence, and what the engine kept of the run.
+    ///
+    /// Under an intervention the factors are those the layer computed, the recording is that of the intervention.
     fn layer(&mut self, layer: usize, factors: Factors<f32>, recording: Recording) -> Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
+    /// Who runs the memory of a layer in the engine's place; `None`, the default, leaves it to the engine.
+    fn intervention(&mut self, _layer: usize) -> Option<&mut dyn Intervene> {
+        None
+    }
+
+    /// Who takes the gradients of a layer's factors when a number is differentiated; `None`, the default, is nobody. It is asked
+    /// only where gradients flow: without a state, in layers that are neither recorded nor intervened on.
+    fn gradient_sink(&self, _layer: usize) -> Option<GradientSink> {
+        None
+    }
 }
 
 /// Watches nothing.
