@@ -13,6 +13,8 @@ pub mod train;
 pub mod record;
 pub mod ledger;
 pub mod intervene;
+#[cfg(feature = "record")]
+pub mod network;
 pub mod measure;
 #[cfg(feature = "probe")]
 pub mod readout;

@@ -4,6 +4,7 @@
 //! `batch`); long ones in blocks of steps that carry the model's state (it grows along `step`). Either way no more than a block is
 //! held in memory, and a killed run leaves a trace that is an exact prefix.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::Path;
@@ -19,7 +20,7 @@ use crate::task::{Example, Split, Task, Vocabulary};
 use crate::trace::{Answer, DenseSelection, Growth, OnExisting, Table, TraceError, TraceSpec, TraceWriter, label_tables};
 
 /// Tokens that one call of the model takes, at most (but always one sequence).
-const TOKENS_PER_CALL: usize = 16_384;
+pub(crate) const TOKENS_PER_CALL: usize = 16_384;
 /// Most probable tokens kept at every question.
 const TOP: usize = 5;
 
@@ -243,9 +244,9 @@ fn trace_spec(
 }
 
 /// The tokens of `steps`, [batch, step]; shorter sequences are continued with their own last token, which no truth refers to.
-fn padded_tokens(examples: &[Example], steps: Range<usize>) -> Result<Tensor, ModelError> {
+pub(crate) fn padded_tokens<E: Borrow<Example>>(examples: &[E], steps: Range<usize>) -> Result<Tensor, ModelError> {
     let token = |example: &Example, step: usize| example.tokens.get(step).or(example.tokens.last()).copied().unwrap_or(0);
-    let rows: Vec<Vec<u32>> = examples.iter().map(|example| steps.clone().map(|step| token(example, step)).collect()).collect();
+    let rows: Vec<Vec<u32>> = examples.iter().map(|example| steps.clone().map(|step| token(example.borrow(), step)).collect()).collect();
     token_tensor(&rows)
 }
 
@@ -302,9 +303,8 @@ impl AnswerTables {
         for ((row, number, _), logits) in asked.into_iter().zip(logits) {
             let log_probabilities = log_softmax(&logits);
             let question = &examples[row].questions[number];
-            let foils = &question.foils[..question.stale.len().max(1).min(question.foils.len())];
             let place = [first + row, number];
-            for (index, tokens) in [&[question.gold][..], &question.stale, foils].into_iter().enumerate() {
+            for (index, tokens) in [&[question.gold][..], &question.stale, question.matched_foils()].into_iter().enumerate() {
                 if !tokens.is_empty() {
                     let probability: f64 = tokens.iter().map(|&token| log_probabilities[token as usize].exp()).sum();
                     self.log_probability[[place[0], place[1], index]] = probability.ln() as f32;
@@ -340,7 +340,8 @@ impl AnswerTables {
 }
 
 /// Natural logarithms of the probabilities of all tokens.
-fn log_softmax(logits: &[f32]) -> Vec<f64> {
+/// Natural logarithms of the probabilities that belong to logits.
+pub(crate) fn log_softmax(logits: &[f32]) -> Vec<f64> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
     let total: f64 = logits.iter().map(|&logit| f64::from(logit - largest).exp()).sum();
     logits.iter().map(|&logit| f64::from(logit - largest) - total.ln()).collect()

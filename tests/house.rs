@@ -9,7 +9,7 @@ use std::{
 };
 
 /// The modules of the crate, each naming only those above it. `lib.rs` declares them in this order.
-const ORDER: [&str; 17] = [
+const ORDER: [&str; 18] = [
     "memory",
     "spec_text",
     "task",
@@ -20,6 +20,7 @@ const ORDER: [&str; 17] = [
     "record",
     "ledger",
     "intervene",
+    "network",
     "measure",
     "readout",
     "export",

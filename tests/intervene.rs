@@ -3,5 +3,8 @@
 mod apply;
 #[cfg(feature = "record")]
 mod hook;
+mod event;
 mod knockout;
+#[cfg(feature = "record")]
+mod network;
 mod spec;

@@ -14,10 +14,16 @@ mod forget;
 mod apply;
 mod tape;
 mod knockout;
+mod scores;
+mod words;
+mod event;
 
 pub use apply::{Place, Row, Superseded, apply};
 pub use carry::carry;
 pub use error::InterveneError;
+pub use event::{EraseEvent, HeadRead, RemovedWrite, ranked};
 pub use intervention::{Address, Change, Intervention, Replacement, Steps, Where};
 pub use knockout::{EditKnockouts, Knockouts, Query, decay_knockouts, knockouts, visit_retention};
+pub use scores::{ScoreChange, Scores, SequenceScores};
 pub use tape::HeadTape;
+pub use words::{FactWords, SequenceWords, StepWords, superseded};

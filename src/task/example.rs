@@ -106,6 +106,11 @@ pub struct Question {
 }
 
 impl Question {
+    /// The foils that stand beside the stale values: as many, and one where nothing is stale.
+    pub fn matched_foils(&self) -> &[u32] {
+        &self.foils[..self.stale.len().max(1).min(self.foils.len())]
+    }
+
     /// Notes the controls: of `candidates`, those that are neither right nor stale become the rivals.
     pub(super) fn set_controls(&mut self, candidates: impl Iterator<Item = u32>, foils: impl Iterator<Item = u32>) {
         self.rivals = candidates.filter(|value| *value != self.gold && !self.stale.contains(value)).collect();

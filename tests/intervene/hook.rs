@@ -111,7 +111,7 @@ fn an_intervention_changes_what_comes_after_it_and_is_told_where_it_stands() {
     let first = (10 + 4) * 13;
     assert_eq!(changed[..first], plain[..first]);
     assert_ne!(changed[first..first + 13], plain[first..first + 13]);
-    let mut told = shift(1, 0.0);
+    let mut told = Shift { index: vec![1, 0, 0], ..shift(1, 0.0) };
     let mut state = model.state();
     for from in [0, 6] {
         model.forward(&tokens().narrow(1, from, 10 - from.max(4)).unwrap(), Some(&mut state), &mut told).unwrap();

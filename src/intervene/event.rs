@@ -1,0 +1,218 @@
+//! Erase events: what each took away, and what a later read would be without it.
+
+use serde::{Deserialize, Serialize};
+
+use super::knockout::{Knockouts, Query, dot, knockouts, norm};
+use super::words::{SequenceWords, StepWords};
+use super::{HeadTape, InterveneError};
+use crate::memory::{EditKind, Rule};
+use crate::trace::Trace;
+
+/// One erase event, as one read meets it. All of it is exact, inside the layer with its inputs fixed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EraseEvent {
+    /// The layer's number in the model.
+    pub layer: usize,
+    /// Head.
+    pub head: usize,
+    /// Where it happened.
+    pub at: StepWords,
+    /// gamma; 1 for a rule whose erase has no strength of its own (RWKV-7).
+    pub strength: f64,
+    /// Length of the change of the read without the event, over the length of the read. In the layer's own output, before its norm.
+    pub read_change: f64,
+    /// What it removed, most first.
+    pub removed: Vec<RemovedWrite>,
+}
+
+/// What an erase event took of one earlier write.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct RemovedWrite {
+    /// The write.
+    pub at: StepWords,
+    /// Its part of all the event removed, by squared content along the erase direction, in \[0, 1\].
+    pub share: f64,
+    /// How much of what was left of the write the event removed (squared length); below 0 where an oblique erase adds.
+    pub removed: f64,
+    /// The read's exact attention to the write as it is.
+    pub attention: f64,
+    /// The same without the event.
+    pub attention_without: f64,
+}
+
+/// One head of one sequence of a trace up to a step, in f64, with every single-gate knockout of the read at that step.
+pub struct HeadRead {
+    /// The layer's number in the model.
+    pub layer: usize,
+    /// Head.
+    pub head: usize,
+    /// The run.
+    pub tape: HeadTape<f64>,
+    /// Of the output at the last step of the tape.
+    pub knockouts: Knockouts<f64>,
+    /// The erase among the edits.
+    pub erase: usize,
+}
+
+impl HeadRead {
+    /// Of chosen layers and heads that have an erase; each tape ends with `step`.
+    pub fn of_trace(
+        trace: &Trace,
+        batch: usize,
+        step: usize,
+        layers: Option<&[usize]>,
+        heads: Option<&[usize]>,
+    ) -> Result<Vec<Self>, InterveneError> {
+        if step >= trace.n_steps() {
+            let available = format!("steps 0 to {}", trace.n_steps().saturating_sub(1));
+            return Err(InterveneError::OutOfRange { what: "step", index: step, available });
+        }
+        for &layer in layers.unwrap_or_default() {
+            let found = trace.layer(layer)?;
+            if !found.rule.has_erase() {
+                return Err(InterveneError::NoErase { layer, rule: found.rule });
+            }
+        }
+        let mut reads = Vec::new();
+        for layer in trace.layers().iter().filter(|layer| layer.rule.has_erase()) {
+            if layers.is_some_and(|layers| !layers.contains(&layer.index)) {
+                continue;
+            }
+            let recurrence = trace.factors(layer.index, batch..batch + 1, 0..step + 1)?.cast::<f64>().lower();
+            let all: Vec<usize> = (0..layer.dims.head).collect();
+            for &head in heads.unwrap_or(&all) {
+                reads.push(Self::new(layer.index, head, HeadTape::new(&recurrence, 0, head, 64)?, step)?);
+            }
+        }
+        match (reads.is_empty(), trace.layers().first()) {
+            (true, Some(layer)) => Err(InterveneError::NoErase { layer: layer.index, rule: layer.rule }),
+            _ => Ok(reads),
+        }
+    }
+
+    /// Of a tape whose edits have an erase, for the output at a step.
+    pub fn new(layer: usize, head: usize, tape: HeadTape<f64>, step: usize) -> Result<Self, InterveneError> {
+        let erase = tape.edit(EditKind::Erase).ok_or(InterveneError::NoErase { layer, rule: Rule::Kda })?;
+        let knockouts = knockouts(&tape, &[Query::output(&tape, step)])?.remove(0);
+        Ok(Self { layer, head, tape, knockouts, erase })
+    }
+
+    /// The step that reads.
+    pub const fn step(&self) -> usize {
+        self.knockouts.query.step
+    }
+
+    /// For every step up to the read's, the length of its change without that step's erase, over its own length.
+    pub fn read_changes(&self) -> Vec<f64> {
+        let length = norm(self.tape.output(self.step())).max(f64::MIN_POSITIVE);
+        self.knockouts.knockout_norms(&self.tape, self.erase).into_iter().map(|change| change / length).collect()
+    }
+
+    /// One event in full, with at most `n_writes` of what it removed.
+    pub fn event(&self, step: usize, n_writes: usize, words: &SequenceWords) -> Result<EraseEvent, InterveneError> {
+        let read_change = *self.read_changes().get(step).ok_or_else(|| InterveneError::OutOfRange {
+            what: "step",
+            index: step,
+            available: format!("steps 0 to {}, as what comes later cannot change this read", self.step()),
+        })?;
+        Ok(EraseEvent {
+            layer: self.layer,
+            head: self.head,
+            at: words.step(step),
+            strength: self.tape.strength(self.erase, step),
+            read_change,
+            removed: self.removed(step, n_writes, words)?,
+        })
+    }
+
+    /// What the erase of a step removed: it reads the memory at its direction, and this read has an exact attention too.
+    fn removed(&self, step: usize, n_writes: usize, words: &SequenceWords) -> Result<Vec<RemovedWrite>, InterveneError> {
+        let Some(query) = Query::edit_read(&self.tape, self.erase, step) else { return Ok(Vec::new()) };
+        let held = knockouts(&self.tape, &[query])?.remove(0);
+        let writes: Vec<usize> = (0..held.edits.len()).filter(|&edit| edit != self.erase).collect();
+        // What the erase reads of the step's own writes does not exist yet: they come after it.
+        let each = (0..step).flat_map(|at| writes.iter().map(move |&edit| (edit, at)));
+        let mut content: Vec<(usize, usize, f64)> = each.map(|(edit, at)| (edit, at, held.attention(&self.tape, edit, at))).collect();
+        let total: f64 = content.iter().map(|(_, _, held)| held * held).sum();
+        if total == 0.0 {
+            return Ok(Vec::new());
+        }
+        content.sort_by(|a, b| b.2.abs().total_cmp(&a.2.abs()));
+        let strength = self.tape.strength(self.erase, step);
+        let reach = self.knockouts.edits[self.erase].reach[step];
+        let direction = self.tape.direction(self.erase, step);
+        let written = content.into_iter().take(n_writes).map(|(edit, at, held)| {
+            let left = self.left_before_erase(edit, at, step);
+            let taken: Vec<f64> = direction.iter().map(|&d| strength * held * d).collect();
+            let energy = dot(&left, &left);
+            let removed = 2.0 * dot(&left, &taken) - dot(&taken, &taken);
+            let attention = self.knockouts.attention(&self.tape, edit, at);
+            RemovedWrite {
+                at: words.step(at),
+                share: held * held / total,
+                removed: if energy > 0.0 { removed / energy } else { 0.0 },
+                attention,
+                attention_without: attention + strength * reach * held,
+            }
+        });
+        Ok(written.collect())
+    }
+
+    /// What is left of a write when the erase of a step finds it, [d_k].
+    fn left_before_erase(&self, edit: usize, write: usize, step: usize) -> Vec<f64> {
+        let tape = &self.tape;
+        let strength = tape.strength(edit, write);
+        let mut left: Vec<f64> = tape.direction(edit, write).iter().map(|x| strength * x).collect();
+        let mut before = vec![0.0; left.len()];
+        for at in write..=step {
+            if at > write {
+                before.clone_from(&left);
+                left.iter_mut().zip(tape.retention(at)).for_each(|(x, alpha)| *x *= alpha);
+            }
+            if at == step {
+                break;
+            }
+            for number in (if at == write { edit + 1 } else { 0 })..tape.edits.len() {
+                let Some(read) = tape.read(number, at) else { continue };
+                let held = dot(if tape.reads_before_decay(number) { &before } else { &left }, read);
+                let scale = tape.strength(number, at) * held;
+                left.iter_mut().zip(tape.direction(number, at)).for_each(|(x, &d)| *x -= scale * d);
+            }
+        }
+        left
+    }
+}
+
+/// The events that change a read most, of some heads: (place in `reads`, step, change of the read), most first.
+pub fn ranked(reads: &[HeadRead]) -> Vec<(usize, usize, f64)> {
+    let each = reads
+        .iter()
+        .enumerate()
+        .flat_map(|(place, read)| read.read_changes().into_iter().enumerate().map(move |(step, change)| (place, step, change)));
+    let mut all: Vec<_> = each.collect();
+    all.sort_by(|a, b| b.2.total_cmp(&a.2).then((a.0, a.1).cmp(&(b.0, b.1))));
+    all
+}
+
+impl std::fmt::Display for EraseEvent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}, layer {} head {}: the erase (gamma {:.2})", self.at, self.layer, self.head, self.strength)?;
+        let Some(first) = self.removed.first() else { return write!(f, " found nothing to remove") };
+        write!(f, " removed {} of what was left of the write of {}", percent(first.removed), first.at)?;
+        for other in self.removed.iter().skip(1).filter(|other| other.share >= 0.1).take(2) {
+            write!(f, ", {} of {}", percent(other.removed), other.at)?;
+        }
+        write!(
+            f,
+            ". Without it the read would move by {} of its length; its attention to the write of step {} would be {:+.3} instead of {:+.3}",
+            percent(self.read_change),
+            first.at.step,
+            first.attention_without,
+            first.attention
+        )
+    }
+}
+
+fn percent(share: f64) -> String {
+    if share.abs() < 0.0995 { format!("{:.1} %", 100.0 * share) } else { format!("{:.0} %", 100.0 * share) }
+}

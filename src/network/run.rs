@@ -1,0 +1,208 @@
+//! Many runs of a model at once, each with its own sequence and its own interventions.
+
+use std::error::Error;
+
+use candle_core::Tensor;
+use ndarray::s;
+
+use super::NetworkError;
+use crate::intervene::{Intervention, Place, Row, Scores, Superseded, apply, superseded};
+use crate::memory::{Factors, RecordOptions, Recording, cpu};
+use crate::model::{Intervene, LanguageModel, Observer};
+use crate::record::{TOKENS_PER_CALL, log_softmax, padded_tokens};
+use crate::task::{Example, Question};
+use crate::trace::{Answer, Trace};
+
+/// A log-probability of the trace may differ from the model's by this much (nats): rounding on another machine.
+const TOLERANCE: f64 = 0.01;
+
+/// A model that can be run again under interventions.
+#[derive(Clone, Copy)]
+pub struct NetworkReplay<'m> {
+    pub(super) model: &'m LanguageModel,
+    /// Seed of random addresses and exchanges.
+    pub seed: u64,
+}
+
+/// One run of one sequence.
+#[derive(Clone, Copy, Debug)]
+pub struct Run<'a> {
+    /// The sequence.
+    pub asked: Asked<'a>,
+    /// What is changed, in this order.
+    pub interventions: &'a [Intervention],
+    /// How the change travels.
+    pub path: Path,
+}
+
+/// A sequence and those of its questions that matter.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The sequence.
+    pub example: &'a Example,
+    /// Its number, for random streams.
+    pub sequence: u64,
+    /// Which questions are scored.
+    pub questions: &'a [Question],
+}
+
+/// How the change of a memory reaches the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Path {
+    /// Through everything: all later reads, all layers above.
+    Total,
+    /// Only through what the changed layers read at this step.
+    Direct(usize),
+}
+
+impl<'m> NetworkReplay<'m> {
+    /// Of any model.
+    pub const fn new(model: &'m LanguageModel, seed: u64) -> Self {
+        Self { model, seed }
+    }
+
+    /// Of the model that a trace was recorded from; refuses one with other weights, and one that no longer gives the trace's answers.
+    pub fn of_trace(model: &'m LanguageModel, trace: &Trace, seed: u64) -> Result<Self, NetworkError> {
+        let recorded = trace.attributes().provenance.weights_digest.clone().ok_or(NetworkError::UnknownWeights)?;
+        let own = model.weights_digest()?;
+        if recorded != own {
+            return Err(NetworkError::OtherWeights { trace: recorded, model: own });
+        }
+        let replay = Self::new(model, seed);
+        let examples: Vec<Example> = trace.labels()?.unwrap_or_default();
+        // The first sequence stands for all: the weights are the same.
+        if let (Some(example), Some(answers)) = (examples.first(), Answer::of_trace(trace, &examples)?) {
+            let run = Run { asked: Asked::all(example, 0), interventions: &[], path: Path::Total };
+            let found = replay.scores(&[run])?;
+            let differences = found[0].iter().zip(&answers[0]).map(|(found, answer)| (found.gold - answer.gold_log_probability).abs());
+            let difference = differences.fold(0.0, f64::max);
+            if difference > TOLERANCE {
+                return Err(NetworkError::OtherAnswers { difference });
+            }
+        }
+        Ok(replay)
+    }
+
+    /// What the model says to the questions of each run, [run][question]. Runs may be of different sequences.
+    pub fn scores(&self, runs: &[Run]) -> Result<Vec<Vec<Scores>>, NetworkError> {
+        let mut all = Vec::with_capacity(runs.len());
+        let mut rest = runs;
+        while !rest.is_empty() {
+            let longest = rest.iter().map(Run::n_steps).max().unwrap_or(1);
+            let (now, later) = rest.split_at((TOKENS_PER_CALL / longest.max(1)).clamp(1, rest.len()));
+            all.extend(self.together(now)?);
+            rest = later;
+        }
+        Ok(all)
+    }
+
+    /// The runs of one call of the model.
+    fn together(&self, runs: &[Run]) -> Result<Vec<Vec<Scores>>, NetworkError> {
+        let steps = runs.iter().map(Run::n_steps).max().unwrap_or(0);
+        if steps == 0 {
+            return Ok(vec![Vec::new(); runs.len()]);
+        }
+        let examples: Vec<&Example> = runs.iter().map(|run| run.asked.example).collect();
+        let tokens = padded_tokens(&examples, 0..steps)?;
+        let stale: Vec<Vec<Superseded>> = examples.iter().map(|example| superseded(example)).collect();
+        let mut changed = Intervened::new(runs.iter().zip(&stale).map(|(run, stale)| (run.row(stale), run.path)).collect(), self.seed);
+        let hidden = self.model.hidden(&tokens, None, &mut changed)?;
+        let rows =
+            runs.iter().enumerate().flat_map(|(row, run)| run.asked.questions.iter().map(move |question| row * steps + question.position));
+        let rows: Vec<u32> = rows.map(|row| row as u32).collect();
+        let picked = hidden.index_select(&Tensor::from_vec(rows.clone(), rows.len(), hidden.device())?, 0)?;
+        let mut logits = self.model.logits(&picked)?.to_vec2::<f32>()?.into_iter();
+        let of_run = |run: &Run| run.asked.questions.iter().zip(&mut logits).map(|(question, logits)| scores(question, &logits)).collect();
+        Ok(runs.iter().map(of_run).collect())
+    }
+}
+
+impl<'a> Asked<'a> {
+    /// A sequence with all its questions.
+    pub fn all(example: &'a Example, sequence: u64) -> Self {
+        Self { example, sequence, questions: &example.questions }
+    }
+}
+
+impl<'a> Run<'a> {
+    /// Steps up to the last question.
+    fn n_steps(&self) -> usize {
+        self.asked.questions.iter().map(|question| question.position + 1).max().unwrap_or(0)
+    }
+
+    fn row(&self, superseded: &'a [Superseded]) -> Row<'a> {
+        Row { interventions: self.interventions, sequence: self.asked.sequence, superseded }
+    }
+}
+
+/// What logits say to a question.
+pub(super) fn scores(question: &Question, logits: &[f32]) -> Scores {
+    let log_probabilities = log_softmax(logits);
+    let together = |tokens: &[u32]| {
+        let probability: f64 = tokens.iter().map(|&token| log_probabilities[token as usize].exp()).sum();
+        (!tokens.is_empty()).then(|| probability.ln())
+    };
+    let predicted = (0..log_probabilities.len()).max_by(|&a, &b| log_probabilities[a].total_cmp(&log_probabilities[b])).unwrap_or(0);
+    Scores {
+        predicted: predicted as u32,
+        gold: log_probabilities[question.gold as usize],
+        stale: together(&question.stale),
+        foil: together(question.matched_foils()),
+    }
+}
+
+/// Runs the memories of a model under interventions, one row per sequence of the call.
+pub(super) struct Intervened<'a> {
+    rows: Vec<(Row<'a>, Path)>,
+    seed: u64,
+}
+
+impl<'a> Intervened<'a> {
+    pub fn new(rows: Vec<(Row<'a>, Path)>, seed: u64) -> Self {
+        Self { rows, seed }
+    }
+
+    /// The rows on one kind of path, the others without interventions.
+    fn on(&self, wanted: impl Fn(Path) -> bool) -> Vec<Row<'a>> {
+        self.rows.iter().map(|(row, path)| if wanted(*path) { *row } else { Row { interventions: &[], ..*row } }).collect()
+    }
+}
+
+impl Intervene for Intervened<'_> {
+    fn run(
+        &mut self,
+        layer: usize,
+        position: usize,
+        factors: &Factors<f32>,
+        options: &RecordOptions,
+    ) -> Result<Recording, Box<dyn Error + Send + Sync>> {
+        let place = Place { layer, position, seed: self.seed };
+        let mut recording = cpu::record(&apply(factors, place, &self.on(|path| path == Path::Total))?, options);
+        if self.rows.iter().any(|(_, path)| *path != Path::Total) {
+            let changed = cpu::forward(&apply(factors, place, &self.on(|path| path != Path::Total))?);
+            for (batch, (_, path)) in self.rows.iter().enumerate() {
+                let Path::Direct(step) = *path else { continue };
+                let here = step.checked_sub(position).filter(|&here| here < factors.dims().step);
+                if let Some(here) = here {
+                    recording.output.slice_mut(s![batch, here, .., ..]).assign(&changed.output.slice(s![batch, here, .., ..]));
+                }
+            }
+        }
+        Ok(recording)
+    }
+}
+
+impl Observer for Intervened<'_> {
+    fn record_options(&self, _layer: usize) -> Option<RecordOptions> {
+        None
+    }
+
+    fn layer(&mut self, _layer: usize, _factors: Factors<f32>, _recording: Recording) -> Result<(), Box<dyn Error + Send + Sync>> {
+        Ok(())
+    }
+
+    fn intervention(&mut self, layer: usize) -> Option<&mut dyn Intervene> {
+        let touched = self.rows.iter().any(|(row, _)| row.interventions.iter().any(|intervention| intervention.at.has_layer(layer)));
+        touched.then_some(self)
+    }
+}
