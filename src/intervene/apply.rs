@@ -234,13 +234,12 @@ impl<F: Scalar> Changed<'_, F> {
         for index in 0..self.factors.rule().n_writes() {
             let values = self.factors.channels(HookPoint::Value(index));
             let new: Vec<F> = match value {
-                Replacement::OfStep(other) => match other.checked_sub(self.place.position).filter(|&other| other < dims.step) {
-                    Some(other) => values.slice(s![batch, other, head, ..]).to_vec(),
-                    None => {
-                        let available = format!("steps {} to {}", self.place.position, self.place.position + dims.step - 1);
-                        return Err(InterveneError::OutOfRange { what: "step", index: *other, available });
-                    }
-                },
+                Replacement::OfStep(other) => {
+                    let available = || format!("steps {} to {}", self.place.position, self.place.position + dims.step - 1);
+                    let here = other.checked_sub(self.place.position).filter(|&other| other < dims.step);
+                    let here = here.ok_or_else(|| InterveneError::OutOfRange { what: "step", index: *other, available: available() })?;
+                    values.slice(s![batch, here, head, ..]).to_vec()
+                }
                 Replacement::Given(value) if value.len() == dims.d_v => {
                     value.iter().map(|&x| F::from(x).expect("floats convert to floats")).collect()
                 }

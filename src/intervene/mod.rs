@@ -17,7 +17,9 @@ mod knockout;
 mod scores;
 mod words;
 mod event;
+mod account;
 
+pub use account::{AccountOptions, AnswerAccount, EventEffect, EventTotal, HeadEffect, Interaction};
 pub use apply::{Place, Row, Superseded, apply};
 pub use carry::carry;
 pub use error::InterveneError;

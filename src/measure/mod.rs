@@ -11,6 +11,7 @@
 //! - [`Cleanup`]: cleanup strength against decay, with its nulls
 //! - [`Spectrum`]: how many directions a memory uses
 //! - [`Behaviour`]: what the model answers, by condition
+//! - [`EraseEffects`]: what erases do to answers, with the model run again
 
 mod error;
 mod bin;
@@ -30,6 +31,7 @@ mod recall;
 mod cleanup;
 mod spectrum;
 mod behaviour;
+mod effect;
 
 pub use alignment::{Alignment, AlignmentOptions, AlignmentSummary, HeadAlignment, LayerAlignment, alignment, random_absolute_cosine};
 pub use allocation::{
@@ -44,6 +46,7 @@ pub use cleanup::{
 pub use collateral::{
     Address, AddressCollateral, Collateral, CollateralOptions, HeadCollateral, HeadShuffle, LayerCollateral, Trajectory, collateral,
 };
+pub use effect::{AnswerEffect, EraseEffectOptions, EraseEffects, EraseRun, RunEffect, erase_effects};
 pub use eigen::{singular_values, symmetric_eigenvalues};
 pub use error::MeasureError;
 pub use interval::{Bootstrap, Interval, StatisticsOptions, Unit, quantile};

@@ -16,7 +16,6 @@ mod account;
 mod effects;
 mod live;
 
-pub use account::{AccountOptions, AnswerAccount, EventEffect, HeadEffect, Interaction};
 pub use error::NetworkError;
 pub use live::LiveReplay;
 pub use run::{Asked, NetworkReplay, Path, Run};

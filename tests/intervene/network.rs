@@ -3,10 +3,10 @@
 use std::sync::LazyLock;
 
 use pentimento::{
-    intervene::{Change, HeadRead, Intervention, ScoreChange, Steps, Where},
+    intervene::{AccountOptions, Change, HeadRead, Intervention, ScoreChange, Steps, Where},
     memory::{HookPoint, RecordOptions, Recording, cpu},
     model::{Intervene, LanguageModel, Observer, OpenedModel, open_model, token_tensor},
-    network::{AccountOptions, Asked, LiveReplay, NetworkError, NetworkReplay, Path, Run},
+    network::{Asked, LiveReplay, NetworkError, NetworkReplay, Path, Run},
     record::{RecordSpec, record},
     task::{Example, TaskSpec},
     trace::{Answer, Trace},
