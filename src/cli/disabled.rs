@@ -30,3 +30,11 @@ disabled!(record, "record", Arguments => run, ModelsArguments => models, ParamsA
 disabled!(probe, "probe", Arguments => run, StatsArguments => stats, MergeArguments => merge, SolveArguments => solve);
 #[cfg(not(feature = "figure"))]
 disabled!(figure, "figure", Arguments => run);
+
+/// What `knockout --model` says without models.
+#[cfg(not(feature = "record"))]
+pub mod network {
+    pub fn run(_: &super::super::knockout::WithModel) -> anyhow::Result<()> {
+        anyhow::bail!("this build has no `record` feature, which --model needs: rebuild with `cargo build --release --features record`")
+    }
+}

@@ -11,6 +11,7 @@ mod disabled;
 mod import;
 mod trace;
 mod measure;
+mod knockout;
 mod export;
 mod bench;
 #[cfg(feature = "record")]
@@ -37,6 +38,11 @@ use disabled::record;
 mod train;
 #[cfg(not(feature = "record"))]
 use disabled::record as train;
+
+#[cfg(feature = "record")]
+mod network;
+#[cfg(not(feature = "record"))]
+use disabled::network;
 
 #[cfg(feature = "probe")]
 mod probe;
@@ -81,6 +87,8 @@ enum Command {
     Trace(trace::Arguments),
     /// Measure a trace: allocation, collateral, alignment, recall, cleanup, spectrum.
     Measure(measure::Arguments),
+    /// Link erase events to an answer: what each removed, and what would be said without it.
+    Knockout(knockout::Arguments),
     /// Fit linear readouts of stale, current and never-written content.
     Probe(probe::Arguments),
     /// Sum one part of a trace for a readout of all of it, on any machine.
@@ -114,6 +122,7 @@ pub fn main() -> ExitCode {
         Command::Import(arguments) => import::run(arguments),
         Command::Trace(arguments) => trace::run(arguments),
         Command::Measure(arguments) => measure::run(arguments),
+        Command::Knockout(arguments) => knockout::run(arguments),
         Command::Probe(arguments) => probe::run(arguments),
         Command::Stats(arguments) => partial::stats(arguments),
         Command::Merge(arguments) => partial::merge(arguments),

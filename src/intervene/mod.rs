@@ -17,6 +17,7 @@ mod knockout;
 mod scores;
 mod words;
 mod event;
+mod read_change;
 mod account;
 
 pub use account::{AccountOptions, AnswerAccount, EventEffect, EventTotal, HeadEffect, Interaction};
@@ -26,6 +27,7 @@ pub use error::InterveneError;
 pub use event::{EraseEvent, HeadRead, RemovedWrite, ranked};
 pub use intervention::{Address, Change, Intervention, Replacement, Steps, Where};
 pub use knockout::{EditKnockouts, Knockouts, Query, decay_knockouts, knockouts, visit_retention};
+pub use read_change::{ReadChange, read_change};
 pub use scores::{ScoreChange, Scores, SequenceScores};
 pub use tape::HeadTape;
 pub use words::{FactWords, SequenceWords, StepWords, superseded};

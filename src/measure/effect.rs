@@ -49,6 +49,8 @@ pub enum EraseRun {
     Address(Address),
     /// gamma := 0 in one head.
     WithoutHead(HeadId),
+    /// Interventions of the user's own, of any kind.
+    Own(Vec<Intervention>),
 }
 
 /// What erases do to answers.
@@ -113,11 +115,12 @@ impl EraseRun {
 
     /// The interventions of the run.
     pub fn interventions(&self) -> Vec<Intervention> {
-        vec![match *self {
-            Self::Dose(factor) => Intervention::everywhere(Change::ScaleErase { factor }),
-            Self::Address(address) => Intervention::everywhere(Change::EraseAddress { address }),
-            Self::WithoutHead(at) => Intervention { change: Change::RemoveErase, at: Where::head(at.layer, at.head) },
-        }]
+        match self {
+            Self::Dose(factor) => vec![Intervention::everywhere(Change::ScaleErase { factor: *factor })],
+            Self::Address(address) => vec![Intervention::everywhere(Change::EraseAddress { address: *address })],
+            Self::WithoutHead(at) => vec![Intervention { change: Change::RemoveErase, at: Where::head(at.layer, at.head) }],
+            Self::Own(interventions) => interventions.clone(),
+        }
     }
 
     /// In a table and on an axis.
@@ -127,6 +130,7 @@ impl EraseRun {
             Self::Dose(factor) => format!("{factor} × γ"),
             Self::Address(address) => format!("erases {}", address.words()),
             Self::WithoutHead(at) => format!("no erase in {at}"),
+            Self::Own(interventions) => interventions.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
         }
     }
 }

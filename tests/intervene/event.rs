@@ -1,6 +1,6 @@
 //! What an erase event removed, against the memory itself.
 
-use ndarray::{Array1, Axis, s};
+use ndarray::{Array1, s};
 use pentimento::{
     intervene::{HeadRead, HeadTape, SequenceWords, carry, ranked},
     memory::{Dims, EditKind, Factors, HookPoint, Phase, Rule, reference},
@@ -108,9 +108,7 @@ fn the_ranking_puts_the_largest_change_first() {
     assert_eq!(order.len(), 2 * 12);
     assert!(order.windows(2).all(|pair| pair[0].2 >= pair[1].2));
     let norms: Vec<f64> = reads.iter().flat_map(HeadRead::read_changes).collect();
-    assert_eq!(order[0].2, norms.iter().copied().fold(0.0, f64::max));
-    let axis = Axis(0);
-    assert_eq!(axis.index(), 0);
+    assert!(norms.iter().all(|norm| *norm <= order[0].2) && norms.contains(&order[0].2));
 }
 
 #[test]

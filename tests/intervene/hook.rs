@@ -119,8 +119,10 @@ fn an_intervention_changes_what_comes_after_it_and_is_told_where_it_stands() {
     assert_eq!(told.positions, [0, 6]);
 }
 
+type ByLayer = Arc<Mutex<BTreeMap<usize, BTreeMap<HookPoint, ArrayD<f32>>>>>;
+
 /// Takes gradients of every layer.
-struct Sink(Arc<Mutex<BTreeMap<usize, BTreeMap<HookPoint, ArrayD<f32>>>>>);
+struct Sink(ByLayer);
 
 impl Observer for Sink {
     fn record_options(&self, _layer: usize) -> Option<RecordOptions> {
