@@ -108,6 +108,8 @@ fn axes_and_keys_are_text() {
         (Figure::Readout, ["stale value", "never written", "chance", "erase"]),
         (Figure::Training, ["optimiser step", "loss [nats / token]", "held-out accuracy", "KDA"]),
         (Figure::Accuracy, ["right answers", "stale answers", "foil answers", "condition"]),
+        (Figure::Dose, ["right answers", "never written", "change of log p [nats]", "as it is"]),
+        (Figure::Knockout, ["layer 1 head 1", "step of the erase", "log-odds [nats]", "k2 ? v9 (once v4), p(right) 0.95"]),
     ];
     for (figure, labels) in expected {
         let texts: Vec<String> = texts(&drawn(&FigureSpec::new(figure)).svg).into_iter().map(|text| text.says).collect();

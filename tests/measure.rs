@@ -6,6 +6,7 @@ mod alignment;
 mod recall;
 mod cleanup;
 mod collateral;
+mod effect;
 mod spectrum;
 mod sources;
 mod behaviour;

@@ -21,7 +21,7 @@ use crate::provenance::Provenance;
   pentimento figure allocation eda.trace.zarr --format pdf --width neurips
   pentimento figure collateral pentimento-out/stale-facts/results.json --width acl")]
 pub struct Arguments {
-    /// Which figure: cleanup, allocation, collateral, alignment, recall, readout, training, accuracy.
+    /// Which figure: cleanup, allocation, collateral, alignment, recall, readout, training, accuracy, dose, knockout.
     #[arg(value_parser = figure)]
     name: Figure,
     /// A trace, or the results.json of an experiment.
@@ -84,7 +84,7 @@ fn of_trace(figure: Figure, path: &Path) -> anyhow::Result<(Measured, Vec<String
         Figure::Collateral => Measured::Collateral(vec![Labelled::new(label, collateral(&trace, &CollateralOptions::default())?)]),
         Figure::Alignment => Measured::Alignment(vec![Labelled::new(label, alignment(&trace, &AlignmentOptions::default())?)]),
         Figure::Recall => Measured::Recall(vec![Labelled::new(label, recall(&trace, &RecallOptions::default())?)]),
-        Figure::Readout | Figure::Training | Figure::Accuracy => {
+        Figure::Readout | Figure::Training | Figure::Accuracy | Figure::Dose | Figure::Knockout => {
             bail!("figure '{}' is drawn by `pentimento run`, not from a trace alone", figure.name())
         }
     };
@@ -98,7 +98,7 @@ fn of_results(figure: Figure, path: &Path, model: Option<&str>) -> anyhow::Resul
     let models = results["models"].as_array().with_context(|| format!("not the results of an experiment: {}", path.display()))?;
     let named = |entry: &Value| entry["name"].as_str().unwrap_or_default().to_owned();
     let chosen: Vec<&Value> =
-        models.iter().filter(|entry| model.is_none_or(|model| named(entry) == model) && !entry[figure.name()].is_null()).collect();
+        models.iter().filter(|entry| model.is_none_or(|model| named(entry) == model) && !entry[key(figure)].is_null()).collect();
     if chosen.is_empty() {
         let known: Vec<String> = models.iter().map(named).collect();
         bail!("no model of {} has a measured '{}' (models: {})", path.display(), figure.name(), known.join(", "));
@@ -109,6 +109,8 @@ fn of_results(figure: Figure, path: &Path, model: Option<&str>) -> anyhow::Resul
         Figure::Collateral => Measured::Collateral(all(&chosen, figure)?),
         Figure::Alignment => Measured::Alignment(all(&chosen, figure)?),
         Figure::Recall => Measured::Recall(all(&chosen, figure)?),
+        Figure::Dose => Measured::Dose(all(&chosen, figure)?),
+        Figure::Knockout => Measured::Knockout(serde_json::from_value(chosen[0][key(figure)].clone())?),
         Figure::Readout | Figure::Training | Figure::Accuracy => {
             bail!("figure '{}' lies in the experiment's figures folder", figure.name())
         }
@@ -117,11 +119,19 @@ fn of_results(figure: Figure, path: &Path, model: Option<&str>) -> anyhow::Resul
     Ok((measured, digests))
 }
 
+/// Where results.json keeps what a figure shows.
+fn key(figure: Figure) -> &'static str {
+    match figure {
+        Figure::Dose => "erase_effects",
+        Figure::Knockout => "accounts",
+        other => other.name(),
+    }
+}
+
 /// What was measured of each chosen model.
 fn all<T: serde::de::DeserializeOwned>(chosen: &[&Value], figure: Figure) -> anyhow::Result<Vec<Labelled<T>>> {
-    let one = |entry: &&Value| {
-        Ok(Labelled::new(entry["name"].as_str().unwrap_or_default(), serde_json::from_value(entry[figure.name()].clone())?))
-    };
+    let one =
+        |entry: &&Value| Ok(Labelled::new(entry["name"].as_str().unwrap_or_default(), serde_json::from_value(entry[key(figure)].clone())?));
     chosen.iter().map(one).collect()
 }
 

@@ -66,6 +66,13 @@ pub fn draw(results: &Results, folder: &Path) -> Result<Vec<Drawn>, RunError> {
     if !answers.is_empty() {
         add("accuracy".to_owned(), None, Options::default(), Measured::Accuracy(answers))?;
     }
+    let doses = labelled(models, |model| model.erase_effects.clone());
+    if !doses.is_empty() {
+        add("dose".to_owned(), None, Options::default(), Measured::Dose(doses))?;
+    }
+    for model in models.iter().filter(|model| !model.accounts.is_empty()) {
+        add(format!("knockout-{}", model.name), Some(model), Options::default(), Measured::Knockout(model.accounts.clone()))?;
+    }
     let collateral = labelled(models, |model| model.collateral.clone());
     if !collateral.is_empty() {
         add("collateral".to_owned(), None, Options::default(), Measured::Collateral(collateral))?;

@@ -7,6 +7,7 @@ mod spec;
 mod plan;
 mod results;
 mod run;
+mod effects;
 mod tables;
 mod figures;
 mod document;

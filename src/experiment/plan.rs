@@ -125,6 +125,7 @@ impl Spec {
             &mut measure.cleanup.statistics,
             &mut measure.cleanup.recall.statistics,
             &mut measure.spectrum.statistics,
+            &mut measure.erase_effects.statistics,
         ];
         let readout = self.readout.as_mut().map(|readout| &mut readout.seed);
         for own in statistics.into_iter().map(|statistics| &mut statistics.seed).chain(readout).filter(|own| **own == 0) {

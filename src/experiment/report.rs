@@ -50,6 +50,12 @@ pub(super) fn document(results: &Results, drawn: &[Drawn], tabled: &[Tabled]) ->
         &["addresses"],
     );
     part(
+        "From erases to answers",
+        "What the model would answer if erases had been weaker, stronger, elsewhere, or absent: the whole network run again, so these are total effects. Never-written foils stand beside stale values, and random addresses under the same gates beside the dose. A model without its erase is one it was not trained to be: this shows what its answers rest on, not what another training would give.",
+        &[Figure::Dose, Figure::Knockout],
+        &["erase-effects", "erase-events"],
+    );
+    part(
         "Raw write-key recall",
         "What can still be read back at its own write key. It stands beside every claim of cleanup: a memory may look clean because it forgets.",
         &[Figure::Recall],
@@ -61,11 +67,29 @@ pub(super) fn document(results: &Results, drawn: &[Drawn], tabled: &[Tabled]) ->
         &[Figure::Readout],
         &["phases", "readouts"],
     );
+    blocks.extend(example_answers(results));
     blocks.push(Block::Section("How this was made".to_owned()));
     blocks.push(Block::Details("Provenance".to_owned(), serde_json::to_string_pretty(&results.provenance).expect("plain data serialises")));
     blocks
         .push(Block::Details("Spec, with every default".to_owned(), toml::to_string(&results.spec).expect("a spec that was TOML is TOML")));
     Document { title: results.spec.name.clone(), blocks }
+}
+
+/// The erase events behind the example answers, in words.
+fn example_answers(results: &Results) -> Vec<Block> {
+    let mut blocks = Vec::new();
+    for model in results.models.iter().filter(|model| !model.accounts.is_empty()) {
+        blocks.push(Block::Section(format!("{}: the erase events behind example answers", model.name)));
+        blocks.push(Block::Paragraph(
+            "One answer per condition, chosen before anything was known of it: the first question about something stale in the first sequence that has one. What an event removed is exact inside its layer; what the answer would be without it comes from running the rest of the network again. right, stale and never written are the answers of the truth table."
+                .to_owned(),
+        ));
+        for account in &model.accounts {
+            blocks.push(Block::Paragraph(account.headline()));
+            blocks.push(Block::Findings(account.sentences()));
+        }
+    }
+    blocks
 }
 
 fn described(model: &ModelResults) -> String {

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::measure::{Alignment, Allocation, Behaviour, Cleanup, Collateral, Recall, Spectrum};
+use crate::intervene::AnswerAccount;
+use crate::measure::{Alignment, Allocation, Behaviour, Cleanup, Collateral, EraseEffects, Recall, Spectrum};
 use crate::memory::Rule;
 use crate::provenance::Provenance;
 use crate::readout::Readouts;
@@ -49,6 +50,12 @@ pub struct ModelResults {
     pub cleanup: Option<Cleanup>,
     /// Singular values.
     pub spectrum: Spectrum,
+    /// What erases do to answers; `None` for a model without erase or a task without questions.
+    #[serde(default)]
+    pub erase_effects: Option<EraseEffects>,
+    /// The erase events behind some answers.
+    #[serde(default)]
+    pub accounts: Vec<AnswerAccount>,
     /// Linear readouts; `None` where the spec asks for none.
     pub readouts: Option<Readouts>,
 }
@@ -59,6 +66,7 @@ impl ModelResults {
         let mut findings = Vec::new();
         findings.extend(self.behaviour.as_ref().map(Behaviour::headline));
         findings.extend(self.cleanup.as_ref().map(Cleanup::headline));
+        findings.extend(self.erase_effects.as_ref().map(EraseEffects::headline));
         findings.push(self.allocation.headline());
         findings.extend(self.collateral.as_ref().map(Collateral::headline));
         findings.extend(self.alignment.as_ref().map(Alignment::headline));

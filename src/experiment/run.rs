@@ -13,7 +13,7 @@ use crate::task::Example;
 use crate::trace::{Answer, Trace, TraceError};
 
 use super::plan::PlannedModel;
-use super::{ModelResults, Plan, Results, figures, report, tables};
+use super::{ModelResults, Plan, Results, effects, figures, report, tables};
 
 /// The resolved spec: the first file of an output folder, by which it is known as one.
 const SPEC_FILE: &str = "spec.toml";
@@ -60,6 +60,9 @@ pub enum RunError {
     /// A measure.
     #[error(transparent)]
     Measure(#[from] MeasureError),
+    /// The network, run again.
+    #[error(transparent)]
+    Network(#[from] crate::network::NetworkError),
     /// A readout.
     #[error(transparent)]
     Readout(#[from] ReadoutError),
@@ -142,6 +145,8 @@ fn look_into(
     let cleanup = has_erase.then(|| cleanup(trace, &measure.cleanup)).transpose()?;
     say("spectrum");
     let spectrum = spectrum(trace, &measure.spectrum)?;
+    say("erases and answers (the network run again)");
+    let (erase_effects, accounts) = effects::of_erases(model, trace, &examples, &measure.erase_effects)?;
     progress(Stage::Reading(planned.name.clone()));
     let readouts = plan.spec.readout.as_ref().map(|options| readouts(trace, untrained, options)).transpose()?;
     Ok(ModelResults {
@@ -158,6 +163,8 @@ fn look_into(
         recall,
         cleanup,
         spectrum,
+        erase_effects,
+        accounts,
         readouts,
     })
 }

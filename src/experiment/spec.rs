@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::figure::{Format, Width};
-use crate::measure::{AlignmentOptions, AllocationOptions, CleanupOptions, CollateralOptions, RecallOptions, SpectrumOptions};
+use crate::measure::{
+    AlignmentOptions, AllocationOptions, CleanupOptions, CollateralOptions, EraseEffectOptions, RecallOptions, SpectrumOptions,
+};
 use crate::readout::ReadoutOptions;
 use crate::task::TaskSpec;
 
@@ -74,6 +76,8 @@ pub struct MeasureSpec {
     pub cleanup: CleanupOptions,
     /// Singular values of the memories.
     pub spectrum: SpectrumOptions,
+    /// What erases do to answers, the model run again.
+    pub erase_effects: EraseEffectOptions,
 }
 
 /// How figures are drawn.

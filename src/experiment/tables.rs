@@ -28,6 +28,8 @@ pub fn tables(results: &Results) -> Vec<Tabled> {
         ("addresses", addresses(models)),
         ("cleanup", cleanup(models)),
         ("recall", recall(models)),
+        ("erase-effects", erase_effects(models)),
+        ("erase-events", erase_events(models)),
         ("readouts", readouts(models, readout::Readouts::summary)),
         ("phases", readouts(models, readout::Readouts::comparison_table)),
     ];
@@ -155,6 +157,85 @@ fn cleanup(models: &[ModelResults]) -> Table {
                     table
                         .push(row(names(null.null.label(), null.p_value), &[Some(&correlation.rho), Some(&null.band), Some(&null.excess)]));
                 }
+            }
+        }
+    }
+    table
+}
+
+fn erase_effects(models: &[ModelResults]) -> Table {
+    let mut table = table(
+        "Answers with erases scaled, moved or left out: changes of log-probabilities [nats], total effects",
+        &["model", "under", "condition", "sequences", "p of stale beyond"],
+        &["right", "stale", "never written", "stale beyond never written", "accuracy", "stale intrusion"],
+    );
+    for model in models {
+        for run in model.erase_effects.iter().flat_map(|effects| &effects.runs) {
+            for effect in std::iter::once(&run.all).chain(&run.conditions) {
+                let condition = effect
+                    .condition
+                    .map_or("all".to_owned(), |condition| format!("{} {}", condition.letter(), condition.name().replace('_', " ")));
+                let names = vec![
+                    text(&model.name),
+                    text(run.run.label()),
+                    text(condition),
+                    Value::Integer(effect.n_sequences as i64),
+                    effect.p_value.into(),
+                ];
+                let intervals = [
+                    Some(&effect.gold),
+                    effect.stale.as_ref(),
+                    effect.foil.as_ref(),
+                    effect.stale_above_foil.as_ref(),
+                    Some(&effect.accuracy),
+                    effect.stale_intrusion.as_ref(),
+                ];
+                table.push(row(names, &intervals));
+            }
+        }
+    }
+    table
+}
+
+fn erase_events(models: &[ModelResults]) -> Table {
+    let columns = [
+        "model",
+        "sequence",
+        "question",
+        "layer",
+        "head",
+        "step",
+        "erase strength",
+        "read change",
+        "right [nats]",
+        "stale [nats]",
+        "never written [nats]",
+        "log-odds [nats]",
+        "direct log-odds [nats]",
+        "first order [nats]",
+    ];
+    let mut table = Table::new("The strongest erase events of the example answers: changes without the event", &columns);
+    for model in models {
+        for account in &model.accounts {
+            for effect in &account.events {
+                let whole = |n: usize| Value::Integer(n as i64);
+                let (event, total) = (&effect.event, &effect.total);
+                table.push(vec![
+                    text(&model.name),
+                    whole(account.batch),
+                    whole(account.question),
+                    whole(event.layer),
+                    whole(event.head),
+                    whole(event.at.step),
+                    event.strength.into(),
+                    event.read_change.into(),
+                    total.gold.into(),
+                    total.stale.into(),
+                    total.foil.into(),
+                    total.margin().into(),
+                    effect.direct.margin().into(),
+                    effect.margin_estimate.into(),
+                ]);
             }
         }
     }

@@ -17,7 +17,9 @@ pub mod cleanup;
 pub mod collateral;
 pub mod colour;
 pub mod density;
+pub mod dose;
 pub mod font;
+pub mod knockout;
 pub mod legend;
 pub mod print;
 pub mod readout;
@@ -33,7 +35,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::export::{Table, Value};
-use crate::measure::{Alignment, Allocation, Cleanup, Collateral, Interval, Recall};
+use crate::intervene::AnswerAccount;
+use crate::measure::{Alignment, Allocation, Cleanup, Collateral, EraseEffects, Interval, Recall};
 use crate::provenance::Provenance;
 
 pub use colour::Theme;
@@ -105,12 +108,26 @@ pub enum Figure {
     Training,
     /// Answers by condition: right ones, stale ones and foils.
     Accuracy,
+    /// Answers with every erase strength scaled.
+    Dose,
+    /// What leaving out each single erase would do to an answer.
+    Knockout,
 }
 
 impl Figure {
     /// All figures.
-    pub const ALL: [Self; 8] =
-        [Self::Cleanup, Self::Allocation, Self::Collateral, Self::Alignment, Self::Recall, Self::Readout, Self::Training, Self::Accuracy];
+    pub const ALL: [Self; 10] = [
+        Self::Cleanup,
+        Self::Allocation,
+        Self::Collateral,
+        Self::Alignment,
+        Self::Recall,
+        Self::Readout,
+        Self::Training,
+        Self::Accuracy,
+        Self::Dose,
+        Self::Knockout,
+    ];
 
     /// Its name on the command line and in specs.
     pub const fn name(self) -> &'static str {
@@ -123,6 +140,8 @@ impl Figure {
             Self::Readout => "readout",
             Self::Training => "training",
             Self::Accuracy => "accuracy",
+            Self::Dose => "dose",
+            Self::Knockout => "knockout",
         }
     }
 
@@ -137,6 +156,8 @@ impl Figure {
             Self::Readout => "Linear readout by phase",
             Self::Training => "Training",
             Self::Accuracy => "Answers by condition",
+            Self::Dose => "Dose-response of the erase",
+            Self::Knockout => "Knockout maps of single erases",
         }
     }
 
@@ -166,6 +187,10 @@ pub enum Measured {
     Training(Vec<Labelled<training::TrainingLog>>),
     /// For [`Figure::Accuracy`].
     Accuracy(Vec<Labelled<accuracy::Answers>>),
+    /// For [`Figure::Dose`].
+    Dose(Vec<Labelled<EraseEffects>>),
+    /// For [`Figure::Knockout`]: one answer each.
+    Knockout(Vec<AnswerAccount>),
 }
 
 impl Measured {
@@ -180,6 +205,8 @@ impl Measured {
             Self::Readout(_) => Figure::Readout,
             Self::Training(_) => Figure::Training,
             Self::Accuracy(_) => Figure::Accuracy,
+            Self::Dose(_) => Figure::Dose,
+            Self::Knockout(_) => Figure::Knockout,
         }
     }
 }
@@ -324,6 +351,8 @@ pub fn render(spec: &FigureSpec, measured: &Measured, provenance: &Provenance) -
         Measured::Readout(readouts) => finish(spec, &readout::prepare(readouts, spec)?, provenance),
         Measured::Training(models) => finish(spec, &training::prepare(models, spec)?, provenance),
         Measured::Accuracy(models) => finish(spec, &accuracy::prepare(models, spec)?, provenance),
+        Measured::Dose(models) => finish(spec, &dose::prepare(models, spec)?, provenance),
+        Measured::Knockout(accounts) => finish(spec, &knockout::prepare(accounts, spec)?, provenance),
     }
 }
 

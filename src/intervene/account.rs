@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{EraseEvent, ScoreChange, Scores};
+use super::{EraseEvent, ScoreChange, Scores, StepWords};
 
 /// What an account holds.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,6 +51,8 @@ pub struct AnswerAccount {
     pub predicted: String,
     /// What the model says as it is.
     pub as_it_is: Scores,
+    /// The facts before the answer.
+    pub facts: Vec<StepWords>,
     /// Erase events up to the answer, in the layers and heads looked at.
     pub n_events: usize,
     /// Of these, how many were replayed one by one.

@@ -83,6 +83,7 @@ impl NetworkReplay<'_> {
             foil: words.any_of(asked_about.matched_foils()),
             predicted: words.word(as_it_is.predicted),
             as_it_is,
+            facts: (0..=asked_about.position).map(|step| words.step(step)).filter(|step| step.fact.is_some()).collect(),
             n_events,
             n_replayed: events.len(),
             events: told.collect::<Result<_, NetworkError>>()?,

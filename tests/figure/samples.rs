@@ -4,11 +4,15 @@ use pentimento::figure::accuracy::{Answers, ConditionAnswers};
 use pentimento::figure::readout::{ReadoutCurve, ReadoutPanel, Readouts, Role};
 use pentimento::figure::training::TrainingLog;
 use pentimento::figure::{Estimate, Figure, Labelled, Measured};
+use pentimento::intervene::{
+    Address as EraseAddress, AnswerAccount, EraseEvent, EventEffect, EventTotal, FactWords, RemovedWrite, ScoreChange, Scores, StepWords,
+};
 use pentimento::measure::{
     ALLOCATION_NOTICE, Address, AddressCollateral, Alignment, AlignmentOptions, AlignmentSummary, Allocation, AllocationBin,
-    AllocationOptions, Cleanup, CleanupOptions, Collateral, CollateralOptions, Correlation, CurveBin, DecayAxis, GateSummary,
-    HeadAlignment, HeadCleanup, HeadCorrelation, HeadId, Interval, LagRecall, LayerAlignment, LayerCollateral, Null, NullBand,
-    NullCorrelation, Recall, RecallOptions, Relation, Strength, TokenDensity, Trajectory, Unit,
+    AllocationOptions, AnswerEffect, Cleanup, CleanupOptions, Collateral, CollateralOptions, Correlation, CurveBin, DecayAxis,
+    EraseEffectOptions, EraseEffects, EraseRun, GateSummary, HeadAlignment, HeadCleanup, HeadCorrelation, HeadId, Interval, LagRecall,
+    LayerAlignment, LayerCollateral, Null, NullBand, NullCorrelation, Recall, RecallOptions, Relation, RunEffect, Strength, TokenDensity,
+    Trajectory, Unit,
 };
 
 /// What each figure is shown with.
@@ -22,6 +26,8 @@ pub fn measured(figure: Figure) -> Measured {
         Figure::Readout => Measured::Readout(readouts()),
         Figure::Training => Measured::Training(vec![Labelled::new("EDA", training(1.0)), Labelled::new("KDA", training(1.3))]),
         Figure::Accuracy => Measured::Accuracy(vec![Labelled::new("EDA", answers(0.0)), Labelled::new("KDA", answers(0.06))]),
+        Figure::Dose => Measured::Dose(vec![Labelled::new("EDA", erase_effects())]),
+        Figure::Knockout => Measured::Knockout(vec![account(), account()]),
     }
 }
 
@@ -263,4 +269,70 @@ pub fn answers(loss: f64) -> Answers {
         }
     };
     Answers { conditions: (0..6).map(condition).collect() }
+}
+
+/// Answers that fall with the dose; stale values rise a little beyond foils.
+pub fn erase_effects() -> EraseEffects {
+    let options = EraseEffectOptions { doses: vec![0.0, 0.5, 1.5], ..EraseEffectOptions::default() };
+    let effect = |right: f64, accuracy: f64| AnswerEffect {
+        condition: None,
+        n_sequences: 32,
+        gold: interval(right, 0.2),
+        stale: Some(interval(-0.4 * right, 0.15)),
+        foil: Some(interval(-0.3 * right, 0.15)),
+        stale_above_foil: Some(interval(-0.1 * right, 0.1)),
+        p_value: Some(0.03),
+        accuracy: interval(accuracy, 0.04),
+        stale_intrusion: None,
+    };
+    let run = |run: EraseRun, right: f64, accuracy: f64| RunEffect { run, all: effect(right, accuracy), conditions: Vec::new() };
+    EraseEffects {
+        options,
+        n_sequences: 32,
+        accuracy: interval(0.9, 0.02),
+        runs: vec![
+            run(EraseRun::Dose(0.0), -2.4, 0.42),
+            run(EraseRun::Dose(0.5), -0.7, 0.74),
+            run(EraseRun::Dose(1.5), -0.3, 0.85),
+            run(EraseRun::Address(EraseAddress::Random), -1.9, 0.5),
+        ],
+    }
+}
+
+/// One answer in two heads of sixteen steps.
+pub fn account() -> AnswerAccount {
+    let change = |gold: f64| ScoreChange { gold, stale: Some(-0.5 * gold), foil: Some(0.01) };
+    let map: Vec<EventTotal> = (0..32)
+        .map(|n| EventTotal { layer: n / 16, head: 1, step: n % 16, total: change(if n == 21 { -2.0 } else { 0.3 * wobble(n) }) })
+        .collect();
+    let step = |step: usize, stale_since: Option<usize>| StepWords {
+        step,
+        token: "v4".to_owned(),
+        fact: Some(FactWords { key: "k2".to_owned(), value: "v4".to_owned(), stale_since }),
+    };
+    let removed = RemovedWrite { at: step(2, Some(5)), share: 0.8, removed: 0.6, attention: 0.01, attention_without: 0.2 };
+    let event = EraseEvent { layer: 1, head: 1, at: step(5, None), strength: 0.7, read_change: 0.4, removed: vec![removed] };
+    let effect =
+        EventEffect { event, margin_estimate: Some(-1.1), total: change(-2.0), direct: change(-1.5), predicted_without: "v4".to_owned() };
+    AnswerAccount {
+        batch: 3,
+        question: 0,
+        step: 15,
+        asked: "k2".to_owned(),
+        gold: "v9".to_owned(),
+        stale: "v4".to_owned(),
+        foil: "v1".to_owned(),
+        predicted: "v9".to_owned(),
+        as_it_is: Scores { predicted: 9, gold: -0.05, stale: Some(-4.0), foil: Some(-7.0) },
+        facts: vec![step(2, Some(5)), step(5, None)],
+        n_events: 32,
+        n_replayed: 32,
+        events: vec![effect],
+        map,
+        all_erases: change(-3.0),
+        sum_of_singles: change(-2.5),
+        interaction: Some(change(-0.5)),
+        heads: Vec::new(),
+        pairs: Vec::new(),
+    }
 }
