@@ -7,6 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 mod files;
+mod knockout;
 mod mistakes;
 mod partial;
 

@@ -5,8 +5,12 @@ use serde::{Deserialize, Serialize};
 use super::knockout::{Knockouts, Query, dot, knockouts, norm};
 use super::words::{SequenceWords, StepWords};
 use super::{HeadTape, InterveneError};
-use crate::memory::{EditKind, Rule};
+use crate::ledger::{HeadRecurrence, erased_at};
+use crate::memory::{EditKind, Recurrence, Rule};
 use crate::trace::Trace;
+
+/// Steps between two memories kept of a tape.
+const CHECKPOINT_EVERY: usize = 64;
 
 /// One erase event, as one read meets it. All of it is exact, inside the layer with its inputs fixed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -30,7 +34,8 @@ pub struct EraseEvent {
 pub struct RemovedWrite {
     /// The write.
     pub at: StepWords,
-    /// Its part of all the event removed, by squared content along the erase direction, in \[0, 1\].
+    /// Its part of all the event removed, by the ledger's removal energy (for an oblique erase: the energy of the vector taken away),
+    /// in \[0, 1\].
     pub share: f64,
     /// How much of what was left of the write the event removed (squared length); below 0 where an oblique erase adds.
     pub removed: f64,
@@ -48,6 +53,8 @@ pub struct HeadRead {
     pub head: usize,
     /// The run.
     pub tape: HeadTape<f64>,
+    /// The same head as the ledger reads it.
+    ledger: HeadRecurrence<f64>,
     /// Of the output at the last step of the tape.
     pub knockouts: Knockouts<f64>,
     /// The erase among the edits.
@@ -81,7 +88,7 @@ impl HeadRead {
             let recurrence = trace.factors(layer.index, batch..batch + 1, 0..step + 1)?.cast::<f64>().lower();
             let all: Vec<usize> = (0..layer.dims.head).collect();
             for &head in heads.unwrap_or(&all) {
-                reads.push(Self::new(layer.index, head, HeadTape::new(&recurrence, 0, head, 64)?, step)?);
+                reads.push(Self::new(layer.index, (layer.rule, head), &recurrence, step)?);
             }
         }
         match (reads.is_empty(), trace.layers().first()) {
@@ -90,11 +97,12 @@ impl HeadRead {
         }
     }
 
-    /// Of a tape whose edits have an erase, for the output at a step.
-    pub fn new(layer: usize, head: usize, tape: HeadTape<f64>, step: usize) -> Result<Self, InterveneError> {
-        let erase = tape.edit(EditKind::Erase).ok_or(InterveneError::NoErase { layer, rule: Rule::Kda })?;
+    /// Of one head of a recurrence of one sequence, for the output at a step.
+    pub fn new(layer: usize, (rule, head): (Rule, usize), recurrence: &Recurrence<f64>, step: usize) -> Result<Self, InterveneError> {
+        let tape = HeadTape::new(recurrence, 0, head, CHECKPOINT_EVERY)?;
+        let erase = tape.edit(EditKind::Erase).ok_or(InterveneError::NoErase { layer, rule })?;
         let knockouts = knockouts(&tape, &[Query::output(&tape, step)])?.remove(0);
-        Ok(Self { layer, head, tape, knockouts, erase })
+        Ok(Self { layer, head, ledger: HeadRecurrence::new(recurrence, 0, head), tape, knockouts, erase })
     }
 
     /// The step that reads.
@@ -121,41 +129,40 @@ impl HeadRead {
             at: words.step(step),
             strength: self.tape.strength(self.erase, step),
             read_change,
-            removed: self.removed(step, n_writes, words)?,
+            removed: self.removed(step, n_writes, words),
         })
     }
 
-    /// What the erase of a step removed: it reads the memory at its direction, and this read has an exact attention too.
-    fn removed(&self, step: usize, n_writes: usize, words: &SequenceWords) -> Result<Vec<RemovedWrite>, InterveneError> {
-        let Some(query) = Query::edit_read(&self.tape, self.erase, step) else { return Ok(Vec::new()) };
-        let held = knockouts(&self.tape, &[query])?.remove(0);
-        let writes: Vec<usize> = (0..held.edits.len()).filter(|&edit| edit != self.erase).collect();
-        // What the erase reads of the step's own writes does not exist yet: they come after it.
-        let each = (0..step).flat_map(|at| writes.iter().map(move |&edit| (edit, at)));
-        let mut content: Vec<(usize, usize, f64)> = each.map(|(edit, at)| (edit, at, held.attention(&self.tape, edit, at))).collect();
-        let total: f64 = content.iter().map(|(_, _, held)| held * held).sum();
+    /// What the erase of a step removed, by the ledger.
+    fn removed(&self, step: usize, n_writes: usize, words: &SequenceWords) -> Vec<RemovedWrite> {
+        let Some(taken) = erased_at(&self.ledger, step) else { return Vec::new() };
+        let total: f64 = taken.energy.iter().sum();
         if total == 0.0 {
-            return Ok(Vec::new());
+            return Vec::new();
         }
-        content.sort_by(|a, b| b.2.abs().total_cmp(&a.2.abs()));
+        let writes: Vec<usize> = (0..self.tape.edits().len()).filter(|&edit| edit != self.erase).collect();
+        let mut order: Vec<usize> = (0..taken.read.len()).collect();
+        order.sort_by(|&a, &b| taken.energy[b].total_cmp(&taken.energy[a]).then(a.cmp(&b)));
         let strength = self.tape.strength(self.erase, step);
         let reach = self.knockouts.edits[self.erase].reach[step];
         let direction = self.tape.direction(self.erase, step);
-        let written = content.into_iter().take(n_writes).map(|(edit, at, held)| {
+        let written = order.into_iter().take(n_writes).map(|write| {
+            let place = self.ledger.place(write);
+            let (edit, at, held) = (writes[place.number], place.step, taken.read[write]);
             let left = self.left_before_erase(edit, at, step);
-            let taken: Vec<f64> = direction.iter().map(|&d| strength * held * d).collect();
+            let lost: Vec<f64> = direction.iter().map(|&d| strength * held * d).collect();
             let energy = dot(&left, &left);
-            let removed = 2.0 * dot(&left, &taken) - dot(&taken, &taken);
+            let removed = 2.0 * dot(&left, &lost) - dot(&lost, &lost);
             let attention = self.knockouts.attention(&self.tape, edit, at);
             RemovedWrite {
                 at: words.step(at),
-                share: held * held / total,
+                share: taken.energy[write] / total,
                 removed: if energy > 0.0 { removed / energy } else { 0.0 },
                 attention,
                 attention_without: attention + strength * reach * held,
             }
         });
-        Ok(written.collect())
+        written.collect()
     }
 
     /// What is left of a write when the erase of a step finds it, [d_k].

@@ -55,17 +55,6 @@ impl<F: Scalar> Query<F> {
     pub fn output(tape: &HeadTape<F>, step: usize) -> Self {
         Self { step, phase: Phase::Write, vector: tape.query(step).to_vec() }
     }
-
-    /// What the first edit of a step (or one that reads the memory before decay) reads before it corrects; `None` for others, and if
-    /// it reads nothing.
-    pub fn edit_read(tape: &HeadTape<F>, edit: usize, step: usize) -> Option<Self> {
-        let phase = match edit {
-            _ if tape.reads_before_decay(edit) => Phase::Before,
-            0 => Phase::Decay,
-            _ => return None,
-        };
-        Some(Self { step, phase, vector: tape.read(edit, step)?.to_vec() })
-    }
 }
 
 impl<F: Scalar> Knockouts<F> {
