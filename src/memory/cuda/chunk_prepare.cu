@@ -1,0 +1,307 @@
+// What a chunk does to any memory it finds, from its inputs alone: one block of 256 threads per chunk of a head.
+//
+// Rows r with direction x_r, strength s_r and value v_r (0 for an erase) at step t(r); G_t the sum of log2 decays through t.
+//   X^_r = x_r 2^G_t(r)    X__r = x_r 2^(G_end - G_t(r))    Q^_t = q_t 2^G_t
+//   L_rj = sum_c x_r x_j 2^(G_t(r) - G_t(j)), j < r         A_tj = sum_c q_t x_j 2^(G_t - G_t(j)), t(j) <= t
+// Forward: (1 + diag(s) L) [W | U] = diag(s) [X^ | V].   Backward: (1 + L^T diag(s)) [W' | Z0] = [X_ | A^T dO], then times s.
+// No quotient of cumulative decays over more than 4 steps is formed: readers and rows meet at the middle of the rows' 8 steps.
+
+constexpr int PREPARE_THREADS = 256;
+constexpr int CHANNEL_STRIDE = DKP + 8;
+constexpr int ARRAY_STRIDE = STEPS * CHANNEL_STRIDE + 16;
+constexpr int SOLVE_STRIDE = ROWS + 4;
+constexpr int PREPARE_FLOATS = (EDITS + 1) * ARRAY_STRIDE + STEPS * CHANNEL_STRIDE + ROWS * SOLVE_STRIDE + ROWS;
+constexpr int FORWARD_PREPARE_BYTES = PREPARE_FLOATS * 4;
+constexpr int BACKWARD_PREPARE_BYTES = (PREPARE_FLOATS + STEPS * SOLVE_STRIDE) * 4;
+
+struct ChunkInputs {
+    const Input *erase, *write, *query, *value;  // [batch, step, key_head, d_k], value [batch, step, head, d_v]
+    const float *decay;                          // [batch, step, head, d_k]
+    const float *erase_strength, *write_strength;  // [batch, step, head], or null for 1
+};
+
+struct Place {
+    int batch, head, key_head, first_step, n_steps, record;
+};
+
+__device__ __forceinline__ Place place_of(const Sizes& sizes, int chunk, int head, int batch) {
+    Place p;
+    p.batch = batch, p.head = head, p.key_head = (int)((long long)head * sizes.n_key_heads / sizes.n_heads);
+    p.first_step = (sizes.first_chunk + chunk) * STEPS;
+    p.n_steps = min(STEPS, sizes.n_steps - p.first_step);
+    p.record = (batch * sizes.n_heads + head) * sizes.n_chunks + chunk;
+    return p;
+}
+
+// [step, d_k] of one head into shared memory as f32, zero beyond the steps and channels there are.
+__device__ __forceinline__ void load_keys(float* to, const Input* from, const Place& p, const Sizes& sizes, int thread, int n_threads) {
+    const Input* first = from + (((long long)p.batch * sizes.n_steps + p.first_step) * sizes.n_key_heads + p.key_head) * DK;
+    const long long stride = (long long)sizes.n_key_heads * DK;
+    if (DK % 8 == 0) {
+        constexpr int groups = DKP / 8;
+        for (int i = thread; i < STEPS * groups; i += n_threads) {
+            const int t = i / groups, c = i % groups * 8;
+            float x[8] = {0, 0, 0, 0, 0, 0, 0, 0};
+            if (t < p.n_steps && c < DK) {
+#if INPUT_BF16
+                const uint4 raw = *(const uint4*)(first + t * stride + c);
+                x[0] = low(raw.x), x[1] = high(raw.x), x[2] = low(raw.y), x[3] = high(raw.y);
+                x[4] = low(raw.z), x[5] = high(raw.z), x[6] = low(raw.w), x[7] = high(raw.w);
+#else
+                const float4 raw = *(const float4*)(first + t * stride + c), more = *(const float4*)(first + t * stride + c + 4);
+                x[0] = raw.x, x[1] = raw.y, x[2] = raw.z, x[3] = raw.w, x[4] = more.x, x[5] = more.y, x[6] = more.z, x[7] = more.w;
+#endif
+            }
+            float4* row = (float4*)(to + t * CHANNEL_STRIDE + c);
+            row[0] = make_float4(x[0], x[1], x[2], x[3]);
+            row[1] = make_float4(x[4], x[5], x[6], x[7]);
+        }
+    } else {
+        for (int i = thread; i < STEPS * DKP; i += n_threads) {
+            const int t = i / DKP, c = i % DKP;
+            to[t * CHANNEL_STRIDE + c] = t < p.n_steps && c < DK ? to_float(first[t * stride + c]) : 0.0f;
+        }
+    }
+}
+
+// G_t of every channel.
+__device__ __forceinline__ void load_decays(float* to, const float* from, const Place& p, const Sizes& sizes, int thread, int n_threads) {
+    const float* first = from + (((long long)p.batch * sizes.n_steps + p.first_step) * sizes.n_heads + p.head) * DK;
+    const long long stride = (long long)sizes.n_heads * DK;
+    for (int c = thread; c < DKP; c += n_threads) {
+        float sum = 0.0f;
+        for (int t0 = 0; t0 < STEPS; t0 += 16) {
+            float x[16];
+#pragma unroll
+            for (int i = 0; i < 16; i++) x[i] = t0 + i < p.n_steps && c < DK ? first[(t0 + i) * stride + c] : (LOG_DECAY ? 0.0f : 1.0f);
+#pragma unroll
+            for (int i = 0; i < 16; i++) {
+                sum += fmaxf(LOG_DECAY ? x[i] * 1.4426950408889634f : log2f(x[i]), LEAST_LOG2);
+                to[(t0 + i) * CHANNEL_STRIDE + c] = sum;
+            }
+        }
+    }
+}
+
+__device__ __forceinline__ float strength_of(const float* strengths, const Place& p, const Sizes& sizes, int step) {
+    if (step >= p.n_steps) return LEAST_STRENGTH;
+    const float s = strengths ? strengths[((long long)p.batch * sizes.n_steps + p.first_step + step) * sizes.n_heads + p.head] : 1.0f;
+    return fabsf(s) < LEAST_STRENGTH ? LEAST_STRENGTH : s;
+}
+
+__device__ __forceinline__ void load_strengths(float* to, const ChunkInputs& in, const Place& p, const Sizes& sizes, int thread, int n_threads) {
+    for (int r = thread; r < ROWS; r += n_threads)
+        to[r] = strength_of(EDITS == 2 && r % EDITS == 0 ? in.erase_strength : in.write_strength, p, sizes, r / EDITS);
+}
+
+struct Shared {
+    float* keys;       // [erase, write, query] [step, channel]
+    float* decay;      // [step, channel]
+    float* solve;      // [row, row]
+    float* strengths;  // [row]
+    float* attention;  // [step, row], backward only
+};
+
+// 16 readers (edits' rows, or queries) against the rows of 8 steps: sum[n] is [16 readers, 8 rows].
+__device__ __forceinline__ void meet(float (&sum)[EDITS][4], const Shared& s, bool queries, int first_reader, int group, int lane) {
+    const int g = lane >> 2, t = lane & 3;
+    const float* middle = s.decay + (group * 8 + 4) * CHANNEL_STRIDE;
+    const float *reader[2], *reader_decay[2], *row[EDITS], *row_decay[EDITS];
+    for (int i = 0; i < 2; i++) {
+        const int r = first_reader + g + 8 * i, step = queries ? r : r / EDITS;
+        reader[i] = s.keys + (queries ? EDITS : r % EDITS) * ARRAY_STRIDE + step * CHANNEL_STRIDE;
+        reader_decay[i] = s.decay + step * CHANNEL_STRIDE;
+    }
+    for (int n = 0; n < EDITS; n++) {
+        const int r = (group * EDITS + n) * 8 + g;
+        row[n] = s.keys + r % EDITS * ARRAY_STRIDE + r / EDITS * CHANNEL_STRIDE;
+        row_decay[n] = s.decay + r / EDITS * CHANNEL_STRIDE;
+        for (int i = 0; i < 4; i++) sum[n][i] = 0.0f;
+    }
+#pragma unroll 2
+    for (int k = 0; k < DKP; k += 16) {
+        TileA a;
+        TileB b[EDITS];
+#pragma unroll
+        for (int half = 0; half < 2; half++) {
+            const int c = k + half * 8 + 2 * t;
+            const float2 m = *(const float2*)(middle + c);
+#pragma unroll
+            for (int i = 0; i < 2; i++) {
+                const float2 x = *(const float2*)(reader[i] + c), d = *(const float2*)(reader_decay[i] + c);
+                split(x.x * power_of_two(fminf(d.x - m.x, LARGEST_EXPONENT)), x.y * power_of_two(fminf(d.y - m.y, LARGEST_EXPONENT)),
+                      a.x[0][half * 2 + i], a.x[PLANES - 1][half * 2 + i]);
+            }
+#pragma unroll
+            for (int n = 0; n < EDITS; n++) {
+                const float2 x = *(const float2*)(row[n] + c), d = *(const float2*)(row_decay[n] + c);
+                split(x.x * power_of_two(m.x - d.x), x.y * power_of_two(m.y - d.y), b[n].x[0][half], b[n].x[PLANES - 1][half]);
+            }
+        }
+#pragma unroll
+        for (int n = 0; n < EDITS; n++) multiply(sum[n], a, b[n]);
+    }
+}
+
+// All of L (transposed where the forward solve wants it so) and of A.
+template <bool BACKWARD>
+__device__ __forceinline__ void meetings(const Shared& s, u16* attention, int warp, int n_warps, int lane) {
+    const int g = lane >> 2, t = lane & 3;
+    constexpr int tiles = ROWS / 16;
+    int task = 0;
+    for (int tile = 0; tile < tiles + STEPS / 16; tile++) {
+        const bool queries = tile >= tiles;
+        const int first = (queries ? tile - tiles : tile) * 16;
+        const int last_step = queries ? first + 15 : (first + 15) / EDITS;
+        for (int group = 0; group < STEPS / 8; group++) {
+            const bool seen = group * 8 <= last_step;
+            if (!seen && !queries) continue;
+            if (task++ % n_warps != warp) continue;
+            float sum[EDITS][4] = {};
+            if (seen) meet(sum, s, queries, first, group, lane);
+#pragma unroll
+            for (int n = 0; n < EDITS; n++)
+#pragma unroll
+                for (int i = 0; i < 2; i++) {
+                    const int reader = first + g + 8 * i, row = (group * EDITS + n) * 8 + 2 * t;
+                    const float x = sum[n][2 * i], y = sum[n][2 * i + 1];
+                    if (queries) {
+                        const float kept_x = row / EDITS <= reader ? x : 0.0f, kept_y = (row + 1) / EDITS <= reader ? y : 0.0f;
+                        if (BACKWARD) *(float2*)(s.attention + reader * SOLVE_STRIDE + row) = make_float2(kept_x, kept_y);
+                        else put_pair(attention, STEPS * ROW_STRIDE, reader * ROW_STRIDE + row, kept_x, kept_y);
+                    } else if (BACKWARD) {
+                        *(float2*)(s.solve + reader * SOLVE_STRIDE + row) = make_float2(x, y);
+                    } else {
+                        s.solve[row * SOLVE_STRIDE + reader] = x;
+                        s.solve[(row + 1) * SOLVE_STRIDE + reader] = y;
+                    }
+                }
+        }
+    }
+}
+
+// x <- the solution of one column, by substitution from the first row on, or from the last row back. Row r of `matrix` has
+// what row r does to the rows that follow in that order.
+template <bool BACKWARD>
+__device__ __forceinline__ void substitute(float (&x)[ROWS], const float* matrix, const float* strengths) {
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) {
+        const int r = BACKWARD ? ROWS - 1 - i : i;
+        x[r] *= strengths[r];
+#pragma unroll
+        for (int j = 0; j < ROWS; j += 4) {
+            if (BACKWARD ? j >= r : j + 3 <= r) continue;
+            const float4 m = *(const float4*)(matrix + r * SOLVE_STRIDE + j);
+            if (BACKWARD ? j < r : j > r) x[j] -= m.x * x[r];
+            if (BACKWARD ? j + 1 < r : j + 1 > r) x[j + 1] -= m.y * x[r];
+            if (BACKWARD ? j + 2 < r : j + 2 > r) x[j + 2] -= m.z * x[r];
+            if (BACKWARD ? j + 3 < r : j + 3 > r) x[j + 3] -= m.w * x[r];
+        }
+    }
+}
+
+// One channel of [row, d_k] planes.
+__device__ __forceinline__ void put_column(u16* tile, int plane, int channel, const float (&x)[ROWS]) {
+#pragma unroll
+    for (int r = 0; r < ROWS; r += 2) {
+        u32 coarse, fine = 0;
+        split(x[r], x[r + 1], coarse, fine);
+        u16* to = tile + r * KEY_STRIDE + channel;
+        to[0] = (u16)coarse, to[KEY_STRIDE] = (u16)(coarse >> 16);
+        if (SPLIT) to[plane] = (u16)fine, to[plane + KEY_STRIDE] = (u16)(fine >> 16);
+    }
+}
+
+extern __shared__ __align__(128) unsigned char shared_memory[];
+
+template <bool BACKWARD>
+__device__ __forceinline__ void prepare(Sizes sizes, ChunkInputs in, const float* grad_output, unsigned char* a_records, unsigned char* b_records, float* own) {
+    const int thread = threadIdx.x, warp = thread >> 5, lane = thread & 31;
+    const Place p = place_of(sizes, blockIdx.x, blockIdx.y, blockIdx.z);
+    Shared s;
+    s.keys = (float*)shared_memory;
+    s.decay = s.keys + (EDITS + 1) * ARRAY_STRIDE;
+    s.solve = s.decay + STEPS * CHANNEL_STRIDE;
+    s.strengths = s.solve + ROWS * SOLVE_STRIDE;
+    s.attention = s.strengths + ROWS;
+    load_decays(s.decay, in.decay, p, sizes, thread, PREPARE_THREADS);
+    if (EDITS == 2) load_keys(s.keys, in.erase, p, sizes, thread, PREPARE_THREADS);
+    load_keys(s.keys + (EDITS - 1) * ARRAY_STRIDE, in.write, p, sizes, thread, PREPARE_THREADS);
+    load_keys(s.keys + EDITS * ARRAY_STRIDE, in.query, p, sizes, thread, PREPARE_THREADS);
+    load_strengths(s.strengths, in, p, sizes, thread, PREPARE_THREADS);
+    __syncthreads();
+
+    u16* a = (u16*)(a_records + (long long)p.record * (BACKWARD ? BACKWARD_A_BYTES : FORWARD_A_BYTES));
+    u16* b = (u16*)(b_records + (long long)p.record * (BACKWARD ? BACKWARD_B_BYTES : FORWARD_B_BYTES));
+    constexpr int a_plane = (BACKWARD ? ROWS : FORWARD_A_ROWS) * KEY_STRIDE;
+    constexpr int b_plane = (BACKWARD ? BACKWARD_B_ROWS : ROWS) * KEY_STRIDE;
+    u16* attention = b + PLANES * b_plane;
+    float* whole_decay = (float*)(BACKWARD ? attention : attention + PLANES * STEPS * ROW_STRIDE);
+    u16* queries = BACKWARD ? b : a;
+    constexpr int query_plane = BACKWARD ? b_plane : a_plane;
+
+    meetings<BACKWARD>(s, attention, warp, PREPARE_THREADS / 32, lane);
+
+    const float* end = s.decay + (STEPS - 1) * CHANNEL_STRIDE;
+    for (int i = thread; i < (ROWS + STEPS) * (DKP / 2); i += PREPARE_THREADS) {
+        const int r = i / (DKP / 2), c = i % (DKP / 2) * 2;
+        const bool query = r >= ROWS;
+        const int step = query ? r - ROWS : r / EDITS;
+        const float2 x = *(const float2*)(s.keys + (query ? EDITS : r % EDITS) * ARRAY_STRIDE + step * CHANNEL_STRIDE + c);
+        const float2 d = *(const float2*)(s.decay + step * CHANNEL_STRIDE + c), e = *(const float2*)(end + c);
+        const bool to_end = !query && !BACKWARD;
+        put_pair(query ? queries : b, query ? query_plane : b_plane, r * KEY_STRIDE + c,
+                 x.x * power_of_two(to_end ? e.x - d.x : d.x), x.y * power_of_two(to_end ? e.y - d.y : d.y));
+    }
+    for (int c = thread; c < DKP; c += PREPARE_THREADS) whole_decay[c] = power_of_two(end[c]);
+    __syncthreads();
+
+    for (int column = thread; column < DKP + DVP; column += PREPARE_THREADS) {
+        float x[ROWS];
+        const int v = column - DKP;
+        if (v < 0) {
+#pragma unroll
+            for (int r = 0; r < ROWS; r++) {
+                const float g = s.decay[r / EDITS * CHANNEL_STRIDE + column];
+                x[r] = s.keys[r % EDITS * ARRAY_STRIDE + r / EDITS * CHANNEL_STRIDE + column] * power_of_two(BACKWARD ? end[column] - g : g);
+            }
+        } else {
+            const long long first = (((long long)p.batch * sizes.n_steps + p.first_step) * sizes.n_heads + p.head) * DV + v;
+            const long long stride = (long long)sizes.n_heads * DV;
+#pragma unroll
+            for (int r = 0; r < ROWS; r++) x[r] = 0.0f;
+            if (BACKWARD) {
+#pragma unroll 4
+                for (int t = 0; t < STEPS; t++) {
+                    const float y = t < p.n_steps && v < DV ? grad_output[first + t * stride] : 0.0f;
+                    // Rows that the query does not see have a 0 there.
+#pragma unroll
+                    for (int r = 0; r < ROWS; r += 4) {
+                        const float4 m = *(const float4*)(s.attention + t * SOLVE_STRIDE + r);
+                        x[r] += m.x * y, x[r + 1] += m.y * y, x[r + 2] += m.z * y, x[r + 3] += m.w * y;
+                    }
+                }
+            } else {
+#pragma unroll
+                for (int t = 0; t < STEPS; t++) x[t * EDITS + EDITS - 1] = t < p.n_steps && v < DV ? to_float(in.value[first + t * stride]) : 0.0f;
+            }
+        }
+        substitute<BACKWARD>(x, s.solve, s.strengths);
+        if (v < 0) {
+            put_column(a, a_plane, column, x);
+        } else {
+            float* to = own + ((long long)p.record * COLUMN_BLOCKS + v / NB) * (ROWS * NB) + v % NB;
+#pragma unroll
+            for (int r = 0; r < ROWS; r++) to[r * NB] = x[r];
+        }
+    }
+}
+
+extern "C" __global__ void __launch_bounds__(PREPARE_THREADS) chunk_prepare(Sizes sizes, ChunkInputs in, unsigned char* a_records, unsigned char* b_records, float* own) {
+    prepare<false>(sizes, in, nullptr, a_records, b_records, own);
+}
+
+extern "C" __global__ void __launch_bounds__(PREPARE_THREADS)
+chunk_prepare_gradient(Sizes sizes, ChunkInputs in, const float* grad_output, unsigned char* a_records, unsigned char* b_records, float* own) {
+    prepare<true>(sizes, in, grad_output, a_records, b_records, own);
+}

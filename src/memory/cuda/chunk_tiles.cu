@@ -1,0 +1,123 @@
+// Sizes, layouts and tiles that the chunk kernels share. Set when compiled:
+//   DK, DV       channels of a key and of a value, 1 to 256
+//   EDITS        2: an erase row and a write row for every step; 1: write rows only
+//   SPLIT        1: operands are a sum of two bf16 numbers (16 bits of mantissa), three products each; 0: one bf16 number
+//   INPUT_BF16   1: query, directions and values are bf16; 0: f32
+//   LOG_DECAY    1: decays are natural logarithms; 0: retentions
+//   NB           columns of the memory that a block of the scan owns: 16, 32 or 64
+//   STAGES       chunks that the scan holds in shared memory
+// A chunk is 32 steps. Its rows are its edits in order: row EDITS t + j is edit j of step t.
+
+constexpr int STEPS = 32;
+constexpr int ROWS = STEPS * EDITS;
+constexpr int DKP = (DK + 15) / 16 * 16;
+constexpr int COLUMN_BLOCKS = (DV + NB - 1) / NB;
+constexpr int DVP = COLUMN_BLOCKS * NB;
+constexpr int PLANES = 1 + SPLIT;
+// Rows of shared tiles are apart by 8 mod 64 numbers, so eight of them lie in different banks.
+constexpr int KEY_STRIDE = DKP + 8;
+constexpr int ROW_STRIDE = ROWS + 8;
+constexpr int COLUMN_STRIDE = NB + 8;
+// A step keeps at least 2^-24 of a channel: below the rounding of f32, and 4 steps of it stay within its range.
+constexpr float LEAST_LOG2 = -24.0f;
+constexpr float LARGEST_EXPONENT = 100.0f;
+// Strengths are divided by: smaller ones are taken as this.
+constexpr float LEAST_STRENGTH = 1e-12f;
+
+// Records of the workspace, one per chunk of a head, exactly as the scan wants them in shared memory.
+// Forward: A = [W; Q^] and B = [X_], then A_qk, then the decay of the chunk. Backward: A = [W'], B = [X^; Q^], the decay.
+constexpr int FORWARD_A_ROWS = ROWS + STEPS;
+constexpr int BACKWARD_B_ROWS = ROWS + STEPS;
+constexpr int FORWARD_A_BYTES = PLANES * FORWARD_A_ROWS * KEY_STRIDE * 2;
+constexpr int FORWARD_B_BYTES = PLANES * (ROWS * KEY_STRIDE + STEPS * ROW_STRIDE) * 2 + DKP * 4;
+constexpr int BACKWARD_A_BYTES = PLANES * ROWS * KEY_STRIDE * 2;
+constexpr int BACKWARD_B_BYTES = PLANES * BACKWARD_B_ROWS * KEY_STRIDE * 2 + DKP * 4;
+constexpr int OWN_BYTES = ROWS * NB * 4;
+
+#if INPUT_BF16
+typedef u16 Input;
+__device__ __forceinline__ float to_float(Input x) { return __uint_as_float((u32)x << 16); }
+#else
+typedef float Input;
+__device__ __forceinline__ float to_float(Input x) { return x; }
+#endif
+
+// Sizes of a call. Arrays are [batch, step, head or key_head, channel], contiguous.
+struct Sizes {
+    int n_steps, n_heads, n_key_heads;
+    int first_chunk;  // of this call
+    int n_chunks;     // of this call
+};
+
+__device__ __forceinline__ void split(float x, float y, u32& coarse, u32& fine) {
+    coarse = pack(x, y);
+    if (SPLIT) fine = pack(x - low(coarse), y - high(coarse));
+}
+
+struct TileA {
+    u32 x[PLANES][4];
+};
+struct TileB {
+    u32 x[PLANES][2];
+};
+
+__device__ __forceinline__ void multiply(float (&sum)[4], const TileA& a, const TileB& b) {
+    if (SPLIT) {
+        mma(sum, a.x[PLANES - 1], b.x[0]);
+        mma(sum, a.x[0], b.x[PLANES - 1]);
+    }
+    mma(sum, a.x[0], b.x[0]);
+}
+
+// a[16, 16] of a row-major tile.
+__device__ __forceinline__ void load_a(TileA& a, const u16* tile, int stride, int plane, int row, int k, int lane) {
+    for (int p = 0; p < PLANES; p++)
+        load_matrices(a.x[p], tile + p * plane + (row + (lane & 15)) * stride + k + (lane >> 4) * 8);
+}
+// The same of a tile that is stored transposed.
+__device__ __forceinline__ void load_a_transposed(TileA& a, const u16* tile, int stride, int plane, int row, int k, int lane) {
+    for (int p = 0; p < PLANES; p++)
+        load_matrices_transposed(a.x[p], tile + p * plane + (k + (lane >> 4) * 8 + (lane & 7)) * stride + row + ((lane >> 3) & 1) * 8);
+}
+// b[16, 16] of a row-major [k, column] tile, as two tiles of 8 columns.
+__device__ __forceinline__ void load_b_pair(TileB& b, TileB& b_next, const u16* tile, int stride, int plane, int k, int column, int lane) {
+    for (int p = 0; p < PLANES; p++) {
+        u32 r[4];
+        load_matrices_transposed(r, tile + p * plane + (k + (lane & 15)) * stride + column + (lane >> 4) * 8);
+        b.x[p][0] = r[0], b.x[p][1] = r[1], b_next.x[p][0] = r[2], b_next.x[p][1] = r[3];
+    }
+}
+// The same of a tile that is stored [column, k].
+__device__ __forceinline__ void load_b_pair_transposed(TileB& b, TileB& b_next, const u16* tile, int stride, int plane, int k, int column, int lane) {
+    for (int p = 0; p < PLANES; p++) {
+        u32 r[4];
+        load_matrices(r, tile + p * plane + (column + (lane & 7) + (lane >> 4) * 8) * stride + k + ((lane >> 3) & 1) * 8);
+        b.x[p][0] = r[0], b.x[p][1] = r[1], b_next.x[p][0] = r[2], b_next.x[p][1] = r[3];
+    }
+}
+// b[32, 8]: two tiles that follow one another in k.
+__device__ __forceinline__ void load_b_deep(TileB& b, TileB& b_next, const u16* tile, int stride, int plane, int k, int column, int lane) {
+    for (int p = 0; p < PLANES; p++) {
+        u32 r[4];
+        load_matrices_transposed(r, tile + p * plane + (k + lane) * stride + column);
+        b.x[p][0] = r[0], b.x[p][1] = r[1], b_next.x[p][0] = r[2], b_next.x[p][1] = r[3];
+    }
+}
+
+// Two neighbours of a tile of bf16 planes.
+__device__ __forceinline__ void put_pair(u16* tile, int plane, int index, float x, float y) {
+    u32 coarse, fine = 0;
+    split(x, y, coarse, fine);
+    *(u32*)(tile + index) = coarse;
+    if (SPLIT) *(u32*)(tile + plane + index) = fine;
+}
+
+// The first of n_columns that a row of an f32 array has from `column` on, two at a time.
+__device__ __forceinline__ void store_pair(float* row, int column, int n_columns, float x, float y) {
+    if (n_columns % 2 == 0) {
+        if (column < n_columns) *(float2*)(row + column) = make_float2(x, y);
+    } else {
+        if (column < n_columns) row[column] = x;
+        if (column + 1 < n_columns) row[column + 1] = y;
+    }
+}
