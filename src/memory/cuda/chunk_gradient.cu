@@ -1,0 +1,316 @@
+// Gradients of a chunk's inputs once the gradient of the memory at its end is known: one block per chunk of a head.
+//
+// Readers i are the rows x (what they read has the gradient -Z) and the queries (dO): Y = [-Z; dO]. E = Y P^T where i sees r.
+//   d reader_i = 2^G_i (S_start Y_i) + sum_r E_ir x_r 2^(G_i - G_r)
+//   d written_r = 2^(G_end - G_r) (dS_end P_r) + sum_i E_ir reader_i 2^(G_i - G_r)
+//   d strength_r = Z_r P_r / s_r^2           d value_r = Z_r
+//   d log decay_t = sum of (S_end dS_end) + sum over m >= t of (reader d reader - x d written) at step m
+// A warp owns 16 key channels throughout.
+
+constexpr int GRADIENT_WARPS = DKP / 16 > 4 ? DKP / 16 : 4;
+constexpr int GRADIENT_THREADS = GRADIENT_WARPS * 32;
+constexpr int ROW_TILES = ROWS / 16;
+constexpr int QUERY_TILES = STEPS / 16;
+constexpr int READERS = ROWS + STEPS;
+constexpr int SLAB = 64;  // value channels at a time
+constexpr int SLAB_STRIDE = SLAB + 8;
+constexpr int SLAB_NUMBERS = (READERS + ROWS + 2 * DKP) * SLAB_STRIDE;
+constexpr int KEYS_FLOATS = (EDITS + 1) * ARRAY_STRIDE + STEPS * CHANNEL_STRIDE;
+constexpr int larger(int a, int b) { return a > b ? a : b; }
+constexpr int FIRST_BYTES = larger(PLANES * SLAB_NUMBERS * 2, KEYS_FLOATS * 4);
+constexpr int PRODUCTS_PLANE = READERS * ROW_STRIDE;
+constexpr int GRADIENT_BYTES_USED = FIRST_BYTES + PLANES * PRODUCTS_PLANE * 2 + (DKP + ROWS) * 4;
+#ifdef GRADIENT_BYTES
+static_assert(GRADIENT_BYTES_USED == GRADIENT_BYTES, "the host reserves another size");
+#endif
+
+struct GradientInputs {
+    const float *states;            // at the start of every chunk, [batch, chunk, head, d_k, d_v]
+    const float *final_memory;      // [batch, head, d_k, d_v]
+    const float *memory_gradients;  // at the end of every chunk, [batch, chunk, head, d_k, d_v]
+    const float *erase_value, *write_value;        // P, [batch, step, head, d_v]
+    const float *erase_gradient, *value_gradient;  // Z, likewise
+    const float *output_gradient;                  // [batch, step, head, d_v]
+};
+struct GradientTargets {
+    float *query, *write, *erase;             // [batch, step, head, d_k]
+    float *log_decay;                         // [batch, step, head, d_k]
+    float *erase_strength, *write_strength;   // [batch, step, head]
+};
+
+// Four neighbours of a row of d_v numbers, zero beyond it.
+__device__ __forceinline__ float4 four_of(const float* row, int v) {
+    if (DV % 4 == 0) return v < DV ? *(const float4*)(row + v) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+    return make_float4(v < DV ? row[v] : 0.0f, v + 1 < DV ? row[v + 1] : 0.0f, v + 2 < DV ? row[v + 2] : 0.0f, v + 3 < DV ? row[v + 3] : 0.0f);
+}
+__device__ __forceinline__ void put_four(u16* tile, int plane, int index, float4 x) {
+    put_pair(tile, plane, index, x.x, x.y);
+    put_pair(tile, plane, index + 2, x.z, x.w);
+}
+// Whether any of the readers of a tile sees any row of 8 steps, or of a tile of rows.
+__device__ __forceinline__ constexpr int last_step_of(int reader_tile) {
+    return reader_tile < ROW_TILES ? (reader_tile * 16 + 15) / EDITS : (reader_tile - ROW_TILES) * 16 + 15;
+}
+
+extern "C" __global__ void __launch_bounds__(GRADIENT_THREADS)
+chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets to) {
+    const int thread = threadIdx.x, warp = thread >> 5, lane = thread & 31, g = lane >> 2, t = lane & 3;
+    const Place p = place_of(sizes, blockIdx.x, blockIdx.y, blockIdx.z);
+    u16* readers = (u16*)shared_memory;  // Y, then P, S and dS: [row, v] planes
+    constexpr int readers_plane = READERS * SLAB_STRIDE, rows_plane = ROWS * SLAB_STRIDE, memory_plane = DKP * SLAB_STRIDE;
+    u16* pseudo = readers + PLANES * readers_plane;
+    u16* states = pseudo + PLANES * rows_plane;
+    u16* grads = states + PLANES * memory_plane;
+    Shared s;
+    s.keys = (float*)shared_memory;  // once the tiles above are used up
+    s.decay = s.keys + (EDITS + 1) * ARRAY_STRIDE;
+    u16* products = (u16*)(shared_memory + FIRST_BYTES);
+    float* end_sum = (float*)(products + PLANES * PRODUCTS_PLANE);
+    s.strengths = end_sum + DKP;
+    load_strengths(s.strengths, in, p, sizes, thread, GRADIENT_THREADS);
+
+    const long long chunk = sizes.first_chunk + blockIdx.x, n_all = (sizes.n_steps + STEPS - 1) / STEPS;
+    const long long memory_size = (long long)DK * DV, here = (((long long)p.batch * n_all + chunk) * sizes.n_heads + p.head) * memory_size;
+    const float* start_memory = from.states + here;
+    const float* end_gradient = from.memory_gradients + here;
+    const float* end_memory = chunk + 1 < n_all ? start_memory + sizes.n_heads * memory_size
+                                                : from.final_memory + ((long long)p.batch * sizes.n_heads + p.head) * memory_size;
+    const long long first_value = (((long long)p.batch * sizes.n_steps + p.first_step) * sizes.n_heads + p.head) * DV;
+    const long long value_stride = (long long)sizes.n_heads * DV;
+
+    float reader[ROW_TILES + QUERY_TILES][2][4] = {};
+    float written[ROW_TILES][2][4] = {};
+    constexpr int pairs = EDITS == 2 ? ROW_TILES * (ROW_TILES + 1) / 2 + 6 : 6;
+    constexpr int own_pairs = (pairs + GRADIENT_WARPS - 1) / GRADIENT_WARPS;
+    float product[own_pairs][2][4] = {};
+    int pair_reader[own_pairs], pair_row[own_pairs];
+    {
+        int n = 0;
+        for (int j = 0; j < own_pairs; j++) pair_reader[j] = -1, pair_row[j] = 0;
+        for (int reader_tile = 0; reader_tile < ROW_TILES + QUERY_TILES; reader_tile++)
+            for (int row_tile = 0; row_tile < ROW_TILES; row_tile++)
+                if (row_tile * 16 / EDITS <= last_step_of(reader_tile)) {
+#pragma unroll
+                    for (int j = 0; j < own_pairs; j++)
+                        if (n == warp + j * GRADIENT_WARPS) pair_reader[j] = reader_tile, pair_row[j] = row_tile;
+                    n++;
+                }
+    }
+
+    for (int first = 0; first < DV; first += SLAB) {
+        __syncthreads();
+        constexpr int fours = SLAB / 4;
+#pragma unroll 4
+        for (int i = thread; i < (READERS + ROWS) * fours; i += GRADIENT_THREADS) {
+            const int r = i / fours, c = i % fours * 4;
+            const bool is_pseudo = r >= READERS, is_query = !is_pseudo && r >= ROWS;
+            const int row = is_pseudo ? r - READERS : r, step = is_query ? row - ROWS : row / EDITS;
+            const bool erase = EDITS == 2 && row % EDITS == 0;
+            const float* array = is_query ? from.output_gradient : is_pseudo ? (erase ? from.erase_value : from.write_value) : (erase ? from.erase_gradient : from.value_gradient);
+            float4 x = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+            if (step < p.n_steps) x = four_of(array + first_value + step * value_stride, first + c);
+            if (!is_pseudo && !is_query) x = make_float4(-x.x, -x.y, -x.z, -x.w);
+            put_four(is_pseudo ? pseudo : readers, is_pseudo ? rows_plane : readers_plane, row * SLAB_STRIDE + c, x);
+        }
+#pragma unroll 2
+        for (int i = thread; i < DKP * fours; i += GRADIENT_THREADS) {
+            const int channel = i / fours, c = i % fours * 4;
+            float4 x = make_float4(0.0f, 0.0f, 0.0f, 0.0f), y = x, z = x;
+            if (channel < DK) {
+                x = four_of(start_memory + (long long)channel * DV, first + c);
+                y = four_of(end_gradient + (long long)channel * DV, first + c);
+                z = four_of(end_memory + (long long)channel * DV, first + c);
+            }
+            put_four(states, memory_plane, channel * SLAB_STRIDE + c, x);
+            put_four(grads, memory_plane, channel * SLAB_STRIDE + c, y);
+            float sum = y.x * z.x + y.y * z.y + y.z * z.z + y.w * z.w;
+#pragma unroll
+            for (int other = 1; other < 16; other *= 2) sum += __shfl_xor_sync(0xffffffffu, sum, other);
+            if (lane % 16 == 0) end_sum[channel] = first == 0 ? sum : end_sum[channel] + sum;
+        }
+        __syncthreads();
+#pragma unroll 1
+        for (int k = 0; k < SLAB; k += 16) {
+            TileA a;
+            TileB b, b_next;
+            if (warp < DKP / 16) {
+                load_b_pair_transposed(b, b_next, states, SLAB_STRIDE, memory_plane, k, warp * 16, lane);
+#pragma unroll
+                for (int m = 0; m < ROW_TILES + QUERY_TILES; m++) {
+                    load_a(a, readers, SLAB_STRIDE, readers_plane, m * 16, k, lane);
+                    multiply(reader[m][0], a, b);
+                    multiply(reader[m][1], a, b_next);
+                }
+                load_b_pair_transposed(b, b_next, grads, SLAB_STRIDE, memory_plane, k, warp * 16, lane);
+#pragma unroll
+                for (int m = 0; m < ROW_TILES; m++) {
+                    load_a(a, pseudo, SLAB_STRIDE, rows_plane, m * 16, k, lane);
+                    multiply(written[m][0], a, b);
+                    multiply(written[m][1], a, b_next);
+                }
+            }
+#pragma unroll
+            for (int j = 0; j < own_pairs; j++)
+                if (pair_reader[j] >= 0) {
+                    load_a(a, readers, SLAB_STRIDE, readers_plane, pair_reader[j] * 16, k, lane);
+                    load_b_pair_transposed(b, b_next, pseudo, SLAB_STRIDE, rows_plane, k, pair_row[j] * 16, lane);
+                    multiply(product[j][0], a, b);
+                    multiply(product[j][1], a, b_next);
+                }
+        }
+    }
+
+    // E, masked; its diagonal is minus Z P.
+    const long long first_head = ((long long)p.batch * sizes.n_steps + p.first_step) * sizes.n_heads + p.head;
+#pragma unroll
+    for (int j = 0; j < own_pairs; j++)
+        if (pair_reader[j] >= 0)
+#pragma unroll
+            for (int n = 0; n < 2; n++)
+#pragma unroll
+                for (int i = 0; i < 2; i++) {
+                    const int r = pair_reader[j] * 16 + g + 8 * i, row = pair_row[j] * 16 + n * 8 + 2 * t;
+                    float x[2] = {product[j][n][2 * i], product[j][n][2 * i + 1]};
+#pragma unroll
+                    for (int e = 0; e < 2; e++) {
+                        const int step = (row + e) / EDITS;
+                        if (r == row + e && step < p.n_steps) {
+                            const float strength = s.strengths[r];
+                            float* gradient = EDITS == 2 && r % EDITS == 0 ? to.erase_strength : to.write_strength;
+                            if (gradient) gradient[first_head + (long long)step * sizes.n_heads] = -x[e] / strength / strength;
+                        }
+                        if (r < ROWS ? row + e >= r : step > r - ROWS) x[e] = 0.0f;
+                    }
+                    put_pair(products, PRODUCTS_PLANE, r * ROW_STRIDE + row, x[0], x[1]);
+                }
+    __syncthreads();
+    load_decays(s.decay, in.decay, p, sizes, thread, GRADIENT_THREADS);
+    if (EDITS == 2) load_keys(s.keys, in.erase, p, sizes, thread, GRADIENT_THREADS);
+    load_keys(s.keys + (EDITS - 1) * ARRAY_STRIDE, in.write, p, sizes, thread, GRADIENT_THREADS);
+    load_keys(s.keys + EDITS * ARRAY_STRIDE, in.query, p, sizes, thread, GRADIENT_THREADS);
+    __syncthreads();
+    if (warp >= DKP / 16) return;
+
+    const int first_channel = warp * 16;
+    auto key_of = [&](int r) { return s.keys + (r < ROWS ? r % EDITS : EDITS) * ARRAY_STRIDE + (r < ROWS ? r / EDITS : r - ROWS) * CHANNEL_STRIDE; };
+    auto decay_of = [&](int r) { return s.decay + (r < ROWS ? r / EDITS : r - ROWS) * CHANNEL_STRIDE; };
+    const float* end = s.decay + (STEPS - 1) * CHANNEL_STRIDE;
+#pragma unroll
+    for (int m = 0; m < ROW_TILES + QUERY_TILES; m++)
+#pragma unroll
+        for (int n = 0; n < 2; n++)
+#pragma unroll
+            for (int i = 0; i < 2; i++) {
+                const int r = m * 16 + g + 8 * i, c = first_channel + n * 8 + 2 * t;
+                const float2 d = *(const float2*)(decay_of(r) + c), e = *(const float2*)(end + c);
+                reader[m][n][2 * i] *= power_of_two(d.x), reader[m][n][2 * i + 1] *= power_of_two(d.y);
+                if (m < ROW_TILES) written[m < ROW_TILES ? m : 0][n][2 * i] *= power_of_two(e.x - d.x), written[m < ROW_TILES ? m : 0][n][2 * i + 1] *= power_of_two(e.y - d.y);
+            }
+
+#pragma unroll
+    for (int group = 0; group < STEPS / 8; group++) {
+        const float* middle = s.decay + (group * 8 + 4) * CHANNEL_STRIDE;
+        const int tile = group * 8 * EDITS / 16;
+        // The rows of these 8 steps as they stand at the middle; for one edit a step they are half a tile, the rest is 0.
+        TileB rows[2];
+#pragma unroll
+        for (int n = 0; n < 2; n++) {
+            const int c = first_channel + n * 8 + g;
+            const float m = middle[c];
+#pragma unroll
+            for (int half = 0; half < 2; half++) {
+                const int r = tile * 16 + half * 8 + 2 * t;
+                const bool here = EDITS == 2 || half == group % 2;
+                split(here ? key_of(r)[c] * power_of_two(m - decay_of(r)[c]) : 0.0f, here ? key_of(r + 1)[c] * power_of_two(m - decay_of(r + 1)[c]) : 0.0f,
+                      rows[n].x[0][half], rows[n].x[PLANES - 1][half]);
+            }
+        }
+        float gathered[2][4] = {};
+#pragma unroll
+        for (int m = 0; m < ROW_TILES + QUERY_TILES; m++) {
+            if (group * 8 > last_step_of(m)) continue;
+            TileA a;
+            load_a(a, products, ROW_STRIDE, PRODUCTS_PLANE, m * 16, tile * 16, lane);
+#pragma unroll
+            for (int n = 0; n < 2; n++) {
+                float sum[4] = {};
+                multiply(sum, a, rows[n]);
+#pragma unroll
+                for (int i = 0; i < 2; i++) {
+                    const int c = first_channel + n * 8 + 2 * t;
+                    const float2 d = *(const float2*)(decay_of(m * 16 + g + 8 * i) + c), e = *(const float2*)(middle + c);
+                    reader[m][n][2 * i] += sum[2 * i] * power_of_two(fminf(d.x - e.x, LARGEST_EXPONENT));
+                    reader[m][n][2 * i + 1] += sum[2 * i + 1] * power_of_two(fminf(d.y - e.y, LARGEST_EXPONENT));
+                }
+            }
+            // And the readers at that middle, for what they send back to these rows.
+            load_a_transposed(a, products, ROW_STRIDE, PRODUCTS_PLANE, tile * 16, m * 16, lane);
+#pragma unroll
+            for (int n = 0; n < 2; n++) {
+                const int c = first_channel + n * 8 + g;
+                const float e = middle[c];
+                TileB b;
+#pragma unroll
+                for (int half = 0; half < 2; half++) {
+                    const int r = m * 16 + half * 8 + 2 * t;
+                    split(key_of(r)[c] * power_of_two(fminf(decay_of(r)[c] - e, LARGEST_EXPONENT)), key_of(r + 1)[c] * power_of_two(fminf(decay_of(r + 1)[c] - e, LARGEST_EXPONENT)),
+                          b.x[0][half], b.x[PLANES - 1][half]);
+                }
+                multiply(gathered[n], a, b);
+            }
+        }
+#pragma unroll
+        for (int n = 0; n < 2; n++)
+#pragma unroll
+            for (int i = 0; i < 2; i++) {
+                if (EDITS == 1 && i != group % 2) continue;
+                const int c = first_channel + n * 8 + 2 * t;
+                const float2 d = *(const float2*)(decay_of(tile * 16 + g + 8 * i) + c), e = *(const float2*)(middle + c);
+                written[tile][n][2 * i] += gathered[n][2 * i] * power_of_two(e.x - d.x);
+                written[tile][n][2 * i + 1] += gathered[n][2 * i + 1] * power_of_two(e.y - d.y);
+            }
+    }
+
+    // Outputs, and per step and channel what the decays of this and all earlier steps get; it takes the place of the decays.
+    const long long first_key = first_head * DK, key_stride = (long long)sizes.n_heads * DK;
+    __syncwarp();
+#pragma unroll
+    for (int m = 0; m < ROW_TILES + QUERY_TILES; m++) {
+        if (m == ROW_TILES) __syncwarp();
+#pragma unroll
+        for (int n = 0; n < 2; n++)
+#pragma unroll
+            for (int i = 0; i < 2; i++) {
+                const int r = m * 16 + g + 8 * i, c = first_channel + n * 8 + 2 * t, step = r < ROWS ? r / EDITS : r - ROWS;
+                const float2 x = *(const float2*)(key_of(r) + c);
+                float2* net = (float2*)(decay_of(r) + c);
+                float u = reader[m][n][2 * i], v = reader[m][n][2 * i + 1];
+                float* target = to.query;
+                if (m < ROW_TILES) {
+                    const float wu = written[m < ROW_TILES ? m : 0][n][2 * i], wv = written[m < ROW_TILES ? m : 0][n][2 * i + 1];
+                    float net_u = x.x * (u - wu), net_v = x.y * (v - wv);
+                    if (EDITS == 2) net_u += __shfl_xor_sync(0xffffffffu, net_u, 4), net_v += __shfl_xor_sync(0xffffffffu, net_v, 4);
+                    if (r % EDITS == 0) *net = make_float2(net_u, net_v);
+                    u += wu, v += wv;
+                    target = EDITS == 2 && r % EDITS == 0 ? to.erase : to.write;
+                } else {
+                    *net = make_float2(net->x + x.x * u, net->y + x.y * v);
+                }
+                if (step < p.n_steps) store_pair(target + first_key + step * key_stride, c, DK, u, v);
+            }
+    }
+    __syncwarp();
+    if (lane < 16) {
+        float sum = end_sum[first_channel + lane];
+        for (int step = STEPS - 1; step >= 0; step--) {
+            float* net = s.decay + step * CHANNEL_STRIDE + first_channel + lane;
+            sum += *net;
+            *net = sum;
+        }
+    }
+    __syncwarp();
+    for (int i = lane; i < p.n_steps * 16; i += 32) {
+        const int step = i / 16, c = first_channel + i % 16;
+        if (c < DK) to.log_decay[first_key + step * key_stride + c] = s.decay[step * CHANNEL_STRIDE + c];
+    }
+}
