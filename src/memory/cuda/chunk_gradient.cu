@@ -25,21 +25,21 @@ static_assert(GRADIENT_BYTES_USED == GRADIENT_BYTES, "the host reserves another 
 #endif
 
 struct GradientInputs {
-    const float *states;            // at the start of every chunk, [batch, chunk, head, d_k, d_v]
+    const float *states;            // at the start of every chunk of the run, [batch, chunk, head, d_k, d_v]
     const float *final_memory;      // [batch, head, d_k, d_v]
-    const float *memory_gradients;  // at the end of every chunk, [batch, chunk, head, d_k, d_v]
+    const float *memory_gradients;  // at the end of every chunk of the call, [batch, chunk, head, d_k, d_v]
     const float *erase_value, *write_value;        // P, [batch, step, head, d_v]
     const float *erase_gradient, *value_gradient;  // Z, likewise
     const float *output_gradient;                  // [batch, step, head, d_v]
 };
 struct GradientTargets {
     float *query, *write, *erase;             // [batch, step, head, d_k]
-    float *log_decay;                         // [batch, step, head, d_k]
+    float *decay;                             // of what was given, retention or logarithm, [batch, step, head, d_k]
     float *erase_strength, *write_strength;   // [batch, step, head]
 };
 
 // Four neighbours of a row of d_v numbers, zero beyond it.
-__device__ __forceinline__ float4 four_of(const float* row, int v) {
+__device__ __forceinline__ float4 four_values(const float* row, int v) {
     if (DV % 4 == 0) return v < DV ? *(const float4*)(row + v) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
     return make_float4(v < DV ? row[v] : 0.0f, v + 1 < DV ? row[v + 1] : 0.0f, v + 2 < DV ? row[v + 2] : 0.0f, v + 3 < DV ? row[v + 3] : 0.0f);
 }
@@ -67,16 +67,17 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
     u16* products = (u16*)(shared_memory + FIRST_BYTES);
     float* end_sum = (float*)(products + PLANES * PRODUCTS_PLANE);
     s.strengths = end_sum + DKP;
-    load_strengths(s.strengths, in, p, sizes, thread, GRADIENT_THREADS);
+    if (EDITS == 2) load_strengths(s.strengths, in.erase_strength, 0, p, sizes, thread, GRADIENT_THREADS);
+    load_strengths(s.strengths, in.write_strength, EDITS - 1, p, sizes, thread, GRADIENT_THREADS);
 
-    const long long chunk = sizes.first_chunk + blockIdx.x, n_all = (sizes.n_steps + STEPS - 1) / STEPS;
-    const long long memory_size = (long long)DK * DV, here = (((long long)p.batch * n_all + chunk) * sizes.n_heads + p.head) * memory_size;
-    const float* start_memory = from.states + here;
-    const float* end_gradient = from.memory_gradients + here;
+    const int chunk = sizes.first_chunk + blockIdx.x, n_all = (sizes.end_step - sizes.first_step + STEPS - 1) / STEPS;
+    const i64 memory_size = (i64)DK * DV;
+    const float* start_memory = from.states + (((i64)p.batch * n_all + chunk) * sizes.n_heads + p.head) * memory_size;
+    const float* end_gradient = from.memory_gradients + (((i64)p.batch * sizes.n_chunks + blockIdx.x) * sizes.n_heads + p.head) * memory_size;
     const float* end_memory = chunk + 1 < n_all ? start_memory + sizes.n_heads * memory_size
-                                                : from.final_memory + ((long long)p.batch * sizes.n_heads + p.head) * memory_size;
-    const long long first_value = (((long long)p.batch * sizes.n_steps + p.first_step) * sizes.n_heads + p.head) * DV;
-    const long long value_stride = (long long)sizes.n_heads * DV;
+                                                : from.final_memory + ((i64)p.batch * sizes.n_heads + p.head) * memory_size;
+    const i64 first_head = out_row(sizes, p.batch, p.first_step, p.head), first_value = first_head * DV;
+    const i64 value_stride = (i64)sizes.n_heads * DV;
 
     float reader[ROW_TILES + QUERY_TILES][2][4] = {};
     float written[ROW_TILES][2][4] = {};
@@ -108,7 +109,7 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
             const bool erase = EDITS == 2 && row % EDITS == 0;
             const float* array = is_query ? from.output_gradient : is_pseudo ? (erase ? from.erase_value : from.write_value) : (erase ? from.erase_gradient : from.value_gradient);
             float4 x = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-            if (step < p.n_steps) x = four_of(array + first_value + step * value_stride, first + c);
+            if (step < p.n_steps) x = four_values(array + first_value + step * value_stride, first + c);
             if (!is_pseudo && !is_query) x = make_float4(-x.x, -x.y, -x.z, -x.w);
             put_four(is_pseudo ? pseudo : readers, is_pseudo ? rows_plane : readers_plane, row * SLAB_STRIDE + c, x);
         }
@@ -117,9 +118,9 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
             const int channel = i / fours, c = i % fours * 4;
             float4 x = make_float4(0.0f, 0.0f, 0.0f, 0.0f), y = x, z = x;
             if (channel < DK) {
-                x = four_of(start_memory + (long long)channel * DV, first + c);
-                y = four_of(end_gradient + (long long)channel * DV, first + c);
-                z = four_of(end_memory + (long long)channel * DV, first + c);
+                x = four_values(start_memory + (i64)channel * DV, first + c);
+                y = four_values(end_gradient + (i64)channel * DV, first + c);
+                z = four_values(end_memory + (i64)channel * DV, first + c);
             }
             put_four(states, memory_plane, channel * SLAB_STRIDE + c, x);
             put_four(grads, memory_plane, channel * SLAB_STRIDE + c, y);
@@ -161,7 +162,6 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
     }
 
     // E, masked; its diagonal is minus Z P.
-    const long long first_head = ((long long)p.batch * sizes.n_steps + p.first_step) * sizes.n_heads + p.head;
 #pragma unroll
     for (int j = 0; j < own_pairs; j++)
         if (pair_reader[j] >= 0)
@@ -177,7 +177,7 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
                         if (r == row + e && step < p.n_steps) {
                             const float strength = s.strengths[r];
                             float* gradient = EDITS == 2 && r % EDITS == 0 ? to.erase_strength : to.write_strength;
-                            if (gradient) gradient[first_head + (long long)step * sizes.n_heads] = -x[e] / strength / strength;
+                            if (gradient) gradient[first_head + (i64)step * sizes.n_heads] = -x[e] / strength / strength;
                         }
                         if (r < ROWS ? row + e >= r : step > r - ROWS) x[e] = 0.0f;
                     }
@@ -272,7 +272,7 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
     }
 
     // Outputs, and per step and channel what the decays of this and all earlier steps get; it takes the place of the decays.
-    const long long first_key = first_head * DK, key_stride = (long long)sizes.n_heads * DK;
+    const i64 first_key = first_head * DK, key_stride = (i64)sizes.n_heads * DK;
     __syncwarp();
 #pragma unroll
     for (int m = 0; m < ROW_TILES + QUERY_TILES; m++) {
@@ -311,6 +311,9 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
     __syncwarp();
     for (int i = lane; i < p.n_steps * 16; i += 32) {
         const int step = i / 16, c = first_channel + i % 16;
-        if (c < DK) to.log_decay[first_key + step * key_stride + c] = s.decay[step * CHANNEL_STRIDE + c];
+        if (c >= DK) continue;
+        float sum = s.decay[step * CHANNEL_STRIDE + c];
+        if (!LOG_DECAY) sum /= fmaxf(load1(in.decay, row_at(in.decay, p.batch, p.first_step + step, p.head, sizes.n_heads), c), power_of_two(LEAST_LOG2));
+        to.decay[first_key + step * key_stride + c] = sum;
     }
 }

@@ -15,65 +15,59 @@ constexpr int FORWARD_PREPARE_BYTES = PREPARE_FLOATS * 4;
 constexpr int BACKWARD_PREPARE_BYTES = (PREPARE_FLOATS + STEPS * SOLVE_STRIDE) * 4;
 
 struct ChunkInputs {
-    const Input *erase, *write, *query, *value;  // [batch, step, key_head, d_k], value [batch, step, head, d_v]
-    const float *decay;                          // [batch, step, head, d_k]
-    const float *erase_strength, *write_strength;  // [batch, step, head], or null for 1
+    Rows erase, write, query, value, decay;
+    Rows erase_strength, write_strength;  // null is 1
 };
 
 struct Place {
-    int batch, head, key_head, first_step, n_steps, record;
+    int batch, head, first_step, n_steps, record;
 };
 
 __device__ __forceinline__ Place place_of(const Sizes& sizes, int chunk, int head, int batch) {
     Place p;
-    p.batch = batch, p.head = head, p.key_head = (int)((long long)head * sizes.n_key_heads / sizes.n_heads);
-    p.first_step = (sizes.first_chunk + chunk) * STEPS;
-    p.n_steps = min(STEPS, sizes.n_steps - p.first_step);
+    p.batch = batch, p.head = head;
+    p.first_step = sizes.first_step + (sizes.first_chunk + chunk) * STEPS;
+    p.n_steps = min(STEPS, sizes.end_step - p.first_step);
     p.record = (batch * sizes.n_heads + head) * sizes.n_chunks + chunk;
     return p;
 }
 
+// Numbers c to c + 3 of a row, zero beyond its width.
+__device__ __forceinline__ float4 four_of(const Rows& rows, const void* row, int c, int width) {
+    if (rows.flags & 2) {
+        if (c >= width) return make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        if (!(rows.flags & 1)) return *(const float4*)((const float*)row + c);
+        const uint2 x = *(const uint2*)((const u16*)row + c);
+        return make_float4(low(x.x), high(x.x), low(x.y), high(x.y));
+    }
+    float x[4];
+    for (int i = 0; i < 4; i++) x[i] = c + i < width ? load1(rows, row, c + i) : 0.0f;
+    return make_float4(x[0], x[1], x[2], x[3]);
+}
+
 // [step, d_k] of one head into shared memory as f32, zero beyond the steps and channels there are.
-__device__ __forceinline__ void load_keys(float* to, const Input* from, const Place& p, const Sizes& sizes, int thread, int n_threads) {
-    const Input* first = from + (((long long)p.batch * sizes.n_steps + p.first_step) * sizes.n_key_heads + p.key_head) * DK;
-    const long long stride = (long long)sizes.n_key_heads * DK;
-    if (DK % 8 == 0) {
-        constexpr int groups = DKP / 8;
-        for (int i = thread; i < STEPS * groups; i += n_threads) {
-            const int t = i / groups, c = i % groups * 8;
-            float x[8] = {0, 0, 0, 0, 0, 0, 0, 0};
-            if (t < p.n_steps && c < DK) {
-#if INPUT_BF16
-                const uint4 raw = *(const uint4*)(first + t * stride + c);
-                x[0] = low(raw.x), x[1] = high(raw.x), x[2] = low(raw.y), x[3] = high(raw.y);
-                x[4] = low(raw.z), x[5] = high(raw.z), x[6] = low(raw.w), x[7] = high(raw.w);
-#else
-                const float4 raw = *(const float4*)(first + t * stride + c), more = *(const float4*)(first + t * stride + c + 4);
-                x[0] = raw.x, x[1] = raw.y, x[2] = raw.z, x[3] = raw.w, x[4] = more.x, x[5] = more.y, x[6] = more.z, x[7] = more.w;
-#endif
-            }
-            float4* row = (float4*)(to + t * CHANNEL_STRIDE + c);
-            row[0] = make_float4(x[0], x[1], x[2], x[3]);
-            row[1] = make_float4(x[4], x[5], x[6], x[7]);
-        }
-    } else {
-        for (int i = thread; i < STEPS * DKP; i += n_threads) {
-            const int t = i / DKP, c = i % DKP;
-            to[t * CHANNEL_STRIDE + c] = t < p.n_steps && c < DK ? to_float(first[t * stride + c]) : 0.0f;
-        }
+__device__ __forceinline__ void load_keys(float* to, const Rows& rows, const Place& p, const Sizes& sizes, int thread, int n_threads) {
+    constexpr int groups = DKP / 4;
+#pragma unroll 4
+    for (int i = thread; i < STEPS * groups; i += n_threads) {
+        const int t = i / groups, c = i % groups * 4;
+        float4 x = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        if (t < p.n_steps) x = four_of(rows, row_at(rows, p.batch, p.first_step + t, p.head, sizes.n_heads), c, DK);
+        *(float4*)(to + t * CHANNEL_STRIDE + c) = x;
     }
 }
 
 // G_t of every channel.
-__device__ __forceinline__ void load_decays(float* to, const float* from, const Place& p, const Sizes& sizes, int thread, int n_threads) {
-    const float* first = from + (((long long)p.batch * sizes.n_steps + p.first_step) * sizes.n_heads + p.head) * DK;
-    const long long stride = (long long)sizes.n_heads * DK;
+__device__ __forceinline__ void load_decays(float* to, const Rows& rows, const Place& p, const Sizes& sizes, int thread, int n_threads) {
     for (int c = thread; c < DKP; c += n_threads) {
         float sum = 0.0f;
         for (int t0 = 0; t0 < STEPS; t0 += 16) {
             float x[16];
 #pragma unroll
-            for (int i = 0; i < 16; i++) x[i] = t0 + i < p.n_steps && c < DK ? first[(t0 + i) * stride + c] : (LOG_DECAY ? 0.0f : 1.0f);
+            for (int i = 0; i < 16; i++) {
+                x[i] = LOG_DECAY ? 0.0f : 1.0f;
+                if (t0 + i < p.n_steps && c < DK) x[i] = load1(rows, row_at(rows, p.batch, p.first_step + t0 + i, p.head, sizes.n_heads), c);
+            }
 #pragma unroll
             for (int i = 0; i < 16; i++) {
                 sum += fmaxf(LOG_DECAY ? x[i] * 1.4426950408889634f : log2f(x[i]), LEAST_LOG2);
@@ -83,15 +77,12 @@ __device__ __forceinline__ void load_decays(float* to, const float* from, const 
     }
 }
 
-__device__ __forceinline__ float strength_of(const float* strengths, const Place& p, const Sizes& sizes, int step) {
-    if (step >= p.n_steps) return LEAST_STRENGTH;
-    const float s = strengths ? strengths[((long long)p.batch * sizes.n_steps + p.first_step + step) * sizes.n_heads + p.head] : 1.0f;
-    return fabsf(s) < LEAST_STRENGTH ? LEAST_STRENGTH : s;
-}
-
-__device__ __forceinline__ void load_strengths(float* to, const ChunkInputs& in, const Place& p, const Sizes& sizes, int thread, int n_threads) {
-    for (int r = thread; r < ROWS; r += n_threads)
-        to[r] = strength_of(EDITS == 2 && r % EDITS == 0 ? in.erase_strength : in.write_strength, p, sizes, r / EDITS);
+__device__ __forceinline__ void load_strengths(float* to, const Rows& rows, int edit, const Place& p, const Sizes& sizes, int thread, int n_threads) {
+    for (int step = thread; step < STEPS; step += n_threads) {
+        float s = LEAST_STRENGTH;
+        if (step < p.n_steps) s = rows.data ? load1(rows, row_at(rows, p.batch, p.first_step + step, p.head, sizes.n_heads), 0) : 1.0f;
+        to[step * EDITS + edit] = fabsf(s) < LEAST_STRENGTH ? LEAST_STRENGTH : s;
+    }
 }
 
 struct Shared {
@@ -228,7 +219,8 @@ __device__ __forceinline__ void prepare(Sizes sizes, ChunkInputs in, const float
     if (EDITS == 2) load_keys(s.keys, in.erase, p, sizes, thread, PREPARE_THREADS);
     load_keys(s.keys + (EDITS - 1) * ARRAY_STRIDE, in.write, p, sizes, thread, PREPARE_THREADS);
     load_keys(s.keys + EDITS * ARRAY_STRIDE, in.query, p, sizes, thread, PREPARE_THREADS);
-    load_strengths(s.strengths, in, p, sizes, thread, PREPARE_THREADS);
+    if (EDITS == 2) load_strengths(s.strengths, in.erase_strength, 0, p, sizes, thread, PREPARE_THREADS);
+    load_strengths(s.strengths, in.write_strength, EDITS - 1, p, sizes, thread, PREPARE_THREADS);
     __syncthreads();
 
     u16* a = (u16*)(a_records + (long long)p.record * (BACKWARD ? BACKWARD_A_BYTES : FORWARD_A_BYTES));
@@ -266,14 +258,12 @@ __device__ __forceinline__ void prepare(Sizes sizes, ChunkInputs in, const float
                 x[r] = s.keys[r % EDITS * ARRAY_STRIDE + r / EDITS * CHANNEL_STRIDE + column] * power_of_two(BACKWARD ? end[column] - g : g);
             }
         } else {
-            const long long first = (((long long)p.batch * sizes.n_steps + p.first_step) * sizes.n_heads + p.head) * DV + v;
-            const long long stride = (long long)sizes.n_heads * DV;
 #pragma unroll
             for (int r = 0; r < ROWS; r++) x[r] = 0.0f;
             if (BACKWARD) {
 #pragma unroll 4
                 for (int t = 0; t < STEPS; t++) {
-                    const float y = t < p.n_steps && v < DV ? grad_output[first + t * stride] : 0.0f;
+                    const float y = t < p.n_steps && v < DV ? grad_output[out_row(sizes, p.batch, p.first_step + t, p.head) * DV + v] : 0.0f;
                     // Rows that the query does not see have a 0 there.
 #pragma unroll
                     for (int r = 0; r < ROWS; r += 4) {
@@ -283,7 +273,8 @@ __device__ __forceinline__ void prepare(Sizes sizes, ChunkInputs in, const float
                 }
             } else {
 #pragma unroll
-                for (int t = 0; t < STEPS; t++) x[t * EDITS + EDITS - 1] = t < p.n_steps && v < DV ? to_float(in.value[first + t * stride]) : 0.0f;
+                for (int t = 0; t < STEPS; t++)
+                    if (t < p.n_steps && v < DV) x[t * EDITS + EDITS - 1] = load1(in.value, row_at(in.value, p.batch, p.first_step + t, p.head, sizes.n_heads), v);
             }
         }
         substitute<BACKWARD>(x, s.solve, s.strengths);

@@ -1,9 +1,5 @@
 // What the chunk kernels need of the machine: matrix products of bf16 tiles with f32 sums, and bulk copies into shared memory.
-// No header is included, so that the run-time compiler can build it from the program's own text.
-
-typedef unsigned int u32;
-typedef unsigned short u16;
-typedef unsigned long long u64;
+// Follows `common.cu`, as the other chunk_*.cu files follow this one; no header is included.
 
 __device__ __forceinline__ u32 shared_address(const void* p) { return (u32)__cvta_generic_to_shared(p); }
 

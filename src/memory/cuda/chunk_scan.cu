@@ -10,7 +10,6 @@ constexpr int OUTPUT_WARPS = 4;
 constexpr int SCAN_THREADS = (STATE_WARPS + OUTPUT_WARPS) * 32;
 constexpr int UNIT = NB == 16 ? 1 : 2;  // tiles of 8 columns that a warp makes of one row tile
 constexpr int UNITS_ACROSS = NB / 8 / UNIT;
-constexpr int SEEN_ROWS = ROWS + STEPS;  // of the shared pseudo-values: rows, then (backward) the gradient of the output
 constexpr int MEMORY_PLANE = DKP * COLUMN_STRIDE;
 
 template <bool BACKWARD>
@@ -20,6 +19,7 @@ struct Scan {
     static constexpr int A_PLANE = (BACKWARD ? ROWS : FORWARD_A_ROWS) * KEY_STRIDE;
     static constexpr int B_ROWS = BACKWARD ? BACKWARD_B_ROWS : ROWS;
     static constexpr int B_PLANE = B_ROWS * KEY_STRIDE;
+    // Pseudo-values; backward: then the gradient of the output.
     static constexpr int SEEN_PLANE = B_ROWS * COLUMN_STRIDE;
     static constexpr int STAGE_BYTES = A_BYTES + OWN_BYTES + B_BYTES;
     static constexpr int BYTES = STAGES * STAGE_BYTES + PLANES * (MEMORY_PLANE + SEEN_PLANE) * 2 + 128;
@@ -31,8 +31,8 @@ struct ScanTargets {
     float* states;                     // [batch, n_kept, head, d_k, d_v], may be null
     float* final_memory;               // [batch, head, d_k, d_v]; backward: gradient of the initial memory
     const float* initial_memory;       // or null for 0; backward: gradient of the final memory
-    int chunks_per_state;              // a state is kept at the start (backward: the gradient at the end) of every so many chunks
-    int n_kept;
+    int steps_per_state;               // a state is kept before (backward: its gradient at the end of the chunk of) every so many steps
+    int first_kept, n_kept;            // number of the first state in the array, and how many it has
 };
 
 template <bool BACKWARD>
@@ -44,10 +44,10 @@ __device__ __forceinline__ void scan(const Sizes& sizes, const unsigned char* a_
     u16* memory = (u16*)(shared_memory + STAGES * L::STAGE_BYTES);
     u16* seen = memory + PLANES * MEMORY_PLANE;
     u64* barriers = (u64*)(seen + PLANES * L::SEEN_PLANE);
-    const long long sequence = (long long)batch * sizes.n_heads + head;
+    const i64 sequence = (i64)batch * sizes.n_heads + head;
 
     auto load_a_part = [&](int i) {
-        const long long record = sequence * sizes.n_chunks + (BACKWARD ? sizes.n_chunks - 1 - i : i);
+        const i64 record = sequence * sizes.n_chunks + (BACKWARD ? sizes.n_chunks - 1 - i : i);
         unsigned char* stage = stages + i % STAGES * L::STAGE_BYTES;
         u64* barrier = barriers + i % STAGES * 2;
         barrier_expect(barrier, L::A_BYTES + OWN_BYTES);
@@ -55,7 +55,7 @@ __device__ __forceinline__ void scan(const Sizes& sizes, const unsigned char* a_
         bulk_load(stage + L::A_BYTES, own + (record * COLUMN_BLOCKS + block) * (ROWS * NB), OWN_BYTES, barrier);
     };
     auto load_b_part = [&](int i) {
-        const long long record = sequence * sizes.n_chunks + (BACKWARD ? sizes.n_chunks - 1 - i : i);
+        const i64 record = sequence * sizes.n_chunks + (BACKWARD ? sizes.n_chunks - 1 - i : i);
         u64* barrier = barriers + i % STAGES * 2 + 1;
         barrier_expect(barrier, L::B_BYTES);
         bulk_load(stages + i % STAGES * L::STAGE_BYTES + L::A_BYTES + OWN_BYTES, b_records + record * L::B_BYTES, L::B_BYTES, barrier);
@@ -91,10 +91,10 @@ __device__ __forceinline__ void scan(const Sizes& sizes, const unsigned char* a_
     constexpr int n_gradient_loads = STEPS * NB / 2 / (OUTPUT_WARPS * 32);
     auto gradient_at = [&](int i, int load, float& x, float& y) {
         const int index = load * OUTPUT_WARPS * 32 + thread - STATE_WARPS * 32;
-        const int chunk = sizes.first_chunk + sizes.n_chunks - 1 - i, step = chunk * STEPS + index / (NB / 2), v = first_column + index % (NB / 2) * 2;
+        const int chunk = sizes.first_chunk + sizes.n_chunks - 1 - i, step = sizes.first_step + chunk * STEPS + index / (NB / 2), v = first_column + index % (NB / 2) * 2;
         x = y = 0.0f;
-        if (i < sizes.n_chunks && step < sizes.n_steps) {
-            const float* row = to.output + (((long long)batch * sizes.n_steps + step) * sizes.n_heads + head) * DV;
+        if (i < sizes.n_chunks && step < sizes.end_step) {
+            const float* row = to.output + out_row(sizes, batch, step, head) * DV;
             if (DV % 2 == 0) {
                 if (v < DV) { const float2 both = *(const float2*)(row + v); x = both.x, y = both.y; }
             } else {
@@ -111,7 +111,7 @@ __device__ __forceinline__ void scan(const Sizes& sizes, const unsigned char* a_
     float out[output_units][UNIT][4];
 
     for (int i = 0; i < sizes.n_chunks; i++) {
-        const int chunk = sizes.first_chunk + (BACKWARD ? sizes.n_chunks - 1 - i : i);
+        const int first_step = sizes.first_step + (sizes.first_chunk + (BACKWARD ? sizes.n_chunks - 1 - i : i)) * STEPS;
         const unsigned char* stage = stages + i % STAGES * L::STAGE_BYTES;
         const u16* a_part = (const u16*)stage;
         const float* own_part = (const float*)(stage + L::A_BYTES);
@@ -123,9 +123,9 @@ __device__ __forceinline__ void scan(const Sizes& sizes, const unsigned char* a_
 #pragma unroll
                 for (int j = 0; j < 2; j++)
                     put_pair(memory, MEMORY_PLANE, (channel + 8 * j) * COLUMN_STRIDE + n * 8 + 2 * t, state[n][2 * j], state[n][2 * j + 1]);
-            if (to.states && chunk % to.chunks_per_state == 0)
+            if (to.states && first_step % to.steps_per_state == 0)
                 each_state_pair([&](int c, int v, float& x, float& y) {
-                    const long long kept = ((long long)batch * to.n_kept + chunk / to.chunks_per_state) * sizes.n_heads + head;
+                    const i64 kept = ((i64)batch * to.n_kept + first_step / to.steps_per_state - to.first_kept) * sizes.n_heads + head;
                     store_pair(to.states + (kept * DK + c) * DV, v, DV, x, y);
                 });
         }
@@ -178,14 +178,14 @@ __device__ __forceinline__ void scan(const Sizes& sizes, const unsigned char* a_
                 for (int n = 0; n < UNIT; n++)
 #pragma unroll
                     for (int j = 0; j < 2; j++) {
-                        const int r = row + g + 8 * j, c = column + n * 8 + 2 * t, step = chunk * STEPS + r / EDITS;
+                        const int r = row + g + 8 * j, c = column + n * 8 + 2 * t, step = first_step + r / EDITS;
                         const float2 base = *(const float2*)(own_part + r * NB + c);
                         const float x = BACKWARD ? base.x + sum[n][2 * j] : base.x - sum[n][2 * j];
                         const float y = BACKWARD ? base.y + sum[n][2 * j + 1] : base.y - sum[n][2 * j + 1];
                         put_pair(seen, L::SEEN_PLANE, r * COLUMN_STRIDE + c, BACKWARD ? -x : x, BACKWARD ? -y : y);
                         float* values = EDITS == 2 && r % EDITS == 0 ? to.erase_value : to.write_value;
-                        if (values && step < sizes.n_steps)
-                            store_pair(values + (((long long)batch * sizes.n_steps + step) * sizes.n_heads + head) * DV, first_column + c, DV, x, y);
+                        if (values && step < sizes.end_step)
+                            store_pair(values + out_row(sizes, batch, step, head) * DV, first_column + c, DV, x, y);
                     }
             }
         } else if (BACKWARD) {
@@ -246,9 +246,9 @@ __device__ __forceinline__ void scan(const Sizes& sizes, const unsigned char* a_
                 for (int n = 0; n < UNIT; n++)
 #pragma unroll
                     for (int m = 0; m < 2; m++) {
-                        const int step = chunk * STEPS + row + g + 8 * m;
-                        if (step < sizes.n_steps)
-                            store_pair(to.output + (((long long)batch * sizes.n_steps + step) * sizes.n_heads + head) * DV, first_column + column + n * 8 + 2 * t, DV,
+                        const int step = first_step + row + g + 8 * m;
+                        if (to.output && step < sizes.end_step)
+                            store_pair(to.output + out_row(sizes, batch, step, head) * DV, first_column + column + n * 8 + 2 * t, DV,
                                        out[j][n][2 * m], out[j][n][2 * m + 1]);
                     }
             }

@@ -1,8 +1,7 @@
 // Sizes, layouts and tiles that the chunk kernels share. Set when compiled:
-//   DK, DV       channels of a key and of a value, 1 to 256
+//   DK, DV       channels of a key and of a value, 1 to 256, as they are
 //   EDITS        2: an erase row and a write row for every step; 1: write rows only
 //   SPLIT        1: operands are a sum of two bf16 numbers (16 bits of mantissa), three products each; 0: one bf16 number
-//   INPUT_BF16   1: query, directions and values are bf16; 0: f32
 //   LOG_DECAY    1: decays are natural logarithms; 0: retentions
 //   NB           columns of the memory that a block of the scan owns: 16, 32 or 64
 //   STAGES       chunks that the scan holds in shared memory
@@ -34,20 +33,17 @@ constexpr int BACKWARD_A_BYTES = PLANES * ROWS * KEY_STRIDE * 2;
 constexpr int BACKWARD_B_BYTES = PLANES * BACKWARD_B_ROWS * KEY_STRIDE * 2 + DKP * 4;
 constexpr int OWN_BYTES = ROWS * NB * 4;
 
-#if INPUT_BF16
-typedef u16 Input;
-__device__ __forceinline__ float to_float(Input x) { return __uint_as_float((u32)x << 16); }
-#else
-typedef float Input;
-__device__ __forceinline__ float to_float(Input x) { return x; }
-#endif
-
-// Sizes of a call. Arrays are [batch, step, head or key_head, channel], contiguous.
+// Sizes of a call.
 struct Sizes {
-    int n_steps, n_heads, n_key_heads;
-    int first_chunk;  // of this call
-    int n_chunks;     // of this call
+    int n_heads;
+    int first_step, end_step;  // of the run; its first chunk starts there
+    int out_first, out_steps;  // first step and number of the rows of f32 arrays [batch, row, head, channel]
+    int first_chunk, n_chunks; // of this call, within the run
 };
+
+__device__ __forceinline__ i64 out_row(const Sizes& sizes, int batch, int step, int head) {
+    return ((i64)batch * sizes.out_steps + step - sizes.out_first) * sizes.n_heads + head;
+}
 
 __device__ __forceinline__ void split(float x, float y, u32& coarse, u32& fine) {
     coarse = pack(x, y);
