@@ -258,16 +258,20 @@ __device__ __forceinline__ void scan(const Sizes& sizes, const unsigned char* a_
         each_state_pair([&](int c, int v, float& x, float& y) { store_pair(to.final_memory + (sequence * DK + c) * DV, v, DV, x, y); });
 }
 
-#ifdef FORWARD_SCAN_BYTES
-static_assert(Scan<false>::BYTES == FORWARD_SCAN_BYTES, "the host reserves another size");
+#ifdef SCAN_BYTES
+static_assert(Scan<GRADIENT != 0>::BYTES == SCAN_BYTES, "the host reserves another size");
 #endif
 
+#if !defined(GRADIENT) || !GRADIENT
 extern "C" __global__ void __launch_bounds__(SCAN_THREADS, 1)
 chunk_scan(Sizes sizes, const unsigned char* a_records, const unsigned char* b_records, const float* own, ScanTargets to) {
     scan<false>(sizes, a_records, b_records, own, to);
 }
+#endif
 
+#if !defined(GRADIENT) || GRADIENT
 extern "C" __global__ void __launch_bounds__(SCAN_THREADS, 1)
 chunk_scan_gradient(Sizes sizes, const unsigned char* a_records, const unsigned char* b_records, const float* own, ScanTargets to) {
     scan<true>(sizes, a_records, b_records, own, to);
 }
+#endif

@@ -33,6 +33,8 @@ constexpr int BACKWARD_A_BYTES = PLANES * ROWS * KEY_STRIDE * 2;
 constexpr int BACKWARD_B_BYTES = PLANES * BACKWARD_B_ROWS * KEY_STRIDE * 2 + DKP * 4;
 constexpr int OWN_BYTES = ROWS * NB * 4;
 
+extern __shared__ __align__(128) unsigned char shared_memory[];
+
 // Sizes of a call.
 struct Sizes {
     int n_heads;

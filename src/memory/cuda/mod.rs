@@ -7,7 +7,7 @@
 //! [`Engine`] works on buffers that stand on a card, so that a model there hands over its own.
 
 // The journey: `error`, `libraries` (what is there), `layout` (arguments as the kernels see them), `compile`, `buffers` (what
-// stands on the card), `plan` (how a run is laid over it), `engine` (launches).
+// stands on the card), `plan` (how a run is laid over it), `engine` (launches step by step), `chunks` (launches in chunks).
 
 mod error;
 mod libraries;
@@ -19,6 +19,8 @@ mod bound;
 mod engine;
 mod gradient;
 mod adjoint;
+mod chunk_plan;
+mod chunks;
 mod upload;
 mod output;
 mod measure;
@@ -29,6 +31,8 @@ pub use adjoint::Query;
 pub use buffers::{
     CardEdit, CardEditGradient, CardGradient, CardRead, CardRecurrence, CardTape, Checkpoints, Numbers, Rows, Targets, Trace,
 };
+pub use chunk_plan::{CHUNK_STEPS, ChunkPlan, Precision};
+pub use chunks::{ChunkEditGradient, ChunkGradient, ChunkTape};
 pub use engine::{Engine, n_cards};
 pub use error::{CudaError, bytes};
 pub use plan::{CardLimits, Form, ForwardPlan, ReplayPlan, SweepPlan};
