@@ -43,10 +43,6 @@ __device__ __forceinline__ float4 four_values(const float* row, int v) {
     if (DV % 4 == 0) return v < DV ? *(const float4*)(row + v) : make_float4(0.0f, 0.0f, 0.0f, 0.0f);
     return make_float4(v < DV ? row[v] : 0.0f, v + 1 < DV ? row[v + 1] : 0.0f, v + 2 < DV ? row[v + 2] : 0.0f, v + 3 < DV ? row[v + 3] : 0.0f);
 }
-__device__ __forceinline__ void put_four(u16* tile, int plane, int index, float4 x) {
-    put_pair(tile, plane, index, x.x, x.y);
-    put_pair(tile, plane, index + 2, x.z, x.w);
-}
 // Whether any of the readers of a tile sees any row of 8 steps, or of a tile of rows.
 __device__ __forceinline__ constexpr int last_step_of(int reader_tile) {
     return reader_tile < ROW_TILES ? (reader_tile * 16 + 15) / EDITS : (reader_tile - ROW_TILES) * 16 + 15;
@@ -61,8 +57,8 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
     u16* pseudo = readers + PLANES * readers_plane;
     u16* states = pseudo + PLANES * rows_plane;
     u16* grads = states + PLANES * memory_plane;
-    Shared s;
-    s.keys = (float*)shared_memory;  // once the tiles above are used up
+    struct { float *keys, *decay, *strengths; } s;  // keys and decays take the place of the tiles above
+    s.keys = (float*)shared_memory;
     s.decay = s.keys + (EDITS + 1) * ARRAY_STRIDE;
     u16* products = (u16*)(shared_memory + FIRST_BYTES);
     float* end_sum = (float*)(products + PLANES * PRODUCTS_PLANE);
@@ -221,7 +217,7 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
             for (int half = 0; half < 2; half++) {
                 const int r = tile * 16 + half * 8 + 2 * t;
                 const bool here = EDITS == 2 || half == group % 2;
-                split(here ? key_of(r)[c] * power_of_two(m - decay_of(r)[c]) : 0.0f, here ? key_of(r + 1)[c] * power_of_two(m - decay_of(r + 1)[c]) : 0.0f,
+                split<PLANES>(here ? key_of(r)[c] * power_of_two(m - decay_of(r)[c]) : 0.0f, here ? key_of(r + 1)[c] * power_of_two(m - decay_of(r + 1)[c]) : 0.0f,
                       rows[n].x[0][half], rows[n].x[PLANES - 1][half]);
             }
         }
@@ -253,7 +249,7 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
 #pragma unroll
                 for (int half = 0; half < 2; half++) {
                     const int r = m * 16 + half * 8 + 2 * t;
-                    split(key_of(r)[c] * power_of_two(fminf(decay_of(r)[c] - e, LARGEST_EXPONENT)), key_of(r + 1)[c] * power_of_two(fminf(decay_of(r + 1)[c] - e, LARGEST_EXPONENT)),
+                    split<PLANES>(key_of(r)[c] * power_of_two(fminf(decay_of(r)[c] - e, LARGEST_EXPONENT)), key_of(r + 1)[c] * power_of_two(fminf(decay_of(r + 1)[c] - e, LARGEST_EXPONENT)),
                           b.x[0][half], b.x[PLANES - 1][half]);
                 }
                 multiply(gathered[n], a, b);

@@ -34,6 +34,24 @@ __device__ __forceinline__ float4 four_of(const Rows& rows, const void* row, int
     return make_float4(x[0], x[1], x[2], x[3]);
 }
 
+// The rows of a chunk of a head, one per step.
+struct Lines {
+    const char* first;
+    i64 stride;
+    bool half;
+};
+__device__ __forceinline__ Lines lines_of(const Rows& rows, const Place& p, const Sizes& sizes) {
+    Lines l;
+    l.half = rows.flags & 1;
+    l.first = (const char*)row_at(rows, p.batch, p.first_step, p.head, sizes.n_heads);
+    l.stride = rows.step_stride * (l.half ? 2 : 4);
+    return l;
+}
+__device__ __forceinline__ float number(const Lines& l, int step, int c) {
+    const char* row = l.first + step * l.stride;
+    return l.half ? bf16_to_f32(((const u16*)row)[c]) : ((const float*)row)[c];
+}
+
 // [step, d_k] of one head into shared memory as f32, zero beyond the steps and channels there are.
 __device__ __forceinline__ void load_keys(float* to, const Rows& rows, const Place& p, const Sizes& sizes, int thread, int n_threads) {
     constexpr int groups = DKP / 4;
@@ -46,22 +64,31 @@ __device__ __forceinline__ void load_keys(float* to, const Rows& rows, const Pla
     }
 }
 
-// G_t of every channel.
+// G_t of every channel, for all threads of a block.
 __device__ __forceinline__ void load_decays(float* to, const Rows& rows, const Place& p, const Sizes& sizes, int thread, int n_threads) {
+    constexpr int groups = DKP / 4;
+#pragma unroll 4
+    for (int i = thread; i < STEPS * groups; i += n_threads) {
+        const int t = i / groups, c = i % groups * 4;
+        float4 x = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+        if (t < p.n_steps) {
+            x = four_of(rows, row_at(rows, p.batch, p.first_step + t, p.head, sizes.n_heads), c, DK);
+            if (LOG_DECAY) {
+                x.x *= 1.4426950408889634f, x.y *= 1.4426950408889634f, x.z *= 1.4426950408889634f, x.w *= 1.4426950408889634f;
+            } else {
+                x = make_float4(log2f(x.x), log2f(x.y), log2f(x.z), log2f(x.w));
+            }
+            x = make_float4(fmaxf(x.x, LEAST_LOG2), fmaxf(x.y, LEAST_LOG2), fmaxf(x.z, LEAST_LOG2), fmaxf(x.w, LEAST_LOG2));
+        }
+        *(float4*)(to + t * CHANNEL_STRIDE + c) = x;
+    }
+    __syncthreads();
     for (int c = thread; c < DKP; c += n_threads) {
         float sum = 0.0f;
-        for (int t0 = 0; t0 < STEPS; t0 += 16) {
-            float x[16];
 #pragma unroll
-            for (int i = 0; i < 16; i++) {
-                x[i] = LOG_DECAY ? 0.0f : 1.0f;
-                if (t0 + i < p.n_steps && c < DK) x[i] = load1(rows, row_at(rows, p.batch, p.first_step + t0 + i, p.head, sizes.n_heads), c);
-            }
-#pragma unroll
-            for (int i = 0; i < 16; i++) {
-                sum += fmaxf(LOG_DECAY ? x[i] * 1.4426950408889634f : log2f(x[i]), LEAST_LOG2);
-                to[(t0 + i) * CHANNEL_STRIDE + c] = sum;
-            }
+        for (int t = 0; t < STEPS; t++) {
+            sum += to[t * CHANNEL_STRIDE + c];
+            to[t * CHANNEL_STRIDE + c] = sum;
         }
     }
 }
@@ -73,11 +100,3 @@ __device__ __forceinline__ void load_strengths(float* to, const Rows& rows, int 
         to[step * EDITS + edit] = fabsf(s) < LEAST_STRENGTH ? LEAST_STRENGTH : s;
     }
 }
-
-struct Shared {
-    float* keys;       // [erase, write, query] [step, channel]
-    float* decay;      // [step, channel]
-    float* solve;      // [row, row]
-    float* strengths;  // [row]
-    float* attention;  // [step, row], backward only
-};

@@ -47,67 +47,95 @@ __device__ __forceinline__ i64 out_row(const Sizes& sizes, int batch, int step, 
     return ((i64)batch * sizes.out_steps + step - sizes.out_first) * sizes.n_heads + head;
 }
 
-__device__ __forceinline__ void split(float x, float y, u32& coarse, u32& fine) {
-    coarse = pack(x, y);
-    if (SPLIT) fine = pack(x - low(coarse), y - high(coarse));
+// Two numbers as sums of P bf16 numbers; with one, `fine` is left as it is.
+template <int P> __device__ __forceinline__ void split(float x, float y, u32& coarse, u32& fine) {
+    const u32 rounded = pack(x, y);
+    coarse = rounded;
+    if (P == 2) fine = pack(x - low(rounded), y - high(rounded));
 }
 
-struct TileA {
-    u32 x[PLANES][4];
+// Fragments of operands, as the sum of P bf16 tiles.
+template <int P> struct Left {
+    u32 x[P][4];
 };
-struct TileB {
-    u32 x[PLANES][2];
+template <int P> struct Right {
+    u32 x[P][2];
 };
+typedef Left<PLANES> TileA;
+typedef Right<PLANES> TileB;
 
-__device__ __forceinline__ void multiply(float (&sum)[4], const TileA& a, const TileB& b) {
-    if (SPLIT) {
-        mma(sum, a.x[PLANES - 1], b.x[0]);
-        mma(sum, a.x[0], b.x[PLANES - 1]);
+template <int P> __device__ __forceinline__ void multiply(float (&sum)[4], const Left<P>& a, const Right<P>& b) {
+    if (P == 2) {
+        mma(sum, a.x[P - 1], b.x[0]);
+        mma(sum, a.x[0], b.x[P - 1]);
     }
     mma(sum, a.x[0], b.x[0]);
 }
 
 // a[16, 16] of a row-major tile.
-__device__ __forceinline__ void load_a(TileA& a, const u16* tile, int stride, int plane, int row, int k, int lane) {
-    for (int p = 0; p < PLANES; p++)
+template <int P> __device__ __forceinline__ void load_a(Left<P>& a, const u16* tile, int stride, int plane, int row, int k, int lane) {
+#pragma unroll
+    for (int p = 0; p < P; p++)
         load_matrices(a.x[p], tile + p * plane + (row + (lane & 15)) * stride + k + (lane >> 4) * 8);
 }
 // The same of a tile that is stored transposed.
-__device__ __forceinline__ void load_a_transposed(TileA& a, const u16* tile, int stride, int plane, int row, int k, int lane) {
-    for (int p = 0; p < PLANES; p++)
+template <int P> __device__ __forceinline__ void load_a_transposed(Left<P>& a, const u16* tile, int stride, int plane, int row, int k, int lane) {
+#pragma unroll
+    for (int p = 0; p < P; p++)
         load_matrices_transposed(a.x[p], tile + p * plane + (k + (lane >> 4) * 8 + (lane & 7)) * stride + row + ((lane >> 3) & 1) * 8);
 }
+template <int P> __device__ __forceinline__ void take_pair(Right<P>& b, Right<P>& b_next, const u32 (&r)[4], int p) {
+    b.x[p][0] = r[0], b.x[p][1] = r[1], b_next.x[p][0] = r[2], b_next.x[p][1] = r[3];
+}
 // b[16, 16] of a row-major [k, column] tile, as two tiles of 8 columns.
-__device__ __forceinline__ void load_b_pair(TileB& b, TileB& b_next, const u16* tile, int stride, int plane, int k, int column, int lane) {
-    for (int p = 0; p < PLANES; p++) {
+template <int P> __device__ __forceinline__ void load_b_pair(Right<P>& b, Right<P>& b_next, const u16* tile, int stride, int plane, int k, int column, int lane) {
+#pragma unroll
+    for (int p = 0; p < P; p++) {
         u32 r[4];
         load_matrices_transposed(r, tile + p * plane + (k + (lane & 15)) * stride + column + (lane >> 4) * 8);
-        b.x[p][0] = r[0], b.x[p][1] = r[1], b_next.x[p][0] = r[2], b_next.x[p][1] = r[3];
+        take_pair(b, b_next, r, p);
     }
 }
 // The same of a tile that is stored [column, k].
-__device__ __forceinline__ void load_b_pair_transposed(TileB& b, TileB& b_next, const u16* tile, int stride, int plane, int k, int column, int lane) {
-    for (int p = 0; p < PLANES; p++) {
+template <int P>
+__device__ __forceinline__ void load_b_pair_transposed(Right<P>& b, Right<P>& b_next, const u16* tile, int stride, int plane, int k, int column, int lane) {
+#pragma unroll
+    for (int p = 0; p < P; p++) {
         u32 r[4];
         load_matrices(r, tile + p * plane + (column + (lane & 7) + (lane >> 4) * 8) * stride + k + ((lane >> 3) & 1) * 8);
-        b.x[p][0] = r[0], b.x[p][1] = r[1], b_next.x[p][0] = r[2], b_next.x[p][1] = r[3];
+        take_pair(b, b_next, r, p);
     }
 }
 // b[32, 8]: two tiles that follow one another in k.
-__device__ __forceinline__ void load_b_deep(TileB& b, TileB& b_next, const u16* tile, int stride, int plane, int k, int column, int lane) {
-    for (int p = 0; p < PLANES; p++) {
+template <int P> __device__ __forceinline__ void load_b_deep(Right<P>& b, Right<P>& b_next, const u16* tile, int stride, int plane, int k, int column, int lane) {
+#pragma unroll
+    for (int p = 0; p < P; p++) {
         u32 r[4];
         load_matrices_transposed(r, tile + p * plane + (k + lane) * stride + column);
-        b.x[p][0] = r[0], b.x[p][1] = r[1], b_next.x[p][0] = r[2], b_next.x[p][1] = r[3];
+        take_pair(b, b_next, r, p);
+    }
+}
+// The sums of two neighbouring tiles of 8 columns, times `sign`, as the left operand of the next product.
+template <int P> __device__ __forceinline__ void left_of(Left<P>& a, const float (&x)[4], const float (&y)[4], float sign) {
+#pragma unroll
+    for (int i = 0; i < 2; i++) {
+        split<P>(sign * x[2 * i], sign * x[2 * i + 1], a.x[0][i], a.x[P - 1][i]);
+        split<P>(sign * y[2 * i], sign * y[2 * i + 1], a.x[0][2 + i], a.x[P - 1][2 + i]);
     }
 }
 
-// Two neighbours of a tile of bf16 planes.
-__device__ __forceinline__ void put_pair(u16* tile, int plane, int index, float x, float y) {
-    u32 coarse, fine = 0;
-    split(x, y, coarse, fine);
+// Two neighbours of a tile of P bf16 planes.
+template <int P> __device__ __forceinline__ void put_pair(u16* tile, int plane, int index, float x, float y) {
+    const u32 coarse = pack(x, y);
     *(u32*)(tile + index) = coarse;
-    if (SPLIT) *(u32*)(tile + plane + index) = fine;
+    if (P == 2) *(u32*)(tile + plane + index) = pack(x - low(coarse), y - high(coarse));
+}
+__device__ __forceinline__ void put_pair(u16* tile, int plane, int index, float x, float y) { put_pair<PLANES>(tile, plane, index, x, y); }
+// Four neighbours.
+__device__ __forceinline__ void put_four(u16* tile, int plane, int index, float4 x) {
+    uint2 coarse = make_uint2(pack(x.x, x.y), pack(x.z, x.w));
+    *(uint2*)(tile + index) = coarse;
+    if (SPLIT) *(uint2*)(tile + plane + index) = make_uint2(pack(x.x - low(coarse.x), x.y - high(coarse.x)), pack(x.z - low(coarse.y), x.w - high(coarse.y)));
 }
 
 // The first of n_columns that a row of an f32 array has from `column` on, two at a time.
