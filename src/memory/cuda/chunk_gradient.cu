@@ -5,9 +5,11 @@
 //   d written_r = 2^(G_end - G_r) (dS_end P_r) + sum_i E_ir reader_i 2^(G_i - G_r)
 //   d strength_r = Z_r P_r / s_r^2           d value_r = Z_r
 //   d log decay_t = sum of (S_end dS_end) + sum over m >= t of (reader d reader - x d written) at step m
-// A warp owns 16 key channels throughout.
+// A warp owns 8 key channels throughout (16 of more than 128). Readers and rows meet in `Region`s, as in chunk_prepare.cu.
 
-constexpr int GRADIENT_WARPS = DKP / 16 > 4 ? DKP / 16 : 4;
+constexpr int OWN_TILES = DKP > 128 ? 2 : 1;
+constexpr int CHANNEL_WARPS = (DKP / 8 + OWN_TILES - 1) / OWN_TILES;
+constexpr int GRADIENT_WARPS = CHANNEL_WARPS > 4 ? CHANNEL_WARPS : 4;
 constexpr int GRADIENT_THREADS = GRADIENT_WARPS * 32;
 constexpr int ROW_TILES = ROWS / 16;
 constexpr int QUERY_TILES = STEPS / 16;
@@ -19,7 +21,7 @@ constexpr int KEYS_FLOATS = (EDITS + 1) * ARRAY_STRIDE + STEPS * CHANNEL_STRIDE;
 constexpr int larger(int a, int b) { return a > b ? a : b; }
 constexpr int FIRST_BYTES = larger(PLANES * SLAB_NUMBERS * 2, KEYS_FLOATS * 4);
 constexpr int PRODUCTS_PLANE = READERS * ROW_STRIDE;
-constexpr int GRADIENT_BYTES_USED = FIRST_BYTES + PLANES * PRODUCTS_PLANE * 2 + (DKP + ROWS) * 4;
+constexpr int GRADIENT_BYTES_USED = FIRST_BYTES + PLANES * PRODUCTS_PLANE * 2 + (DKP + ROWS + 4) * 4;
 #ifdef GRADIENT_BYTES
 static_assert(GRADIENT_BYTES_USED == GRADIENT_BYTES, "the host reserves another size");
 #endif
@@ -48,7 +50,7 @@ __device__ __forceinline__ constexpr int last_step_of(int reader_tile) {
     return reader_tile < ROW_TILES ? (reader_tile * 16 + 15) / EDITS : (reader_tile - ROW_TILES) * 16 + 15;
 }
 
-extern "C" __global__ void __launch_bounds__(GRADIENT_THREADS)
+extern "C" __global__ void __launch_bounds__(GRADIENT_THREADS, 1)
 chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets to) {
     const int thread = threadIdx.x, warp = thread >> 5, lane = thread & 31, g = lane >> 2, t = lane & 3;
     const Place p = place_of(sizes, blockIdx.x, blockIdx.y, blockIdx.z);
@@ -63,6 +65,8 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
     u16* products = (u16*)(shared_memory + FIRST_BYTES);
     float* end_sum = (float*)(products + PLANES * PRODUCTS_PLANE);
     s.strengths = end_sum + DKP;
+    int* strong = (int*)(s.strengths + ROWS);
+    if (thread == 0) *strong = 0;
     if (EDITS == 2) load_strengths(s.strengths, in.erase_strength, 0, p, sizes, thread, GRADIENT_THREADS);
     load_strengths(s.strengths, in.write_strength, EDITS - 1, p, sizes, thread, GRADIENT_THREADS);
 
@@ -75,8 +79,9 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
     const i64 first_head = out_row(sizes, p.batch, p.first_step, p.head), first_value = first_head * DV;
     const i64 value_stride = (i64)sizes.n_heads * DV;
 
-    float reader[ROW_TILES + QUERY_TILES][2][4] = {};
-    float written[ROW_TILES][2][4] = {};
+    const int first_channel = warp * OWN_TILES * 8;
+    float reader[ROW_TILES + QUERY_TILES][OWN_TILES][4] = {};
+    float written[ROW_TILES][OWN_TILES][4] = {};
     constexpr int pairs = EDITS == 2 ? ROW_TILES * (ROW_TILES + 1) / 2 + 6 : 6;
     constexpr int own_pairs = (pairs + GRADIENT_WARPS - 1) / GRADIENT_WARPS;
     float product[own_pairs][2][4] = {};
@@ -127,33 +132,43 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
         }
         __syncthreads();
 #pragma unroll 1
-        for (int k = 0; k < SLAB; k += 16) {
+        for (int k = 0; k < SLAB; k += 32) {
             TileA a;
-            TileB b, b_next;
-            if (warp < DKP / 16) {
-                load_b_pair_transposed(b, b_next, states, SLAB_STRIDE, memory_plane, k, warp * 16, lane);
+            TileB b[OWN_TILES], b_next[OWN_TILES];
+            if (warp < CHANNEL_WARPS) {
+#pragma unroll
+                for (int n = 0; n < OWN_TILES; n++) load_b_deep_transposed(b[n], b_next[n], states, SLAB_STRIDE, memory_plane, k, first_channel + n * 8, lane);
 #pragma unroll
                 for (int m = 0; m < ROW_TILES + QUERY_TILES; m++) {
                     load_a(a, readers, SLAB_STRIDE, readers_plane, m * 16, k, lane);
-                    multiply(reader[m][0], a, b);
-                    multiply(reader[m][1], a, b_next);
+#pragma unroll
+                    for (int n = 0; n < OWN_TILES; n++) multiply(reader[m][n], a, b[n]);
+                    load_a(a, readers, SLAB_STRIDE, readers_plane, m * 16, k + 16, lane);
+#pragma unroll
+                    for (int n = 0; n < OWN_TILES; n++) multiply(reader[m][n], a, b_next[n]);
                 }
-                load_b_pair_transposed(b, b_next, grads, SLAB_STRIDE, memory_plane, k, warp * 16, lane);
+#pragma unroll
+                for (int n = 0; n < OWN_TILES; n++) load_b_deep_transposed(b[n], b_next[n], grads, SLAB_STRIDE, memory_plane, k, first_channel + n * 8, lane);
 #pragma unroll
                 for (int m = 0; m < ROW_TILES; m++) {
                     load_a(a, pseudo, SLAB_STRIDE, rows_plane, m * 16, k, lane);
-                    multiply(written[m][0], a, b);
-                    multiply(written[m][1], a, b_next);
+#pragma unroll
+                    for (int n = 0; n < OWN_TILES; n++) multiply(written[m][n], a, b[n]);
+                    load_a(a, pseudo, SLAB_STRIDE, rows_plane, m * 16, k + 16, lane);
+#pragma unroll
+                    for (int n = 0; n < OWN_TILES; n++) multiply(written[m][n], a, b_next[n]);
                 }
             }
 #pragma unroll
             for (int j = 0; j < own_pairs; j++)
-                if (pair_reader[j] >= 0) {
-                    load_a(a, readers, SLAB_STRIDE, readers_plane, pair_reader[j] * 16, k, lane);
-                    load_b_pair_transposed(b, b_next, pseudo, SLAB_STRIDE, rows_plane, k, pair_row[j] * 16, lane);
-                    multiply(product[j][0], a, b);
-                    multiply(product[j][1], a, b_next);
-                }
+                if (pair_reader[j] >= 0)
+#pragma unroll
+                    for (int half = 0; half < 2; half++) {
+                        load_a(a, readers, SLAB_STRIDE, readers_plane, pair_reader[j] * 16, k + half * 16, lane);
+                        load_b_pair_transposed(b[0], b_next[0], pseudo, SLAB_STRIDE, rows_plane, k + half * 16, pair_row[j] * 16, lane);
+                        multiply(product[j][0], a, b[0]);
+                        multiply(product[j][1], a, b_next[0]);
+                    }
         }
     }
 
@@ -184,17 +199,18 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
     if (EDITS == 2) load_keys(s.keys, in.erase, p, sizes, thread, GRADIENT_THREADS);
     load_keys(s.keys + (EDITS - 1) * ARRAY_STRIDE, in.write, p, sizes, thread, GRADIENT_THREADS);
     load_keys(s.keys + EDITS * ARRAY_STRIDE, in.query, p, sizes, thread, GRADIENT_THREADS);
+    for (int c = thread; c < DKP; c += GRADIENT_THREADS)
+        if (is_strong(s.decay + c)) *strong = 1;
     __syncthreads();
-    if (warp >= DKP / 16) return;
+    if (warp >= CHANNEL_WARPS) return;
 
-    const int first_channel = warp * 16;
     auto key_of = [&](int r) { return s.keys + (r < ROWS ? r % EDITS : EDITS) * ARRAY_STRIDE + (r < ROWS ? r / EDITS : r - ROWS) * CHANNEL_STRIDE; };
     auto decay_of = [&](int r) { return s.decay + (r < ROWS ? r / EDITS : r - ROWS) * CHANNEL_STRIDE; };
     const float* end = s.decay + (STEPS - 1) * CHANNEL_STRIDE;
 #pragma unroll
     for (int m = 0; m < ROW_TILES + QUERY_TILES; m++)
 #pragma unroll
-        for (int n = 0; n < 2; n++)
+        for (int n = 0; n < OWN_TILES; n++)
 #pragma unroll
             for (int i = 0; i < 2; i++) {
                 const int r = m * 16 + g + 8 * i, c = first_channel + n * 8 + 2 * t;
@@ -203,68 +219,79 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
                 if (m < ROW_TILES) written[m < ROW_TILES ? m : 0][n][2 * i] *= power_of_two(e.x - d.x), written[m < ROW_TILES ? m : 0][n][2 * i + 1] *= power_of_two(e.y - d.y);
             }
 
+#pragma unroll 1
+    for (int first_step = 0; first_step < STEPS; first_step = first_step == 0 && !*strong ? STEPS : first_step + 8) {
+        const Region region = region_at(first_step, *strong);
+        const float* middle = s.decay + region.middle * CHANNEL_STRIDE;
+        auto holds_any = [&](int tile) { return tile * 16 / EDITS < region.last_step && (tile * 16 + 15) / EDITS >= region.first_step; };
+        auto holds = [&](int row) { return row / EDITS >= region.first_step && row / EDITS < region.last_step; };
 #pragma unroll
-    for (int group = 0; group < STEPS / 8; group++) {
-        const float* middle = s.decay + (group * 8 + 4) * CHANNEL_STRIDE;
-        const int tile = group * 8 * EDITS / 16;
-        // The rows of these 8 steps as they stand at the middle; for one edit a step they are half a tile, the rest is 0.
-        TileB rows[2];
+        for (int n = 0; n < OWN_TILES; n++) {
+            const int pair = first_channel + n * 8 + 2 * t, one = first_channel + n * 8 + g;
+            const float2 there = *(const float2*)(middle + pair);
+            const float here = middle[one];
+            // The rows of this region as they stand in its middle, then what readers get of them.
+            TileB rows[ROW_TILES];
 #pragma unroll
-        for (int n = 0; n < 2; n++) {
-            const int c = first_channel + n * 8 + g;
-            const float m = middle[c];
+            for (int tile = 0; tile < ROW_TILES; tile++)
 #pragma unroll
-            for (int half = 0; half < 2; half++) {
-                const int r = tile * 16 + half * 8 + 2 * t;
-                const bool here = EDITS == 2 || half == group % 2;
-                split<PLANES>(here ? key_of(r)[c] * power_of_two(m - decay_of(r)[c]) : 0.0f, here ? key_of(r + 1)[c] * power_of_two(m - decay_of(r + 1)[c]) : 0.0f,
-                      rows[n].x[0][half], rows[n].x[PLANES - 1][half]);
-            }
-        }
-        float gathered[2][4] = {};
+                for (int half = 0; half < 2; half++) {
+                    const int r = tile * 16 + half * 8 + 2 * t;
+                    float x = 0.0f, y = 0.0f;
+                    if (holds(r)) x = key_of(r)[one] * power_of_two(here - decay_of(r)[one]);
+                    if (holds(r + 1)) y = key_of(r + 1)[one] * power_of_two(here - decay_of(r + 1)[one]);
+                    split<PLANES>(x, y, rows[tile].x[0][half], rows[tile].x[PLANES - 1][half]);
+                }
 #pragma unroll
-        for (int m = 0; m < ROW_TILES + QUERY_TILES; m++) {
-            if (group * 8 > last_step_of(m)) continue;
-            TileA a;
-            load_a(a, products, ROW_STRIDE, PRODUCTS_PLANE, m * 16, tile * 16, lane);
-#pragma unroll
-            for (int n = 0; n < 2; n++) {
+            for (int m = 0; m < ROW_TILES + QUERY_TILES; m++) {
+                if (last_step_of(m) < region.first_step) continue;
                 float sum[4] = {};
-                multiply(sum, a, rows[n]);
+#pragma unroll
+                for (int tile = 0; tile < ROW_TILES; tile++)
+                    if (tile * 16 / EDITS <= last_step_of(m) && holds_any(tile)) {
+                        TileA a;
+                        load_a(a, products, ROW_STRIDE, PRODUCTS_PLANE, m * 16, tile * 16, lane);
+                        multiply(sum, a, rows[tile]);
+                    }
 #pragma unroll
                 for (int i = 0; i < 2; i++) {
-                    const int c = first_channel + n * 8 + 2 * t;
-                    const float2 d = *(const float2*)(decay_of(m * 16 + g + 8 * i) + c), e = *(const float2*)(middle + c);
-                    reader[m][n][2 * i] += sum[2 * i] * power_of_two(fminf(d.x - e.x, LARGEST_EXPONENT));
-                    reader[m][n][2 * i + 1] += sum[2 * i + 1] * power_of_two(fminf(d.y - e.y, LARGEST_EXPONENT));
+                    const float2 d = *(const float2*)(decay_of(m * 16 + g + 8 * i) + pair);
+                    reader[m][n][2 * i] += sum[2 * i] * power_of_two(fminf(d.x - there.x, LARGEST_EXPONENT));
+                    reader[m][n][2 * i + 1] += sum[2 * i + 1] * power_of_two(fminf(d.y - there.y, LARGEST_EXPONENT));
                 }
             }
-            // And the readers at that middle, for what they send back to these rows.
-            load_a_transposed(a, products, ROW_STRIDE, PRODUCTS_PLANE, tile * 16, m * 16, lane);
+            // The readers there, then what they send back to the rows.
+            TileB readings[ROW_TILES + QUERY_TILES];
 #pragma unroll
-            for (int n = 0; n < 2; n++) {
-                const int c = first_channel + n * 8 + g;
-                const float e = middle[c];
-                TileB b;
+            for (int m = 0; m < ROW_TILES + QUERY_TILES; m++)
 #pragma unroll
                 for (int half = 0; half < 2; half++) {
                     const int r = m * 16 + half * 8 + 2 * t;
-                    split<PLANES>(key_of(r)[c] * power_of_two(fminf(decay_of(r)[c] - e, LARGEST_EXPONENT)), key_of(r + 1)[c] * power_of_two(fminf(decay_of(r + 1)[c] - e, LARGEST_EXPONENT)),
-                          b.x[0][half], b.x[PLANES - 1][half]);
+                    split<PLANES>(key_of(r)[one] * power_of_two(fminf(decay_of(r)[one] - here, LARGEST_EXPONENT)),
+                                  key_of(r + 1)[one] * power_of_two(fminf(decay_of(r + 1)[one] - here, LARGEST_EXPONENT)), readings[m].x[0][half],
+                                  readings[m].x[PLANES - 1][half]);
                 }
-                multiply(gathered[n], a, b);
+#pragma unroll
+            for (int tile = 0; tile < ROW_TILES; tile++) {
+                if (!holds_any(tile)) continue;
+                float sum[4] = {};
+#pragma unroll
+                for (int m = 0; m < ROW_TILES + QUERY_TILES; m++)
+                    if (tile * 16 / EDITS <= last_step_of(m)) {
+                        TileA a;
+                        load_a_transposed(a, products, ROW_STRIDE, PRODUCTS_PLANE, tile * 16, m * 16, lane);
+                        multiply(sum, a, readings[m]);
+                    }
+#pragma unroll
+                for (int i = 0; i < 2; i++) {
+                    const int r = tile * 16 + g + 8 * i;
+                    if (!holds(r)) continue;
+                    const float2 d = *(const float2*)(decay_of(r) + pair);
+                    written[tile][n][2 * i] += sum[2 * i] * power_of_two(there.x - d.x);
+                    written[tile][n][2 * i + 1] += sum[2 * i + 1] * power_of_two(there.y - d.y);
+                }
             }
         }
-#pragma unroll
-        for (int n = 0; n < 2; n++)
-#pragma unroll
-            for (int i = 0; i < 2; i++) {
-                if (EDITS == 1 && i != group % 2) continue;
-                const int c = first_channel + n * 8 + 2 * t;
-                const float2 d = *(const float2*)(decay_of(tile * 16 + g + 8 * i) + c), e = *(const float2*)(middle + c);
-                written[tile][n][2 * i] += gathered[n][2 * i] * power_of_two(e.x - d.x);
-                written[tile][n][2 * i + 1] += gathered[n][2 * i + 1] * power_of_two(e.y - d.y);
-            }
     }
 
     // Outputs, and per step and channel what the decays of this and all earlier steps get; it takes the place of the decays.
@@ -274,7 +301,7 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
     for (int m = 0; m < ROW_TILES + QUERY_TILES; m++) {
         if (m == ROW_TILES) __syncwarp();
 #pragma unroll
-        for (int n = 0; n < 2; n++)
+        for (int n = 0; n < OWN_TILES; n++)
 #pragma unroll
             for (int i = 0; i < 2; i++) {
                 const int r = m * 16 + g + 8 * i, c = first_channel + n * 8 + 2 * t, step = r < ROWS ? r / EDITS : r - ROWS;
@@ -296,20 +323,22 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
             }
     }
     __syncwarp();
-    if (lane < 16) {
-        float sum = end_sum[first_channel + lane];
-        for (int step = STEPS - 1; step >= 0; step--) {
-            float* net = s.decay + step * CHANNEL_STRIDE + first_channel + lane;
-            sum += *net;
-            *net = sum;
+    // Sums from the end: a lane has 8 steps of a channel, then adds what comes after.
+#pragma unroll
+    for (int n = 0; n < OWN_TILES; n++) {
+        const int c = first_channel + n * 8 + lane % 8, first_step = lane / 8 * 8;
+        float sums[8], sum = 0.0f;
+#pragma unroll
+        for (int i = 7; i >= 0; i--) sums[i] = sum += s.decay[(first_step + i) * CHANNEL_STRIDE + c];
+        const float next = __shfl_xor_sync(0xffffffffu, sum, 8), both = sum + next, others = __shfl_xor_sync(0xffffffffu, both, 16);
+        const float after = end_sum[c] + (lane < 16 ? others : 0.0f) + (lane / 8 % 2 == 0 ? next : 0.0f);
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            const int step = first_step + i;
+            if (step >= p.n_steps || c >= DK) continue;
+            float gradient = sums[i] + after;
+            if (!LOG_DECAY) gradient /= fmaxf(load1(in.decay, row_at(in.decay, p.batch, p.first_step + step, p.head, sizes.n_heads), c), power_of_two(LEAST_LOG2));
+            to.decay[first_key + step * key_stride + c] = gradient;
         }
-    }
-    __syncwarp();
-    for (int i = lane; i < p.n_steps * 16; i += 32) {
-        const int step = i / 16, c = first_channel + i % 16;
-        if (c >= DK) continue;
-        float sum = s.decay[step * CHANNEL_STRIDE + c];
-        if (!LOG_DECAY) sum /= fmaxf(load1(in.decay, row_at(in.decay, p.batch, p.first_step + step, p.head, sizes.n_heads), c), power_of_two(LEAST_LOG2));
-        to.decay[first_key + step * key_stride + c] = sum;
     }
 }

@@ -100,3 +100,18 @@ __device__ __forceinline__ void load_strengths(float* to, const Rows& rows, int 
         to[step * EDITS + edit] = fabsf(s) < LEAST_STRENGTH ? LEAST_STRENGTH : s;
     }
 }
+
+// Where readers of steps [first_step, 32) and rows of steps [first_step, last_step) meet.
+struct Region {
+    int first_step, last_step, middle;
+};
+
+// Whether a channel with these decays needs several.
+__device__ __forceinline__ bool is_strong(const float* decay) {
+    const float middle = decay[STEPS / 2 * CHANNEL_STRIDE], end = decay[(STEPS - 1) * CHANNEL_STRIDE];
+    return fmaxf(-middle, middle - end) > WHOLE_RANGE;
+}
+__device__ __forceinline__ Region region_at(int first_step, bool strong) {
+    const int n_steps = strong ? 8 : STEPS;
+    return {first_step, first_step + n_steps, first_step + n_steps / 2};
+}

@@ -22,7 +22,6 @@ constexpr int DIAGONAL_STRIDE = 17;
 constexpr int FORWARD_PREPARE_BYTES = STEPS * CHANNEL_STRIDE * 4 + ROW_BLOCKS * 16 * DIAGONAL_STRIDE * 4 + (ROWS + 4) * 4
     + (2 * SOLVE_PLANE + PLANES * (READER_PLANE + WRITER_PLANE)) * 2;
 constexpr int BACKWARD_PREPARE_BYTES = FORWARD_PREPARE_BYTES + PLANES * MEETING_PLANE * 2;
-constexpr float WHOLE_RANGE = 100.0f;
 #ifdef PREPARE_BYTES
 static_assert((GRADIENT ? BACKWARD_PREPARE_BYTES : FORWARD_PREPARE_BYTES) == PREPARE_BYTES, "the host reserves another size");
 #endif
@@ -31,11 +30,6 @@ struct PrepareMemory {
     float *decay, *diagonal, *strengths;
     int* strong;
     u16 *solve, *readers, *writers, *attention;
-};
-
-// Where readers of steps [first_step, 32) and rows of steps [first_step, last_step) meet.
-struct Region {
-    int first_step, last_step, middle;
 };
 
 // Readers (and writers) of one of the inputs, for some channels; with the first region, what the scan wants of them too.
@@ -196,15 +190,13 @@ __device__ __forceinline__ void prepare(const Sizes& sizes, const ChunkInputs& i
     float* whole_decay = (float*)(b + PLANES * (b_plane + (BACKWARD ? 0 : MEETING_PLANE)));
     const float* end = s.decay + (STEPS - 1) * CHANNEL_STRIDE;
     for (int c = thread; c < DKP; c += PREPARE_THREADS) {
-        const float middle = s.decay[STEPS / 2 * CHANNEL_STRIDE + c];
-        if (fmaxf(-middle, middle - end[c]) > WHOLE_RANGE) *s.strong = 1;
+        if (is_strong(s.decay + c)) *s.strong = 1;
         whole_decay[c] = power_of_two(end[c]);
     }
     __syncthreads();
 
-    const int region_steps = *s.strong ? 8 : STEPS;
-    for (int first_step = 0; first_step < STEPS; first_step += region_steps) {
-        const Region region = {first_step, first_step + region_steps, first_step + region_steps / 2};
+    for (int first_step = 0; first_step < STEPS; first_step = first_step == 0 && !*s.strong ? STEPS : first_step + 8) {
+        const Region region = region_at(first_step, *s.strong);
         Meeting meetings[MOST_MEETINGS];
         meetings_of(meetings, region, warp);
         float sum[MOST_MEETINGS][EDITS][4] = {};

@@ -35,6 +35,9 @@ constexpr int OWN_BYTES = ROWS * NB * 4;
 
 extern __shared__ __align__(128) unsigned char shared_memory[];
 
+// If no channel decays by more than 2^-this from the middle of a chunk to its ends, all its rows meet in the middle.
+constexpr float WHOLE_RANGE = 100.0f;
+
 // Sizes of a call.
 struct Sizes {
     int n_heads;
@@ -112,6 +115,14 @@ template <int P> __device__ __forceinline__ void load_b_deep(Right<P>& b, Right<
     for (int p = 0; p < P; p++) {
         u32 r[4];
         load_matrices_transposed(r, tile + p * plane + (k + lane) * stride + column);
+        take_pair(b, b_next, r, p);
+    }
+}
+template <int P> __device__ __forceinline__ void load_b_deep_transposed(Right<P>& b, Right<P>& b_next, const u16* tile, int stride, int plane, int k, int column, int lane) {
+#pragma unroll
+    for (int p = 0; p < P; p++) {
+        u32 r[4];
+        load_matrices(r, tile + p * plane + (column + (lane & 7)) * stride + k + (lane >> 3) * 8);
         take_pair(b, b_next, r, p);
     }
 }
