@@ -50,7 +50,7 @@ __device__ __forceinline__ constexpr int last_step_of(int reader_tile) {
     return reader_tile < ROW_TILES ? (reader_tile * 16 + 15) / EDITS : (reader_tile - ROW_TILES) * 16 + 15;
 }
 
-extern "C" __global__ void __launch_bounds__(GRADIENT_THREADS, 1)
+extern "C" __global__ void __launch_bounds__(GRADIENT_THREADS, 512 / GRADIENT_THREADS)
 chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets to) {
     const int thread = threadIdx.x, warp = thread >> 5, lane = thread & 31, g = lane >> 2, t = lane & 3;
     const Place p = place_of(sizes, blockIdx.x, blockIdx.y, blockIdx.z);

@@ -11,8 +11,8 @@ pub const CHUNK_STEPS: usize = 32;
 pub(super) const PREPARE_THREADS: usize = 256;
 /// Warps of the scan that make outputs.
 const OUTPUT_WARPS: usize = 4;
-/// Value channels at a time in the last kernel of the gradient.
-const SLAB: usize = 64;
+/// Channels at a time where not all fit into shared memory.
+const SLICE: usize = 64;
 
 /// How the operands of matrix products are held; sums and memories are f32 in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,22 +135,23 @@ impl ChunkPlan {
     }
 
     const fn prepare_bytes(&self) -> usize {
-        let channels = self.padded() + 8;
-        let inputs = (self.n_edits + 1) * (CHUNK_STEPS * channels + 16) + CHUNK_STEPS * channels;
+        let blocks = self.rows() / 16;
+        let single = CHUNK_STEPS * (self.padded() + 8) + blocks * 16 * 17 + self.rows() + 4;
+        let meetings = self.planes() * (2 * self.rows() + CHUNK_STEPS) * (SLICE + 8);
         let attention = match self.pass {
             Pass::Forward => 0,
-            Pass::Backward => CHUNK_STEPS * (self.rows() + 4),
+            Pass::Backward => self.planes() * CHUNK_STEPS * (self.rows() + 8),
         };
-        4 * (inputs + self.rows() * (self.rows() + 4) + self.rows() + attention)
+        4 * single + 2 * (2 * self.rows() * (self.rows() + 8) + meetings + attention)
     }
 
     const fn gradient_bytes(&self) -> usize {
         let channels = self.padded() + 8;
         let readers = self.rows() + CHUNK_STEPS;
-        let slab = self.planes() * (readers + self.rows() + 2 * self.padded()) * (SLAB + 8) * 2;
+        let slab = self.planes() * (readers + self.rows() + 2 * self.padded()) * (SLICE + 8) * 2;
         let inputs = 4 * ((self.n_edits + 1) * (CHUNK_STEPS * channels + 16) + CHUNK_STEPS * channels);
         let first = if slab > inputs { slab } else { inputs };
-        first + self.planes() * readers * (self.rows() + 8) * 2 + (self.padded() + self.rows()) * 4
+        first + self.planes() * readers * (self.rows() + 8) * 2 + (self.padded() + self.rows() + 4) * 4
     }
 
     pub(super) const fn scan_threads(&self) -> usize {
@@ -158,7 +159,7 @@ impl ChunkPlan {
     }
 
     pub(super) const fn gradient_threads(&self) -> usize {
-        let warps = self.padded() / 16;
+        let warps = if self.padded() > 128 { self.padded() / 16 } else { self.padded() / 8 };
         if warps > 4 { warps * 32 } else { 128 }
     }
 
