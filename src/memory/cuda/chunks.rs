@@ -296,7 +296,7 @@ impl Engine {
         if d.batch.max(d.head) > MOST_ACROSS {
             return Err(no("more than 65535 sequences or heads"));
         }
-        ChunkPlan::new(&d, n_edits, precision, pass, self.limits(), self.columns).ok_or_else(|| no("the card has too little shared memory"))
+        ChunkPlan::new(&d, n_edits, precision, pass, self.limits(), None).ok_or_else(|| no("the card has too little shared memory"))
     }
 
     fn start(&self, kernel: &Kernel, grid: LaunchConfig, arguments: &[&dyn Argument]) -> Result<(), CudaError> {

@@ -24,6 +24,7 @@ mod chunks;
 mod upload;
 mod output;
 mod measure;
+mod chunk_parity;
 pub mod bench;
 pub mod parity;
 
