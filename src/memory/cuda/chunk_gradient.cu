@@ -32,8 +32,8 @@ struct GradientInputs {
     const float *memory_gradients;  // at the end of every chunk of the call, [batch, chunk, head, d_k, d_v]
     const float *erase_value, *write_value;        // P, [batch, step, head, d_v]
     const float *erase_gradient, *value_gradient;  // Z, likewise
-    const float *output_gradient;                  // [batch, step, head, d_v]
 };
+// Null: not wanted.
 struct GradientTargets {
     float *query, *write, *erase;             // [batch, step, head, d_k]
     float *decay;                             // of what was given, retention or logarithm, [batch, step, head, d_k]
@@ -108,9 +108,12 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
             const bool is_pseudo = r >= READERS, is_query = !is_pseudo && r >= ROWS;
             const int row = is_pseudo ? r - READERS : r, step = is_query ? row - ROWS : row / EDITS;
             const bool erase = EDITS == 2 && row % EDITS == 0;
-            const float* array = is_query ? from.output_gradient : is_pseudo ? (erase ? from.erase_value : from.write_value) : (erase ? from.erase_gradient : from.value_gradient);
+            const float* array = is_pseudo ? (erase ? from.erase_value : from.write_value) : (erase ? from.erase_gradient : from.value_gradient);
             float4 x = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-            if (step < p.n_steps) x = four_values(array + first_value + step * value_stride, first + c);
+            if (step < p.n_steps) {
+                if (is_query) x = four_of(in.output_gradient, row_at(in.output_gradient, p.batch, p.first_step + step, p.head, sizes.n_heads), first + c, DV);
+                else x = four_values(array + first_value + step * value_stride, first + c);
+            }
             if (!is_pseudo && !is_query) x = make_float4(-x.x, -x.y, -x.z, -x.w);
             put_four(is_pseudo ? pseudo : readers, is_pseudo ? rows_plane : readers_plane, row * SLAB_STRIDE + c, x);
         }
@@ -319,7 +322,7 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
                 } else {
                     *net = make_float2(net->x + x.x * u, net->y + x.y * v);
                 }
-                if (step < p.n_steps) store_pair(target + first_key + step * key_stride, c, DK, u, v);
+                if (target && step < p.n_steps) store_pair(target + first_key + step * key_stride, c, DK, u, v);
             }
     }
     __syncwarp();
@@ -335,7 +338,7 @@ chunk_gradient(Sizes sizes, ChunkInputs in, GradientInputs from, GradientTargets
 #pragma unroll
         for (int i = 0; i < 8; i++) {
             const int step = first_step + i;
-            if (step >= p.n_steps || c >= DK) continue;
+            if (!to.decay || step >= p.n_steps || c >= DK) continue;
             float gradient = sums[i] + after;
             if (!LOG_DECAY) gradient /= fmaxf(load1(in.decay, row_at(in.decay, p.batch, p.first_step + step, p.head, sizes.n_heads), c), power_of_two(LEAST_LOG2));
             to.decay[first_key + step * key_stride + c] = gradient;

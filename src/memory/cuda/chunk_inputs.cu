@@ -6,6 +6,7 @@ constexpr int ARRAY_STRIDE = STEPS * CHANNEL_STRIDE + 16;
 struct ChunkInputs {
     Rows erase, write, query, value, decay;
     Rows erase_strength, write_strength;  // null is 1
+    Rows output_gradient;                 // backward
 };
 
 struct Place {

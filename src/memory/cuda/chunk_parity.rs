@@ -2,15 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array, Array3, Array4, Axis, Dimension, s};
+use ndarray::{Array, Array4, Dimension, s};
 use rand::RngExt;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 use super::super::reference::Run;
 use super::super::{Phase, Recurrence, cpu};
-use super::buffers::{CardRecurrence, Checkpoints, Targets, Trace};
+use super::buffers::{CardEditGradient, CardGradient, CardRecurrence, Checkpoints, Numbers, Rows, Targets, Trace};
+use super::chunk_gradient::ChunkTape;
 use super::chunk_plan::{CHUNK_STEPS, Precision};
-use super::chunks::{ChunkEditGradient, ChunkGradient, ChunkTape};
 use super::driver_error;
 use super::engine::Engine;
 use super::error::CudaError;
@@ -114,7 +114,7 @@ fn backward(
     note: &mut impl FnMut(&str, f64),
 ) -> Result<(), CudaError> {
     let d = recurrence.dims;
-    let (keys, values, memory) = ((d.batch, d.step, d.head, d.d_k), (d.batch, d.step, d.head, d.d_v), (d.batch, d.head, d.d_k, d.d_v));
+    let (values, memory) = ((d.batch, d.step, d.head, d.d_v), (d.batch, d.head, d.d_k, d.d_v));
     let mut rng = ChaCha8Rng::seed_from_u64(d.step as u64);
     let grad_output = Array4::from_shape_simple_fn(values, || rng.random_range(-1.0..1.0_f32));
     let grad_final = Array4::from_shape_simple_fn(memory, || rng.random_range(-1.0..1.0_f32));
@@ -125,14 +125,16 @@ fn backward(
         stream.clone_htod(array.as_slice().unwrap_or_default()).map_err(driver_error(stream.context(), "copying inputs to it"))
     };
     let (on_card, final_on_card) = (copy(&grad_output)?, copy(&grad_final)?);
-    let [n_keys, n_values, n_memory, n_rows] = [keys.3, values.3, 0, 1].map(|width| d.batch * d.step * d.head * width);
-    let n_memory = n_memory + d.batch * d.head * d.d_k * d.d_v;
-    let poisoned = |len| Output::poisoned(engine, len);
-    let (mut query, mut retention, mut initial) = (poisoned(n_keys)?, poisoned(n_keys)?, poisoned(n_memory)?);
-    let mut edits = recurrence
+    let poisoned = |shape: &[usize]| Output::poisoned(engine, shape.iter().product());
+    let (mut query, mut retention) = (poisoned(judge.query.shape())?, poisoned(judge.retention.shape())?);
+    let mut initial = poisoned(judge.initial_memory.shape())?;
+    let mut edits = judge
         .edits
         .iter()
-        .map(|edit| Ok((poisoned(n_rows)?, poisoned(n_keys)?, edit.value.as_ref().map(|_| poisoned(n_values)).transpose()?)))
+        .map(|edit| {
+            let value = edit.value.as_ref().map(|value| poisoned(value.shape())).transpose()?;
+            Ok((poisoned(edit.strength.shape())?, poisoned(edit.direction.shape())?, value))
+        })
         .collect::<Result<Vec<_>, CudaError>>()?;
     let tape = ChunkTape {
         trace: Trace {
@@ -147,46 +149,39 @@ fn backward(
         },
         final_memory: kept.final_memory.view(),
     };
-    let mut gradient = ChunkGradient {
-        query: query.view_mut(),
-        retention: retention.view_mut(),
+    let mut gradient = CardGradient {
+        query: Some(query.view_mut()),
+        retention: Some(retention.view_mut()),
         edits: edits
             .iter_mut()
-            .map(|(strength, direction, value)| ChunkEditGradient {
-                strength: strength.view_mut(),
-                direction: direction.view_mut(),
+            .map(|(strength, direction, value)| CardEditGradient {
+                strength: Some(strength.view_mut()),
+                direction: Some(direction.view_mut()),
                 value: value.as_mut().map(Output::view_mut),
+                read: None,
             })
             .collect(),
         initial_memory: Some(initial.view_mut()),
     };
-    engine.backward_in_chunks(view, 0..d.step, &tape, &on_card.as_view(), Some(&final_on_card.as_view()), &mut gradient, precision)?;
+    let grad_output = Rows::contiguous(Numbers::F32(on_card.as_view()), d.step, d.head, d.d_v);
+    engine.backward_in_chunks(view, 0..d.step, &tape, (&grad_output, Some(&final_on_card.as_view())), &mut gradient, precision)?;
     drop(gradient);
 
-    note("gradient initial_memory", against(&initial.read(engine, memory)?, &judge.initial_memory));
-    note("gradient query", against(&fold(&query.read(engine, keys)?, judge.query.shape()[2]), &judge.query));
+    note("gradient initial_memory", against(&initial, engine, &judge.initial_memory)?);
+    note("gradient query", against(&query, engine, &judge.query)?);
     // By the log decay: what a channel that forgets all had is divided by next to nothing.
-    let decay = &fold(&retention.read(engine, keys)?, judge.retention.shape()[2]) * &recurrence.retention;
-    note("gradient log_decay", against(&decay, &judge.log_decay(recurrence)));
+    let decay = retention.read(engine, judge.retention.raw_dim())? * &recurrence.retention;
+    note("gradient log_decay", error(&decay, &judge.log_decay(recurrence).mapv(f64::from)));
     for (index, ((strength, direction, value), judge)) in edits.iter().zip(&judge.edits).enumerate() {
-        let strength: Array3<f32> = strength.read(engine, (d.batch, d.step, d.head))?;
-        note(&format!("gradient strength{index}"), against(&strength, &judge.strength));
-        let direction = fold(&direction.read(engine, keys)?, judge.direction.shape()[2]);
-        note(&format!("gradient direction{index}"), against(&direction, &judge.direction));
+        note(&format!("gradient strength{index}"), against(strength, engine, &judge.strength)?);
+        note(&format!("gradient direction{index}"), against(direction, engine, &judge.direction)?);
         if let (Some(value), Some(judge)) = (value, &judge.value) {
-            note(&format!("gradient value{index}"), against(&fold(&value.read(engine, values)?, judge.shape()[2]), judge));
+            note(&format!("gradient value{index}"), against(value, engine, judge)?);
         }
     }
     Ok(())
 }
 
-fn against<D: Dimension>(found: &Array<f32, D>, judge: &Array<f32, D>) -> f64 {
-    error(found, &judge.mapv(f64::from))
-}
-
-/// Sums over the heads that share a row.
-fn fold(gradient: &Array4<f32>, n_rows: usize) -> Array4<f32> {
-    let (batch, step, head, width) = gradient.dim();
-    let grouped = gradient.view().into_shape_with_order((batch, step, n_rows, head / n_rows, width)).expect("rows serve equal groups of heads");
-    grouped.sum_axis(Axis(3))
+fn against<D: Dimension>(found: &Output, engine: &Engine, judge: &Array<f32, D>) -> Result<f64, CudaError> {
+    Ok(error(&found.read(engine, judge.raw_dim())?, &judge.mapv(f64::from)))
 }

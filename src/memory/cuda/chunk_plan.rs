@@ -1,7 +1,7 @@
 //! How a run in chunks is laid over a card: the sizes of `chunk_tiles.cu` once more (the kernels assert that they agree).
 
 use super::super::{Dims, EditKind};
-use super::buffers::{CardRecurrence, CardRead};
+use super::buffers::{CardRead, CardRecurrence};
 use super::compile::Kernel;
 use super::plan::CardLimits;
 
@@ -60,7 +60,14 @@ pub(super) fn edits_of(recurrence: &CardRecurrence) -> Option<usize> {
 
 impl ChunkPlan {
     /// The plan for these sizes; `None` if the card has too little shared memory. `columns` forces the columns of a block.
-    pub(super) fn new(dims: &Dims, n_edits: usize, precision: Precision, pass: Pass, card: CardLimits, columns: Option<usize>) -> Option<Self> {
+    pub(super) fn new(
+        dims: &Dims,
+        n_edits: usize,
+        precision: Precision,
+        pass: Pass,
+        card: CardLimits,
+        columns: Option<usize>,
+    ) -> Option<Self> {
         let of = |columns| {
             let one = Self { n_edits, precision, columns, stages: 1, d_k: dims.d_k, d_v: dims.d_v, pass };
             let stages = card.shared_bytes.checked_sub(one.fixed_bytes())? / one.stage_bytes();
@@ -203,8 +210,16 @@ impl ChunkPlan {
     }
 }
 
-const PREPARE: &str =
-    concat!(include_str!("chunk_primitives.cu"), include_str!("chunk_tiles.cu"), include_str!("chunk_inputs.cu"), include_str!("chunk_prepare.cu"));
+const PREPARE: &str = concat!(
+    include_str!("chunk_primitives.cu"),
+    include_str!("chunk_tiles.cu"),
+    include_str!("chunk_inputs.cu"),
+    include_str!("chunk_prepare.cu")
+);
 const SCAN: &str = concat!(include_str!("chunk_primitives.cu"), include_str!("chunk_tiles.cu"), include_str!("chunk_scan.cu"));
-const GRADIENT: &str =
-    concat!(include_str!("chunk_primitives.cu"), include_str!("chunk_tiles.cu"), include_str!("chunk_inputs.cu"), include_str!("chunk_gradient.cu"));
+const GRADIENT: &str = concat!(
+    include_str!("chunk_primitives.cu"),
+    include_str!("chunk_tiles.cu"),
+    include_str!("chunk_inputs.cu"),
+    include_str!("chunk_gradient.cu")
+);

@@ -165,7 +165,7 @@ template <bool BACKWARD> __device__ __forceinline__ void solve(float (&x)[ROWS /
 }
 
 template <bool BACKWARD>
-__device__ __forceinline__ void prepare(const Sizes& sizes, const ChunkInputs& in, const float* grad_output, unsigned char* a_records, unsigned char* b_records, float* own) {
+__device__ __forceinline__ void prepare(const Sizes& sizes, const ChunkInputs& in, unsigned char* a_records, unsigned char* b_records, float* own) {
     const int thread = threadIdx.x, warp = thread >> 5, lane = thread & 31, g = lane >> 2, t = lane & 3;
     const Place p = place_of(sizes, blockIdx.x, blockIdx.y, blockIdx.z);
     PrepareMemory s;
@@ -230,6 +230,7 @@ __device__ __forceinline__ void prepare(const Sizes& sizes, const ChunkInputs& i
     __syncthreads();
 
     const Lines erase = lines_of(in.erase, p, sizes), write = lines_of(in.write, p, sizes), value = lines_of(in.value, p, sizes);
+    const Lines gradient = lines_of(BACKWARD ? in.output_gradient : in.value, p, sizes);
     for (int column = warp * 16; column < DKP + DVP; column += PREPARE_WARPS * 16) {
         float x[ROWS / 8][4] = {};
         if (column < DKP) {
@@ -261,7 +262,7 @@ __device__ __forceinline__ void prepare(const Sizes& sizes, const ChunkInputs& i
 #pragma unroll
                     for (int e = 0; e < 2; e++) {
                         const int v = column - DKP + g + i % 2 * 8, step = k + i / 2 * 8 + 2 * t + e;
-                        y[i][e] = v < DV && step < p.n_steps ? grad_output[out_row(sizes, p.batch, p.first_step + step, p.head) * DV + v] : 0.0f;
+                        y[i][e] = v < DV && step < p.n_steps ? number(gradient, step, v) : 0.0f;
                     }
                 TileA left;
 #pragma unroll
@@ -310,13 +311,13 @@ __device__ __forceinline__ void prepare(const Sizes& sizes, const ChunkInputs& i
 
 #if !defined(GRADIENT) || !GRADIENT
 extern "C" __global__ void __launch_bounds__(PREPARE_THREADS, 2) chunk_prepare(Sizes sizes, ChunkInputs in, unsigned char* a_records, unsigned char* b_records, float* own) {
-    prepare<false>(sizes, in, nullptr, a_records, b_records, own);
+    prepare<false>(sizes, in, a_records, b_records, own);
 }
 #endif
 
 #if !defined(GRADIENT) || GRADIENT
 extern "C" __global__ void __launch_bounds__(PREPARE_THREADS, 2)
-chunk_prepare_gradient(Sizes sizes, ChunkInputs in, const float* grad_output, unsigned char* a_records, unsigned char* b_records, float* own) {
-    prepare<true>(sizes, in, grad_output, a_records, b_records, own);
+chunk_prepare_gradient(Sizes sizes, ChunkInputs in, unsigned char* a_records, unsigned char* b_records, float* own) {
+    prepare<true>(sizes, in, a_records, b_records, own);
 }
 #endif

@@ -27,7 +27,7 @@ struct Scan {
 
 struct ScanTargets {
     float *erase_value, *write_value;  // a_t and u_t; backward: Z of erase rows, and of write rows (the gradient of the value)
-    float* output;                     // forward; backward: the gradient of the output, read
+    float* output;                     // forward
     float* states;                     // [batch, n_kept, head, d_k, d_v], may be null
     float* final_memory;               // [batch, head, d_k, d_v]; backward: gradient of the initial memory
     const float* initial_memory;       // or null for 0; backward: gradient of the final memory
@@ -36,7 +36,7 @@ struct ScanTargets {
 };
 
 template <bool BACKWARD>
-__device__ __forceinline__ void scan(const Sizes& sizes, const unsigned char* a_records, const unsigned char* b_records, const float* own, const ScanTargets& to) {
+__device__ __forceinline__ void scan(const Sizes& sizes, const unsigned char* a_records, const unsigned char* b_records, const float* own, const ScanTargets& to, const Rows& grad_output) {
     typedef Scan<BACKWARD> L;
     const int thread = threadIdx.x, warp = thread >> 5, lane = thread & 31, g = lane >> 2, t = lane & 3;
     const int block = blockIdx.x, head = blockIdx.y, batch = blockIdx.z, first_column = block * NB;
@@ -94,13 +94,9 @@ __device__ __forceinline__ void scan(const Sizes& sizes, const unsigned char* a_
         const int chunk = sizes.first_chunk + sizes.n_chunks - 1 - i, step = sizes.first_step + chunk * STEPS + index / (NB / 2), v = first_column + index % (NB / 2) * 2;
         x = y = 0.0f;
         if (i < sizes.n_chunks && step < sizes.end_step) {
-            const float* row = to.output + out_row(sizes, batch, step, head) * DV;
-            if (DV % 2 == 0) {
-                if (v < DV) { const float2 both = *(const float2*)(row + v); x = both.x, y = both.y; }
-            } else {
-                if (v < DV) x = row[v];
-                if (v + 1 < DV) y = row[v + 1];
-            }
+            const void* row = row_at(grad_output, batch, step, head, sizes.n_heads);
+            if (v < DV) x = load1(grad_output, row, v);
+            if (v + 1 < DV) y = load1(grad_output, row, v + 1);
         }
     };
     float gradient[BACKWARD ? n_gradient_loads : 1][2];
@@ -265,13 +261,13 @@ static_assert(Scan<GRADIENT != 0>::BYTES == SCAN_BYTES, "the host reserves anoth
 #if !defined(GRADIENT) || !GRADIENT
 extern "C" __global__ void __launch_bounds__(SCAN_THREADS, 1)
 chunk_scan(Sizes sizes, const unsigned char* a_records, const unsigned char* b_records, const float* own, ScanTargets to) {
-    scan<false>(sizes, a_records, b_records, own, to);
+    scan<false>(sizes, a_records, b_records, own, to, Rows());
 }
 #endif
 
 #if !defined(GRADIENT) || GRADIENT
 extern "C" __global__ void __launch_bounds__(SCAN_THREADS, 1)
-chunk_scan_gradient(Sizes sizes, const unsigned char* a_records, const unsigned char* b_records, const float* own, ScanTargets to) {
-    scan<true>(sizes, a_records, b_records, own, to);
+chunk_scan_gradient(Sizes sizes, const unsigned char* a_records, const unsigned char* b_records, const float* own, ScanTargets to, Rows grad_output) {
+    scan<true>(sizes, a_records, b_records, own, to, grad_output);
 }
 #endif

@@ -21,6 +21,7 @@ mod gradient;
 mod adjoint;
 mod chunk_plan;
 mod chunks;
+mod chunk_gradient;
 mod upload;
 mod output;
 mod measure;
@@ -32,8 +33,8 @@ pub use adjoint::Query;
 pub use buffers::{
     CardEdit, CardEditGradient, CardGradient, CardRead, CardRecurrence, CardTape, Checkpoints, Numbers, Rows, Targets, Trace,
 };
+pub use chunk_gradient::ChunkTape;
 pub use chunk_plan::{CHUNK_STEPS, ChunkPlan, Precision};
-pub use chunks::{ChunkEditGradient, ChunkGradient, ChunkTape};
 pub use engine::{Engine, n_cards};
 pub use error::{CudaError, bytes};
 pub use plan::{CardLimits, Form, ForwardPlan, ReplayPlan, SweepPlan};

@@ -9,8 +9,8 @@ use rayon::prelude::*;
 use serde::Serialize;
 
 use super::super::{Dims, Edit, Factors, HookPoint, Phase, Read, Recording, Recurrence, Rule, Scalar, cpu, reference};
-use super::chunk_parity;
 use super::buffers::{Checkpoints, Targets, Trace};
+use super::chunk_parity;
 use super::engine::Engine;
 use super::error::CudaError;
 use super::output::Output;
