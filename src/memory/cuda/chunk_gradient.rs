@@ -132,19 +132,9 @@ impl Engine {
             erase_gradient: erase_gradient.address(),
             value_gradient,
         };
-        chunks::check_alignment(&[
-            from.states,
-            from.final_memory,
-            from.erase_value,
-            from.write_value,
-            value_gradient,
-            to.query,
-            to.decay,
-            to.write,
-            to.erase,
-            initial,
-            from_end,
-        ])?;
+        let given = [from.states, from.final_memory, from.erase_value, from.write_value, value_gradient, initial, from_end];
+        chunks::check_alignment(&given)?;
+        chunks::check_alignment(&[to.query, to.decay, to.write, to.erase])?;
         for (index, first) in (0..parts.n_chunks).step_by(parts.most).rev().enumerate() {
             parts.select(first);
             let [a, b, own] = parts.addresses();
