@@ -7,7 +7,9 @@ use half::bf16;
 use serde::Serialize;
 
 use super::super::{Dims, EditKind};
-use super::buffers::{CardEdit, CardRead, CardRecurrence, Checkpoints, Numbers, Rows, Targets, Trace};
+use super::buffers::{
+    CardEdit, CardEditGradient, CardGradient, CardRead, CardRecurrence, CardTape, Checkpoints, Numbers, Rows, Targets, Trace,
+};
 use super::compile::Kernel;
 use super::driver_error;
 use super::engine::Engine;
@@ -72,7 +74,7 @@ pub fn run(ordinal: usize, quick: bool) -> Result<GpuBench, CudaError> {
     for (dims, element) in [(wide, Element::F32), (wide, Element::Bf16), (long, Element::F32), (long, Element::Bf16)] {
         let inputs = Inputs::draw(&engine, dims, element)?;
         shape(&engine, &inputs, &mut bench)?;
-        if element == Element::Bf16 && !quick {
+        if !quick {
             for columns in [1, 2, 4, 8] {
                 forward(&engine.with_columns(columns), &inputs, &mut bench)?;
             }
@@ -82,6 +84,7 @@ pub fn run(ordinal: usize, quick: bool) -> Result<GpuBench, CudaError> {
         let inputs = Inputs::draw(&engine, dims, Element::Bf16)?;
         forward(&engine, &inputs, &mut bench)?;
         trace(&engine, &inputs, &mut bench)?;
+        gradient(&engine, &inputs, &mut bench)?;
         if dims.d_k == 64 && !quick {
             for columns in [1, 2, 4, 8] {
                 forward(&engine.with_columns(columns), &inputs, &mut bench)?;
@@ -345,5 +348,48 @@ fn shape(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<(), C
         engine.replay(&view, &kept.trace(d), 0..d.step, None, &mut [None, None, None, Some(dense.view_mut())])
     })?;
     bench.push(engine, "record every memory, trace then replay", inputs, ms, Some(n_dense));
+    Ok(())
+}
+
+/// Forward with the tape of its gradient, and backward from it.
+fn gradient(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<(), CudaError> {
+    let (d, view) = (inputs.dims, inputs.view());
+    let raw = |len| Output::raw(engine, len);
+    let (n_key, n_value) = (d.batch * d.step * d.head * d.d_k, d.batch * d.step * d.head * d.d_v);
+    let mut kept = Kept::new(engine, d)?;
+    let mut keys = (0..4).map(|_| raw(n_key)).collect::<Result<Vec<_>, _>>()?;
+    let (mut value, mut beta, mut gamma) = (raw(n_value)?, raw(n_value / d.d_v)?, raw(n_value / d.d_v)?);
+    let grad_output = draw(engine, d.batch * d.step * d.head, d.d_v, false, (-1.0, 1.0), inputs.element, 77)?;
+    let forward = |kept: &mut Kept| {
+        let targets = &mut kept.targets(d);
+        targets.residuals = std::mem::take(&mut targets.pseudo_values);
+        engine.forward(&view, 0..d.step, targets)
+    };
+    let ms = median_ms(engine, 100.0, || forward(&mut kept))?;
+    bench.push(engine, "forward with tape", inputs, ms, None);
+    let rows = Rows::contiguous(grad_output.numbers(), d.step, d.head, d.d_v);
+    let mut backward = |kept: &Kept| {
+        let trace = kept.trace(d);
+        let tape = CardTape { residuals: trace.pseudo_values, checkpoints: trace.checkpoints };
+        let [query, retention, key, erase] = &mut keys[..] else { unreachable!("four were made") };
+        let edit = |strength, direction, value| CardEditGradient { strength: Some(strength), direction: Some(direction), read: None, value };
+        let filled = &mut CardGradient {
+            query: Some(query.view_mut()),
+            retention: Some(retention.view_mut()),
+            initial_memory: None,
+            edits: vec![
+                edit(gamma.view_mut(), erase.view_mut(), None),
+                edit(beta.view_mut(), key.view_mut(), Some(value.view_mut())),
+            ],
+        };
+        engine.backward(&view, &tape, &rows, None, filled)
+    };
+    let ms = median_ms(engine, 100.0, || backward(&kept))?;
+    bench.push(engine, "backward from the tape", inputs, ms, None);
+    let ms = median_ms(engine, 100.0, || {
+        forward(&mut kept)?;
+        backward(&kept)
+    })?;
+    bench.push(engine, "forward with tape and backward", inputs, ms, None);
     Ok(())
 }

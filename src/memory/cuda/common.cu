@@ -68,7 +68,7 @@ __device__ __forceinline__ float load1(const Rows& rows, const void* row, int i)
 }
 
 __device__ __forceinline__ const void* row_at(const Rows& rows, int batch, int step, int head, int n_heads) {
-    i64 h = (i64)head * rows.heads / n_heads;
+    const i64 h = head * rows.heads / n_heads;
     i64 offset = batch * rows.batch_stride + step * rows.step_stride + h * rows.head_stride;
     return (const char*)rows.data + offset * ((rows.flags & 1) ? 2 : 4);
 }
@@ -87,26 +87,54 @@ template <int LEFT> __device__ __forceinline__ void copies_wait() { asm volatile
 __device__ __forceinline__ void barrier_sync(int id, int threads) { asm volatile("bar.sync %0, %1;" ::"r"(id), "r"(threads) : "memory"); }
 __device__ __forceinline__ void barrier_arrive(int id, int threads) { asm volatile("bar.arrive %0, %1;" ::"r"(id), "r"(threads) : "memory"); }
 
-// Numbers [start, start + count) of a row into shared memory, by one warp. f32 goes asynchronously.
-__device__ __forceinline__ void stage_row(float* to, const Rows& rows, const void* row, int start, int count, int lane) {
-    if (rows.flags & 1) {
-        const u16* from = (const u16*)row + start;
-        if (rows.flags & 2) {
-            for (int i = 4 * lane; i < count; i += 4 * WARP) {
-                uint2 x = *(const uint2*)(from + i);
-                *(float4*)(to + i) = make_float4(__uint_as_float(x.x << 16), __uint_as_float(x.x & 0xffff0000u),
-                                                 __uint_as_float(x.y << 16), __uint_as_float(x.y & 0xffff0000u));
-            }
-        } else {
-            for (int i = lane; i < count; i += WARP) to[i] = bf16_to_f32(from[i]);
-        }
+__device__ __forceinline__ void copy_async_8(float* to, const void* from) {
+    u32 address = (u32)__cvta_generic_to_shared(to);
+    asm volatile("cp.async.ca.shared.global [%0], [%1], 8;" ::"r"(address), "l"(from) : "memory");
+}
+
+// The rows of one head of an array: no division is left for the loop over steps.
+struct Source {
+    const char* base;
+    i64 stride;
+    int flags;
+};
+
+__device__ __forceinline__ Source source(const Rows& rows, int batch, int head, int n_heads, int first = 0) {
+    Source x;
+    x.flags = rows.flags;
+    x.stride = rows.step_stride * ((rows.flags & 1) ? 2 : 4);
+    x.base = (const char*)row_at(rows, batch, 0, head, n_heads) + (i64)first * ((rows.flags & 1) ? 2 : 4);
+    return x;
+}
+
+// The first `count` numbers of a row into shared memory, by one warp. Aligned rows go asynchronously, those of bf16 into the
+// upper half of their room, from where `convert_row` spreads them once they have landed.
+__device__ __forceinline__ void stage_row(float* to, const Source& x, int t, int count, int lane) {
+    const char* from = x.base + t * x.stride;
+    if (x.flags & 1) {
+        if (x.flags & 2)
+            for (int i = 4 * lane; i < count; i += 4 * WARP) copy_async_8(to + count / 2 + i / 2, from + 2 * i);
+        else
+            for (int i = lane; i < count; i += WARP) to[i] = bf16_to_f32(((const u16*)from)[i]);
     } else {
-        const float* from = (const float*)row + start;
-        if (rows.flags & 2) {
-            for (int i = 4 * lane; i < count; i += 4 * WARP) copy_async_16(to + i, from + i);
-        } else {
-            for (int i = lane; i < count; i += WARP) copy_async_4(to + i, from + i);
-        }
+        if (x.flags & 2)
+            for (int i = 4 * lane; i < count; i += 4 * WARP) copy_async_16(to + i, from + 4 * i);
+        else
+            for (int i = lane; i < count; i += WARP) copy_async_4(to + i, from + 4 * i);
+    }
+}
+
+__device__ __forceinline__ void convert_row(float* to, const Source& x, int count, int lane) {
+    if ((x.flags & 3) != 3) return;
+    for (int first = 0; first < count; first += 4 * WARP) {
+        const int i = first + 4 * lane;
+        uint2 pair;
+        if (i < count) pair = *(const uint2*)(to + count / 2 + i / 2);
+        __syncwarp();
+        if (i < count)
+            *(float4*)(to + i) = make_float4(__uint_as_float(pair.x << 16), __uint_as_float(pair.x & 0xffff0000u),
+                                             __uint_as_float(pair.y << 16), __uint_as_float(pair.y & 0xffff0000u));
+        __syncwarp();
     }
 }
 

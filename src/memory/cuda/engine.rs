@@ -152,6 +152,7 @@ impl Engine {
                 ("STAGES", plan.stages),
                 ("DENSE", bits),
                 ("ALIGNED", usize::from(aligned)),
+                ("STORE", std::env::var("ENGINE_STORE").ok().and_then(|x| x.parse().ok()).unwrap_or(0)),
             ]),
             shared_bytes: plan.shared_bytes,
         };

@@ -22,36 +22,44 @@ constexpr int SLOT = (AT_COUPLINGS + N_COUPLINGS + 3) / 4 * 4;
 __device__ __forceinline__ void produce(const Args& A, float* smem, int producer, int lane, int batch, int head, int first_column) {
     const int n_blocks = (A.n_steps + STEPS - 1) / STEPS;
     const int n_columns = min(COLUMNS, A.d_v - first_column);
+    const Vectors vectors = vectors_of(A, batch, head);
+    Source values[N];
+#pragma unroll
+    for (int j = 0; j < N; j++)
+        if (has_value(j)) values[j] = source(A.edits[j].value, batch, head, A.head, first_column);
     for (int block = 0; block <= n_blocks; block++) {
         if (block < n_blocks) {
             const int stage = block % STAGES;
             if (block >= STAGES) barrier_sync(1 + STAGES + stage, THREADS);
-            for (int local = producer; local < STEPS; local += PRODUCERS) {
-                const int index = block * STEPS + local;
-                if (index >= A.n_steps) break;
-                const int t = A.first_step + index;
-                float* slot = smem + (stage * STEPS + local) * SLOT;
-                stage_vectors(A, slot, lane, batch, t, head);
-                stage_strengths(A, slot + AT_STRENGTHS, lane, batch, t, head);
+            const int first = block * STEPS + producer * SHARE;
+            const int here = min(min(SHARE, STEPS - producer * SHARE), A.n_steps - first);
+            float* slots = smem + (stage * STEPS + producer * SHARE) * SLOT;
+            const float strength = strength_of(A, batch, A.first_step + first, here, head, lane);
+            for (int local = 0; local < here; local++) {
+                const int t = A.first_step + first + local;
+                stage_vectors(vectors, slots + local * SLOT, t, A.d_k, lane);
 #pragma unroll
                 for (int j = 0; j < N; j++)
-                    if (has_value(j)) {
-                        const Rows& value = A.edits[j].value;
-                        stage_row(slot + at_value(j), value, row_at(value, batch, t, head, A.head), first_column, n_columns, lane);
-                    }
+                    if (has_value(j)) stage_row(slots + local * SLOT + at_value(j), values[j], t, n_columns, lane);
             }
             copies_commit();
+            if (lane < here * N) slots[lane / N * SLOT + AT_STRENGTHS + lane % N] = strength;
         }
         if (block > 0) {
             // The stage before has landed: its couplings follow, then it is handed over.
             if (block < n_blocks) copies_wait<1>(); else copies_wait<0>();
             __syncwarp();
             const int stage = (block - 1) % STAGES;
-            for (int local = producer; local < STEPS; local += PRODUCERS) {
-                if ((block - 1) * STEPS + local >= A.n_steps) break;
-                float* slot = smem + (stage * STEPS + local) * SLOT;
-                stage_couplings(slot, slot + AT_COUPLINGS, lane);
+            const int here = min(min(SHARE, STEPS - producer * SHARE), A.n_steps - (block - 1) * STEPS - producer * SHARE);
+            float* slots = smem + (stage * STEPS + producer * SHARE) * SLOT;
+            for (int local = 0; local < here; local++) {
+                convert_vectors(vectors, slots + local * SLOT, A.d_k, lane);
+#pragma unroll
+                for (int j = 0; j < N; j++)
+                    if (has_value(j)) convert_row(slots + local * SLOT + at_value(j), values[j], n_columns, lane);
             }
+            __syncwarp();
+            stage_couplings(slots, SLOT, AT_COUPLINGS, here, lane);
             barrier_arrive(1 + stage, THREADS);
         }
     }

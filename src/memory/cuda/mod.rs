@@ -28,6 +28,7 @@ mod measure;
 mod chunk_parity;
 pub mod bench;
 pub mod parity;
+mod parity_gradient;
 
 pub use adjoint::Query;
 pub use buffers::{

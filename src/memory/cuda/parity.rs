@@ -82,7 +82,7 @@ pub fn run(ordinal: usize, seed: u64, quick: bool) -> Result<Parity, CudaError> 
             let mut case = Case { rule: rule.name(), dims, bf16, initial, errors: BTreeMap::new() };
             let mut failures = Vec::new();
             let recurrence = draw(rule, dims, bf16, initial, seed.wrapping_add(index as u64));
-            if let Err(error) = compare(ordinal, &recurrence, bf16, &mut case, &mut failures) {
+            if let Err(error) = compare(ordinal, &recurrence, bf16, seed, &mut case, &mut failures) {
                 failures.push(error.to_string());
             }
             (case, failures.into_iter().map(|failure| format!("{what}: {failure}")).collect::<Vec<_>>())
@@ -159,7 +159,7 @@ pub(super) fn map<F: Scalar>(recurrence: &Recurrence<f32>, input: impl Fn(f32) -
     }
 }
 
-fn compare(ordinal: usize, recurrence: &Recurrence<f32>, bf16: bool, case: &mut Case, failures: &mut Vec<String>) -> Result<(), CudaError> {
+fn compare(ordinal: usize, recurrence: &Recurrence<f32>, bf16: bool, seed: u64, case: &mut Case, failures: &mut Vec<String>) -> Result<(), CudaError> {
     let engine = Engine::open(ordinal)?;
     let d = recurrence.dims;
     let judge = reference::run(&map(recurrence, f64::from, f64::from), &Phase::ALL);
@@ -263,6 +263,7 @@ fn compare(ordinal: usize, recurrence: &Recurrence<f32>, bf16: bool, case: &mut 
     }
     part_of_replay(&engine, &view, &trace, &recorded, failures)?;
     chunk_parity::compare(&engine, recurrence, &view, &judge, &mut case.errors, failures)?;
+    super::parity_gradient::compare(&engine, recurrence, &uploaded, seed, case, failures)?;
 
     // Output and final memory have the same bits however many columns a thread holds, and if the run stops in between.
     for columns in [1, 2, 4, 8] {

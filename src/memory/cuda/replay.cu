@@ -19,6 +19,15 @@ constexpr int SLOT = (1 + N) * DK + N * COLUMNS;
 __device__ __forceinline__ void produce(const Args& A, float* smem, int producer, int lane, int batch, int head, int first_column, int start, int end) {
     const int n_blocks = (end - start + STEPS - 1) / STEPS;
     const int n_columns = min(COLUMNS, A.d_v - first_column);
+    const Source retention = source(A.retention, batch, head, A.head);
+    Source directions[N], values[N];
+#pragma unroll
+    for (int j = 0; j < N; j++) {
+        directions[j] = source(A.edits[j].direction, batch, head, A.head);
+        values[j].flags = ALIGNED ? 2 : 0;
+        values[j].stride = (i64)A.head * A.d_v * 4;
+        values[j].base = (const char*)(A.pseudo_values[j] + (((i64)batch * A.out_steps - A.out_first) * A.head + head) * A.d_v + first_column);
+    }
     for (int block = 0; block <= n_blocks; block++) {
         if (block < n_blocks) {
             const int stage = block % STAGES;
@@ -27,13 +36,11 @@ __device__ __forceinline__ void produce(const Args& A, float* smem, int producer
                 const int t = start + block * STEPS + local;
                 if (t >= end) break;
                 float* slot = smem + (stage * STEPS + local) * SLOT;
-                stage_row(slot + AT_RETENTION, A.retention, row_at(A.retention, batch, t, head, A.head), 0, A.d_k, lane);
+                stage_row(slot + AT_RETENTION, retention, t, A.d_k, lane);
 #pragma unroll
                 for (int j = 0; j < N; j++) {
-                    stage_row(slot + at_direction(j), A.edits[j].direction, row_at(A.edits[j].direction, batch, t, head, A.head), 0, A.d_k, lane);
-                    const float* values = A.pseudo_values[j] + (((i64)batch * A.out_steps + t - A.out_first) * A.head + head) * A.d_v + first_column;
-                    if (ALIGNED) for (int i = 4 * lane; i < n_columns; i += 4 * WARP) copy_async_16(slot + at_value(j) + i, values + i);
-                    else for (int i = lane; i < n_columns; i += WARP) copy_async_4(slot + at_value(j) + i, values + i);
+                    stage_row(slot + at_direction(j), directions[j], t, A.d_k, lane);
+                    stage_row(slot + at_value(j), values[j], t, n_columns, lane);
                 }
             }
             copies_commit();
@@ -41,9 +48,27 @@ __device__ __forceinline__ void produce(const Args& A, float* smem, int producer
         if (block > 0) {
             if (block < n_blocks) copies_wait<1>(); else copies_wait<0>();
             __syncwarp();
-            barrier_arrive(1 + (block - 1) % STAGES, THREADS);
+            const int stage = (block - 1) % STAGES;
+            for (int local = producer; local < STEPS; local += PRODUCERS) {
+                if (start + (block - 1) * STEPS + local >= end) break;
+                float* slot = smem + (stage * STEPS + local) * SLOT;
+                convert_row(slot + AT_RETENTION, retention, A.d_k, lane);
+#pragma unroll
+                for (int j = 0; j < N; j++) convert_row(slot + at_direction(j), directions[j], A.d_k, lane);
+            }
+            barrier_arrive(1 + stage, THREADS);
         }
     }
+}
+
+#ifndef STORE
+#define STORE 0
+#endif
+__device__ __forceinline__ void store4(float* to, float4 x) {
+    if (STORE == 0) __stcs((float4*)to, x);
+    else if (STORE == 1) *(float4*)to = x;
+    else if (STORE == 2) __stwt((float4*)to, x);
+    else __stcg((float4*)to, x);
 }
 
 __device__ __forceinline__ void store_tile(const float (&s)[ROWS][4], float* memory, const Args& A, int first_row, int column) {
@@ -52,7 +77,7 @@ __device__ __forceinline__ void store_tile(const float (&s)[ROWS][4], float* mem
         float* to = memory + (i64)(first_row + i) * A.d_v + column;
         if (first_row + i < A.d_k) {
             if (ALIGNED) {
-                if (column < A.d_v) __stcs((float4*)to, make_float4(s[i][0], s[i][1], s[i][2], s[i][3]));
+                if (column < A.d_v) store4(to, make_float4(s[i][0], s[i][1], s[i][2], s[i][3]));
             } else {
 #pragma unroll
                 for (int c = 0; c < 4; c++)

@@ -16,49 +16,90 @@ __host__ __device__ constexpr int at_direction(int j) { return (2 + j) * DK; }
 __host__ __device__ constexpr int at_read(int j) { return reads_elsewhere(j) ? (2 + N + n_elsewhere(j)) * DK : at_direction(j); }
 constexpr int AT_COLUMNS = (2 + N + n_elsewhere(N)) * DK;
 
-__device__ __forceinline__ float dot_rows(const float* a, const float* b, int lane) {
-    float sum = 0.0f;
-#pragma unroll
-    for (int i = 0; i < DK / WARP; i++) sum = fmaf(a[lane + WARP * i], b[lane + WARP * i], sum);
-    return sum;
-}
+// The vectors of key channels of one head.
+struct Vectors {
+    Source retention, query, direction[N], read[N];
+};
 
-// A step's vectors of key channels, by one warp.
-__device__ __forceinline__ void stage_vectors(const Args& A, float* slot, int lane, int batch, int t, int head) {
-    stage_row(slot + AT_RETENTION, A.retention, row_at(A.retention, batch, t, head, A.head), 0, A.d_k, lane);
-    stage_row(slot + AT_QUERY, A.query, row_at(A.query, batch, t, head, A.head), 0, A.d_k, lane);
+__device__ __forceinline__ Vectors vectors_of(const Args& A, int batch, int head) {
+    Vectors x;
+    x.retention = source(A.retention, batch, head, A.head);
+    x.query = source(A.query, batch, head, A.head);
 #pragma unroll
     for (int j = 0; j < N; j++) {
-        const Edit& edit = A.edits[j];
-        stage_row(slot + at_direction(j), edit.direction, row_at(edit.direction, batch, t, head, A.head), 0, A.d_k, lane);
-        if (reads_elsewhere(j)) stage_row(slot + at_read(j), edit.read, row_at(edit.read, batch, t, head, A.head), 0, A.d_k, lane);
+        x.direction[j] = source(A.edits[j].direction, batch, head, A.head);
+        if (reads_elsewhere(j)) x.read[j] = source(A.edits[j].read, batch, head, A.head);
+    }
+    return x;
+}
+
+// A step's vectors into its slot, by one warp.
+__device__ __forceinline__ void stage_vectors(const Vectors& x, float* slot, int t, int d_k, int lane) {
+    stage_row(slot + AT_RETENTION, x.retention, t, d_k, lane);
+    stage_row(slot + AT_QUERY, x.query, t, d_k, lane);
+#pragma unroll
+    for (int j = 0; j < N; j++) {
+        stage_row(slot + at_direction(j), x.direction[j], t, d_k, lane);
+        if (reads_elsewhere(j)) stage_row(slot + at_read(j), x.read[j], t, d_k, lane);
     }
 }
 
-__device__ __forceinline__ void stage_strengths(const Args& A, float* strengths, int lane, int batch, int t, int head) {
+__device__ __forceinline__ void convert_vectors(const Vectors& x, float* slot, int d_k, int lane) {
+    convert_row(slot + AT_RETENTION, x.retention, d_k, lane);
+    convert_row(slot + AT_QUERY, x.query, d_k, lane);
 #pragma unroll
-    for (int j = 0; j < N; j++)
-        if (lane == j) strengths[j] = A.edits[j].strength.data ? load1(A.edits[j].strength, row_at(A.edits[j].strength, batch, t, head, A.head), 0) : 1.0f;
+    for (int j = 0; j < N; j++) {
+        convert_row(slot + at_direction(j), x.direction[j], d_k, lane);
+        if (reads_elsewhere(j)) convert_row(slot + at_read(j), x.read[j], d_k, lane);
+    }
 }
 
-// A step's couplings, from vectors that have landed, by one warp: c_j . direction_i, 0 where the read does not see edits.
-__device__ __forceinline__ void stage_couplings(const float* slot, float* couplings, int lane) {
-    float sums[N_COUPLINGS];
+// Steps of a stage that one warp stages: it has them side by side.
+#define SHARE ((STEPS + PRODUCERS - 1) / PRODUCERS)
+
+// The strength of this lane's pair of step and edit, of `n_steps` steps from t on.
+__device__ __forceinline__ float strength_of(const Args& A, int batch, int t, int n_steps, int head, int lane) {
+    const int j = lane % N;
+    if (lane >= n_steps * N || !A.edits[j].strength.data) return 1.0f;
+    return load1(A.edits[j].strength, row_at(A.edits[j].strength, batch, t + lane / N, head, A.head), 0);
+}
+
+// The couplings of `n_steps` steps whose vectors have landed, by one warp, eight lanes a step: c_j . direction_i, 0 where the
+// read does not see edits.
+__device__ __forceinline__ void stage_couplings(float* slots, int slot_size, int at_couplings, int n_steps, int lane) {
+    for (int first = 0; first < n_steps; first += WARP / ROW_LANES) {
+        const int local = first + lane / ROW_LANES, part = lane % ROW_LANES;
+        float* slot = slots + min(local, n_steps - 1) * slot_size;
+        float sums[N_COUPLINGS];
 #pragma unroll
-    for (int j = 0; j <= N; j++) {
-        const float* read = slot + (j == N ? AT_QUERY : at_read(j < N ? j : 0));
-        const bool meets = j == N || (read_kind(j) != 0 && read_kind(j) != 3);
+        for (int i = 0; i < N_COUPLINGS; i++) sums[i] = 0.0f;
 #pragma unroll
-        for (int i = 0; i < N; i++)
-            if (i < j) sums[coupling(j, i)] = meets ? dot_rows(read, slot + at_direction(i), lane) : 0.0f;
+        for (int g = 0; g < DK / WARP; g++) {
+            const int at = 4 * (part + ROW_LANES * g);
+            float direction[N][4];
+#pragma unroll
+            for (int j = 0; j < N; j++) *(float4*)direction[j] = *(const float4*)(slot + at_direction(j) + at);
+#pragma unroll
+            for (int j = 1; j <= N; j++) {
+                const bool meets = j == N || (read_kind(j) != 0 && read_kind(j) != 3);
+                if (!meets) continue;
+                float read[4];
+                *(float4*)read = *(const float4*)(slot + (j == N ? AT_QUERY : at_read(j < N ? j : 0)) + at);
+#pragma unroll
+                for (int i = 0; i < N; i++)
+                    if (i < j)
+#pragma unroll
+                        for (int c = 0; c < 4; c++) sums[coupling(j, i)] = fmaf(read[c], direction[i][c], sums[coupling(j, i)]);
+            }
+        }
+#pragma unroll
+        for (int mask = 4; mask > 0; mask >>= 1)
+#pragma unroll
+            for (int i = 0; i < N_COUPLINGS; i++) sums[i] += __shfl_xor_sync(0xffffffffu, sums[i], mask);
+        if (part == 0 && local < n_steps)
+#pragma unroll
+            for (int i = 0; i < N_COUPLINGS; i++) slot[at_couplings + i] = sums[i];
     }
-#pragma unroll
-    for (int mask = 16; mask > 0; mask >>= 1)
-#pragma unroll
-        for (int i = 0; i < N_COUPLINGS; i++) sums[i] += __shfl_xor_sync(0xffffffffu, sums[i], mask);
-#pragma unroll
-    for (int i = 0; i < N_COUPLINGS; i++)
-        if (lane == 0) couplings[i] = sums[i];
 }
 
 struct Tile {

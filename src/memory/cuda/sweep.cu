@@ -41,50 +41,65 @@ __device__ __forceinline__ int n_visits(const Args& A, int chunk) {
     return 2 * n_groups(end - start) - 1;
 }
 
-__device__ __forceinline__ void hand_over(const Args& A, float* smem, int stage, int n_steps, int producer, int lane) {
-    __syncwarp();
-    for (int local = producer; local < n_steps; local += PRODUCERS) {
-        float* slot = smem + (stage * STEPS + local) * SLOT;
-        stage_couplings(slot, slot + AT_COUPLINGS, lane);
-    }
-    barrier_arrive(1 + stage, THREADS);
-}
+__device__ __forceinline__ int share(int n_steps, int producer) { return min(min(SHARE, STEPS - producer * SHARE), n_steps - producer * SHARE); }
 
 __device__ __forceinline__ void produce(const GradientArgs& B, float* smem, int producer, int lane, int batch, int head, int first_column) {
     const Args& A = B.base;
     const int n_columns = min(COLUMNS, A.d_v - first_column);
     const int first_chunk = A.first_step / A.checkpoint_every;
     const int last_chunk = (A.first_step + A.n_steps - 1) / A.checkpoint_every;
-    int count = 0, before = 0;
-    for (int chunk = last_chunk; chunk >= first_chunk; chunk--) {
-        const int visits = n_visits(A, chunk);
-        for (int index = 0; index < visits; index++, count++) {
-            const Visit v = visit(A, chunk, index);
-            const int stage = count % STAGES;
-            if (count >= STAGES) barrier_sync(1 + STAGES + stage, THREADS);
-            for (int local = producer; local < v.end - v.start; local += PRODUCERS) {
-                const int t = v.start + local;
-                float* slot = smem + (stage * STEPS + local) * SLOT;
-                stage_vectors(A, slot, lane, batch, t, head);
-                stage_strengths(A, slot + AT_STRENGTHS, lane, batch, t, head);
+    const Vectors vectors = vectors_of(A, batch, head);
+    const Source grad_output = source(B.grad_output, batch, head, A.head, first_column);
+    Source residuals[N];
 #pragma unroll
-                for (int j = 0; j < N; j++) {
-                    const float* from = A.residuals[j] + (((i64)batch * A.out_steps + t - A.out_first) * A.head + head) * A.d_v + first_column;
-                    if (ALIGNED) for (int i = 4 * lane; i < n_columns; i += 4 * WARP) copy_async_16(slot + at_residual(j) + i, from + i);
-                    else for (int i = lane; i < n_columns; i += WARP) copy_async_4(slot + at_residual(j) + i, from + i);
+    for (int j = 0; j < N; j++) {
+        residuals[j].flags = ALIGNED ? 2 : 0;
+        residuals[j].stride = (i64)A.head * A.d_v * 4;
+        residuals[j].base = (const char*)(A.residuals[j] + (((i64)batch * A.out_steps - A.out_first) * A.head + head) * A.d_v + first_column);
+    }
+    int count = 0, before = 0;
+    for (int chunk = last_chunk; chunk >= first_chunk - 1; chunk--) {
+        // One visit beyond the last hands over the last stage.
+        const int visits = chunk >= first_chunk ? n_visits(A, chunk) : 1;
+        for (int index = 0; index < visits; index++, count++) {
+            if (chunk >= first_chunk) {
+                const Visit v = visit(A, chunk, index);
+                const int stage = count % STAGES;
+                if (count >= STAGES) barrier_sync(1 + STAGES + stage, THREADS);
+                const int here = share(v.end - v.start, producer);
+                float* slots = smem + (stage * STEPS + producer * SHARE) * SLOT;
+                const float strength = strength_of(A, batch, v.start + producer * SHARE, here, head, lane);
+                for (int local = 0; local < here; local++) {
+                    const int t = v.start + producer * SHARE + local;
+                    float* slot = slots + local * SLOT;
+                    stage_vectors(vectors, slot, t, A.d_k, lane);
+#pragma unroll
+                    for (int j = 0; j < N; j++) stage_row(slot + at_residual(j), residuals[j], t, n_columns, lane);
+                    stage_row(slot + AT_GRAD, grad_output, t, n_columns, lane);
                 }
-                stage_row(slot + AT_GRAD, B.grad_output, row_at(B.grad_output, batch, t, head, A.head), first_column, n_columns, lane);
+                copies_commit();
+                if (lane < here * N) slots[lane / N * SLOT + AT_STRENGTHS + lane % N] = strength;
             }
-            copies_commit();
             if (count > 0) {
-                copies_wait<1>();
-                hand_over(A, smem, (count - 1) % STAGES, before, producer, lane);
+                if (chunk >= first_chunk) copies_wait<1>(); else copies_wait<0>();
+                __syncwarp();
+                const int stage = (count - 1) % STAGES;
+                const int here = share(before, producer);
+                float* slots = smem + (stage * STEPS + producer * SHARE) * SLOT;
+                for (int local = 0; local < here; local++) {
+                    convert_vectors(vectors, slots + local * SLOT, A.d_k, lane);
+                    convert_row(slots + local * SLOT + AT_GRAD, grad_output, n_columns, lane);
+                }
+                __syncwarp();
+                stage_couplings(slots, SLOT, AT_COUPLINGS, here, lane);
+                barrier_arrive(1 + stage, THREADS);
             }
-            before = v.end - v.start;
+            if (chunk >= first_chunk) {
+                const Visit v = visit(A, chunk, index);
+                before = v.end - v.start;
+            }
         }
     }
-    copies_wait<0>();
-    hand_over(A, smem, (count - 1) % STAGES, before, producer, lane);
 }
 
 // A thread's own numbers of a step's columns.
