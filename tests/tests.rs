@@ -4,6 +4,8 @@
 
 #[cfg(feature = "experiment")]
 mod cli;
+#[cfg(feature = "gpu")]
+mod card;
 mod engine;
 mod engine_gradient;
 mod export;

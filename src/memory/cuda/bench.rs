@@ -2,11 +2,13 @@
 //!
 //! Sizes are those for which the peers' times are known: 16 heads of 128 by 128 channels, and the shape of training.
 
+use std::io::Write as _;
+
 use cudarc::driver::{CudaSlice, CudaView, DevicePtr, DevicePtrMut, DeviceRepr, LaunchConfig, PushKernelArg, result};
 use half::bf16;
 use serde::Serialize;
 
-use super::super::{Dims, EditKind};
+use super::super::{Dims, EditKind, Phase};
 use super::buffers::{
     CardEdit, CardEditGradient, CardGradient, CardRead, CardRecurrence, CardTape, Checkpoints, Numbers, Rows, Targets, Trace,
 };
@@ -16,6 +18,7 @@ use super::engine::Engine;
 use super::error::CudaError;
 use super::measure::median_ms;
 use super::output::{Output, fill};
+use super::ring::RingOptions;
 use super::upload::Element;
 
 /// What a card does.
@@ -74,6 +77,9 @@ pub fn run(ordinal: usize, quick: bool) -> Result<GpuBench, CudaError> {
     for (dims, element) in [(wide, Element::F32), (wide, Element::Bf16), (long, Element::F32), (long, Element::Bf16)] {
         let inputs = Inputs::draw(&engine, dims, element)?;
         shape(&engine, &inputs, &mut bench)?;
+        if element == Element::F32 {
+            stream(&engine, &inputs, &mut bench)?;
+        }
         if !quick {
             for columns in [1, 2, 4, 8] {
                 forward(&engine.with_columns(columns), &inputs, &mut bench)?;
@@ -372,15 +378,13 @@ fn gradient(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<()
         let trace = kept.trace(d);
         let tape = CardTape { residuals: trace.pseudo_values, checkpoints: trace.checkpoints };
         let [query, retention, key, erase] = &mut keys[..] else { unreachable!("four were made") };
-        let edit = |strength, direction, value| CardEditGradient { strength: Some(strength), direction: Some(direction), read: None, value };
+        let edit =
+            |strength, direction, value| CardEditGradient { strength: Some(strength), direction: Some(direction), read: None, value };
         let filled = &mut CardGradient {
             query: Some(query.view_mut()),
             retention: Some(retention.view_mut()),
             initial_memory: None,
-            edits: vec![
-                edit(gamma.view_mut(), erase.view_mut(), None),
-                edit(beta.view_mut(), key.view_mut(), Some(value.view_mut())),
-            ],
+            edits: vec![edit(gamma.view_mut(), erase.view_mut(), None), edit(beta.view_mut(), key.view_mut(), Some(value.view_mut()))],
         };
         engine.backward(&view, &tape, &rows, None, filled)
     };
@@ -391,5 +395,28 @@ fn gradient(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<()
         backward(&kept)
     })?;
     bench.push(engine, "forward with tape and backward", inputs, ms, None);
+    Ok(())
+}
+
+/// Every memory of a few sequences' first steps through the ring, to nowhere and to a file; by the clock on the wall.
+fn stream(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<(), CudaError> {
+    let (d, view) = (inputs.dims, inputs.view());
+    let mut kept = Kept::new(engine, d)?;
+    engine.forward(&view, 0..d.step, &mut kept.targets(d))?;
+    let steps = 0..(4096 / d.batch).min(d.step);
+    let numbers = d.batch * steps.len() * d.head * d.d_k * d.d_v;
+    let run = |take: &mut dyn FnMut(&[f32]) -> std::io::Result<()>| -> Result<f64, CudaError> {
+        let start = std::time::Instant::now();
+        engine.stream_memories(&view, &kept.trace(d), steps.clone(), &[Phase::Write], None, RingOptions::default(), |_, memories| {
+            take(memories).map_err(|error| CudaError::Shape(format!("writing a temporary file: {error}")))
+        })?;
+        Ok(start.elapsed().as_secs_f64() * 1e3)
+    };
+    run(&mut |_| Ok(()))?;
+    let ms = run(&mut |_| Ok(()))?;
+    bench.push(engine, "memories to the host through the ring (wall)", inputs, ms, Some(numbers));
+    let file = tempfile::tempfile().map_err(|error| CudaError::Shape(format!("making a temporary file: {error}")))?;
+    let ms = run(&mut |memories| (&file).write_all(bytemuck::cast_slice(memories)))?;
+    bench.push(engine, "memories to a file through the ring (wall)", inputs, ms, Some(numbers));
     Ok(())
 }

@@ -50,6 +50,16 @@ impl<'a> Rows<'a> {
     pub const fn contiguous(numbers: Numbers<'a>, n_steps: usize, heads: usize, width: usize) -> Self {
         Self { numbers, heads, strides: [n_steps * heads * width, heads * width, width] }
     }
+
+    /// One sequence of it.
+    pub fn sequence(&self, batch: usize) -> Rows<'_> {
+        let first = batch * self.strides[0];
+        let numbers = match &self.numbers {
+            Numbers::F32(numbers) => Numbers::F32(numbers.slice(first..)),
+            Numbers::Bf16(numbers) => Numbers::Bf16(numbers.slice(first..)),
+        };
+        Rows { numbers, heads: self.heads, strides: self.strides }
+    }
 }
 
 /// [`Recurrence`](super::super::Recurrence) on a card.
@@ -65,6 +75,35 @@ pub struct CardRecurrence<'a> {
     pub edits: Vec<CardEdit<'a>>,
     /// The memory before the first step that is run, [batch, head, d_k, d_v]; `None` is zero.
     pub initial_memory: Option<CudaView<'a, f32>>,
+}
+
+impl CardRecurrence<'_> {
+    /// One sequence of it.
+    pub fn sequence(&self, batch: usize) -> CardRecurrence<'_> {
+        let d = self.dims;
+        CardRecurrence {
+            dims: Dims { batch: 1, ..d },
+            query: self.query.sequence(batch),
+            retention: self.retention.sequence(batch),
+            edits: self
+                .edits
+                .iter()
+                .map(|edit| CardEdit {
+                    kind: edit.kind,
+                    strength: edit.strength.as_ref().map(|rows| rows.sequence(batch)),
+                    direction: edit.direction.sequence(batch),
+                    read: match &edit.read {
+                        CardRead::Nothing => CardRead::Nothing,
+                        CardRead::Direction => CardRead::Direction,
+                        CardRead::Other(rows) => CardRead::Other(rows.sequence(batch)),
+                        CardRead::BeforeDecay(rows) => CardRead::BeforeDecay(rows.sequence(batch)),
+                    },
+                    value: edit.value.as_ref().map(|rows| rows.sequence(batch)),
+                })
+                .collect(),
+            initial_memory: self.initial_memory.as_ref().map(|memory| memory.slice(batch * d.head * d.d_k * d.d_v..)),
+        }
+    }
 }
 
 /// [`Edit`](super::super::Edit) on a card.
@@ -136,6 +175,25 @@ pub struct Trace<'a> {
     pub pseudo_values: Vec<CudaView<'a, f32>>,
     /// The chunks' first memories.
     pub checkpoints: Checkpoints<CudaView<'a, f32>>,
+}
+
+impl Trace<'_> {
+    /// That of one sequence.
+    pub fn sequence(&self, batch: usize, dims: &Dims) -> Trace<'_> {
+        let n_rows = self.rows.as_ref().map_or(dims.step, ExactSizeIterator::len);
+        let first = batch * n_rows * dims.head * dims.d_v;
+        let checkpoints = &self.checkpoints;
+        Trace {
+            rows: self.rows.clone(),
+            pseudo_values: self.pseudo_values.iter().map(|values| values.slice(first..)).collect(),
+            checkpoints: Checkpoints {
+                every: checkpoints.every,
+                first: checkpoints.first,
+                count: checkpoints.count,
+                memories: checkpoints.memories.slice(batch * checkpoints.count * dims.head * dims.d_k * dims.d_v..),
+            },
+        }
+    }
 }
 
 /// What a run leaves for its gradient: residuals of all steps and checkpoints, both as [`Targets`] keeps them.

@@ -22,6 +22,9 @@ mod adjoint;
 mod chunk_plan;
 mod chunks;
 mod chunk_gradient;
+mod ring;
+mod room;
+mod cards;
 mod upload;
 mod output;
 mod measure;
@@ -36,9 +39,12 @@ pub use buffers::{
 };
 pub use chunk_gradient::ChunkTape;
 pub use chunk_plan::{CHUNK_STEPS, ChunkPlan, Precision};
+pub use cards::Cards;
 pub use engine::{Engine, n_cards};
 pub use error::{CudaError, bytes};
 pub use plan::{CardLimits, Form, ForwardPlan, ReplayPlan, SweepPlan};
+pub use ring::{MemoryBlock, RingOptions};
+pub use room::{Keep, room};
 pub use upload::{Element, Uploaded};
 
 /// An error of the driver, with what was being done.

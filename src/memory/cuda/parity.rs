@@ -159,7 +159,14 @@ pub(super) fn map<F: Scalar>(recurrence: &Recurrence<f32>, input: impl Fn(f32) -
     }
 }
 
-fn compare(ordinal: usize, recurrence: &Recurrence<f32>, bf16: bool, seed: u64, case: &mut Case, failures: &mut Vec<String>) -> Result<(), CudaError> {
+fn compare(
+    ordinal: usize,
+    recurrence: &Recurrence<f32>,
+    bf16: bool,
+    seed: u64,
+    case: &mut Case,
+    failures: &mut Vec<String>,
+) -> Result<(), CudaError> {
     let engine = Engine::open(ordinal)?;
     let d = recurrence.dims;
     let judge = reference::run(&map(recurrence, f64::from, f64::from), &Phase::ALL);
