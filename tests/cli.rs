@@ -71,7 +71,7 @@ fn texts(folder: &Path) -> Vec<(PathBuf, String)> {
 #[test]
 fn every_command_helps_with_an_example() {
     let here = Path::new(".");
-    let commands = "run record import trace measure knockout probe stats merge solve figure export table train models params bench";
+    let commands = "run record import trace measure ledger knockout probe stats merge solve figure export table train models params bench";
     let nested = ["trace info", "trace verify", "trace repair", "trace state"];
     for command in commands.split(' ').chain(nested) {
         let help = does(here, &format!("{command} --help"));
@@ -122,7 +122,7 @@ fn a_recording_can_be_looked_into_measured_drawn_and_exported() {
     does(here, "trace state a.trace.zarr --layer 1 --head 0 --step 40 --batch 3 --phase erase -o deep/state.npy");
     let memory: ndarray::Array2<f32> = ndarray_npy::read_npy(here.join("deep/state.npy")).unwrap();
     assert_eq!(memory.dim(), (32, 32));
-    for measure in ["allocation", "collateral", "alignment", "recall", "cleanup", "spectrum"] {
+    for measure in ["allocation", "collateral", "alignment", "recall", "cleanup", "spectrum", "fate", "targeting", "capacity"] {
         assert!(does(here, &format!("measure {measure} a.trace.zarr --resamples 20")).trim().ends_with('.'), "a finding in words");
         assert!(json(&does(here, &format!("measure {measure} a.trace.zarr --resamples 20 --json"))).is_object());
     }

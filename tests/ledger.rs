@@ -15,7 +15,7 @@ use crate::memory::sample::{Sample, largest_difference, rules, samples};
 
 /// Everything an account can hold.
 fn everything() -> AccountOptions {
-    AccountOptions { attention: true, orders: true, marks: vec![] }
+    AccountOptions { attention: true, erased: true, orders: true, marks: vec![] }
 }
 
 fn head_of(factors: &Factors<f64>) -> HeadRecurrence<f64> {

@@ -10,6 +10,7 @@ mod output;
 mod disabled;
 mod import;
 mod trace;
+mod ledger;
 mod measure;
 mod knockout;
 mod export;
@@ -85,10 +86,12 @@ enum Command {
     Import(import::Arguments),
     /// Look into a trace: info, verify, repair, state.
     Trace(trace::Arguments),
-    /// Measure a trace: allocation, collateral, alignment, recall, cleanup, spectrum.
+    /// Measure a trace: allocation, collateral, alignment, recall, cleanup, spectrum, fate, targeting, capacity.
     Measure(measure::Arguments),
     /// Link erase events to an answer: what each removed, and what would be said without it.
     Knockout(knockout::Arguments),
+    /// Account for one head of one sequence: exact attention, removal shares, half-lives, targeting, ceiling.
+    Ledger(ledger::Arguments),
     /// Fit linear readouts of stale, current and never-written content.
     Probe(probe::Arguments),
     /// Sum one part of a trace for a readout of all of it, on any machine.
@@ -123,6 +126,7 @@ pub fn main() -> ExitCode {
         Command::Trace(arguments) => trace::run(arguments),
         Command::Measure(arguments) => measure::run(arguments),
         Command::Knockout(arguments) => knockout::run(arguments),
+        Command::Ledger(arguments) => ledger::run(arguments),
         Command::Probe(arguments) => probe::run(arguments),
         Command::Stats(arguments) => partial::stats(arguments),
         Command::Merge(arguments) => partial::merge(arguments),

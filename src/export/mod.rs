@@ -2,6 +2,7 @@
 //!
 //! - a [`Table`] as CSV, Markdown or LaTeX: [`write_table`]
 //! - arrays as npz (NumPy) or safetensors: [`write_arrays`]
+//! - what a head's account holds: [`ledger_arrays`]
 //! - what a trace holds, as either: [`trace_arrays`], [`trace_scalars`]
 //!
 //! `NAME.provenance.json` beside every file says who made it, and what its columns or arrays are.
@@ -9,6 +10,7 @@
 
 mod arrays;
 mod table;
+mod from_ledger;
 mod from_trace;
 
 use std::path::{Path, PathBuf};
@@ -19,6 +21,7 @@ use crate::provenance::{Provenance, digest_bytes};
 use crate::trace::TraceError;
 
 pub use arrays::{ArrayForm, NamedArray, Values};
+pub use from_ledger::{LedgerParts, ledger_arrays};
 pub use from_trace::{trace_arrays, trace_scalars};
 pub use table::{Column, Table, Value};
 

@@ -23,6 +23,8 @@ const WAVE: usize = 8;
 pub struct AccountOptions {
     /// Keep the exact attention, [step, write]: T^2 numbers.
     pub attention: bool,
+    /// Keep what the erase of each step took of each write, [step, write]: T^2 numbers.
+    pub erased: bool,
     /// Average removal over the orders of attribution.
     pub orders: bool,
     /// Tallies to take on the way: the write, and the step after which.
@@ -36,6 +38,8 @@ pub struct Account<F: Precision> {
     pub form: Form,
     /// A_{t,i} = q_t . u_{t,i}, exact and signed: the weight of value v_i in the output o_t. [step, write]; `None` unless asked for.
     pub attention: Option<Array2<F>>,
+    /// H_{t,i}: the energy that the erase of each step took of each write, [step, write]; `None` unless asked for.
+    pub erased: Option<Array2<F>>,
     /// What the memory before the first step adds to every output, [step, d_v]; `None` if it was zero.
     pub initial_output: Option<Array2<F>>,
     /// sum_i A_{t,i} v_i and the part of the initial memory: the output as the account explains it, [step, d_v].
@@ -66,11 +70,10 @@ pub fn account<F: Precision>(head: &HeadRecurrence<F>, options: &AccountOptions)
     let prepared = Prepared::new(head);
     let (n_steps, n_writes, d_v) = (head.n_steps(), head.n_writes(), head.d_v());
     let groups = groups(n_writes);
-    let mut attention = options.attention.then(|| Array2::zeros((n_steps, n_writes)));
-    let mut sinks: Vec<Option<ArrayViewMut2<F>>> = match &mut attention {
-        Some(all) => all.axis_chunks_iter_mut(Axis(1), GROUP * COLUMNS).map(Some).collect(),
-        None => groups.iter().map(|_| None).collect(),
-    };
+    let matrix = |wanted: bool| wanted.then(|| Array2::zeros((n_steps, n_writes)));
+    let (mut attention, mut erased) = (matrix(options.attention), matrix(options.erased));
+    let mut sinks: Vec<Sinks<F>> =
+        columns(&mut attention, groups.len()).into_iter().zip(columns(&mut erased, groups.len())).map(|(attention, erased)| Sinks { attention, erased }).collect();
     let values = head.values();
     let mut output = Array2::zeros((n_steps, d_v));
     let mut closed = Vec::with_capacity(groups.len());
@@ -80,7 +83,7 @@ pub fn account<F: Precision>(head: &HeadRecurrence<F>, options: &AccountOptions)
             .zip(sinks)
             .map(|(range, sink)| {
                 let blocks = blocks_of_writes(&prepared, range.clone(), options);
-                run_group(blocks, n_steps, sink.take(), Some(values.slice(s![range.clone(), ..])))
+                run_group(blocks, n_steps, sink, Some(values.slice(s![range.clone(), ..])))
             })
             .collect();
         for part in parts {
@@ -112,6 +115,7 @@ pub fn account<F: Precision>(head: &HeadRecurrence<F>, options: &AccountOptions)
     Account {
         form: if head.is_oblique() { Form::Vector } else { Form::Energy },
         attention,
+        erased,
         initial_output,
         output,
         tallies,
@@ -181,6 +185,20 @@ fn blocks_of_writes<'a, F: Precision>(
     writes.clone().step_by(COLUMNS).map(block).collect()
 }
 
+/// The columns of every group in a matrix that is kept whole.
+fn columns<F>(all: &mut Option<Array2<F>>, n_groups: usize) -> Vec<Option<ArrayViewMut2<'_, F>>> {
+    match all {
+        Some(all) => all.axis_chunks_iter_mut(Axis(1), GROUP * COLUMNS).map(Some).collect(),
+        None => (0..n_groups).map(|_| None).collect(),
+    }
+}
+
+/// The columns of a group in what is kept whole.
+struct Sinks<'a, F> {
+    attention: Option<ArrayViewMut2<'a, F>>,
+    erased: Option<ArrayViewMut2<'a, F>>,
+}
+
 /// What the blocks of a group leave.
 struct GroupPart<F> {
     /// Their part of the output, for the last steps, [steps from the group's first on, d_v].
@@ -193,7 +211,7 @@ struct GroupPart<F> {
 fn run_group<F: Precision>(
     mut blocks: Vec<Block<F>>,
     n_steps: usize,
-    mut sink: Option<ArrayViewMut2<F>>,
+    sinks: &mut Sinks<F>,
     values: Option<ArrayView2<F>>,
 ) -> GroupPart<F> {
     let first = blocks.iter().map(Block::first_step).min().unwrap_or(0);
@@ -201,21 +219,30 @@ fn run_group<F: Precision>(
     let width = values.map_or(n_columns, |values| values.ncols());
     let mut output = Array2::zeros((n_steps - first, width));
     let mut tile = Array2::zeros((CHUNK, n_columns));
+    let mut erased = sinks.erased.is_some().then(|| Array2::zeros((CHUNK, n_columns)));
     for start in (first..n_steps).step_by(CHUNK) {
         let steps = start..(start + CHUNK).min(n_steps);
         tile.fill(F::zero());
+        if let Some(erased) = &mut erased {
+            erased.fill(F::zero());
+        }
         let mut column = 0;
         for block in &mut blocks {
             let columns = column..column + block.n_columns();
             column = columns.end;
             let from = steps.start.max(block.first_step());
             if from < steps.end {
-                block.run(from..steps.end, Some(tile.slice_mut(s![from - start..steps.len(), columns])));
+                let rows = from - start..steps.len();
+                let erased = erased.as_mut().map(|erased| erased.slice_mut(s![rows.clone(), columns.clone()]));
+                block.run(from..steps.end, tile.slice_mut(s![rows.clone(), columns.clone()]), erased);
             }
         }
         let tile = tile.slice(s![..steps.len(), ..]);
-        if let Some(sink) = &mut sink {
+        if let Some(sink) = &mut sinks.attention {
             sink.slice_mut(s![steps.clone(), ..]).assign(&tile);
+        }
+        if let (Some(sink), Some(erased)) = (&mut sinks.erased, &erased) {
+            sink.slice_mut(s![steps.clone(), ..]).assign(&erased.slice(s![..steps.len(), ..]));
         }
         let mut rows = output.slice_mut(s![start - first..steps.end - first, ..]);
         match values {
@@ -243,7 +270,7 @@ fn initial_part<F: Precision>(prepared: &Prepared<F>, orders: bool) -> Option<In
         .par_iter()
         .map(|&from| {
             let columns = (from..(from + COLUMNS).min(head.d_v())).map(Column::Initial).collect();
-            run_group(vec![Block::new(prepared, columns, orders, vec![])], head.n_steps(), None, None)
+            run_group(vec![Block::new(prepared, columns, orders, vec![])], head.n_steps(), &mut Sinks { attention: None, erased: None }, None)
         })
         .collect();
     let mut output = Array2::zeros((head.n_steps(), head.d_v()));

@@ -36,6 +36,8 @@ pub(super) struct Block<'a, F: Precision> {
     origin: Vec<Row<F>>,
     energy: Row<F>,
     loss: Row<F>,
+    /// What the erase of the step in progress took.
+    erased: Row<F>,
     tallies: Vec<Tally>,
     /// A quarter of the energy written: reached when |u| has halved.
     quarter: [f64; COLUMNS],
@@ -83,6 +85,7 @@ impl<'a, F: Precision> Block<'a, F> {
             origin,
             energy,
             loss,
+            erased: Row::zero(),
             tallies,
             quarter,
             half_life: [None; COLUMNS],
@@ -105,15 +108,16 @@ impl<'a, F: Precision> Block<'a, F> {
         self.columns.len()
     }
 
-    /// Goes through these steps; `attention` receives q.u of every step and column, if given.
-    pub fn run(&mut self, steps: std::ops::Range<usize>, mut attention: Option<ArrayViewMut2<F>>) {
+    /// Goes through these steps; `attention` receives q.u of every step and column, `erased` what the step's erase took of it.
+    pub fn run(&mut self, steps: std::ops::Range<usize>, mut attention: ArrayViewMut2<F>, mut erased: Option<ArrayViewMut2<F>>) {
         let start = steps.start;
         for t in steps {
             let mut reads = self.step(t);
             self.births(t, &mut reads);
-            if let Some(attention) = &mut attention {
-                let mut to = attention.row_mut(t - start);
-                to.iter_mut().zip(&reads.0[..self.columns.len()]).for_each(|(to, &a)| *to = a);
+            let copy = |mut to: ndarray::ArrayViewMut1<F>, from: &Row<F>| to.iter_mut().zip(&from.0).for_each(|(to, &x)| *to = x);
+            copy(attention.row_mut(t - start), &reads);
+            if let Some(erased) = &mut erased {
+                copy(erased.row_mut(t - start), &self.erased);
             }
             self.after(t);
         }
@@ -203,6 +207,9 @@ impl<'a, F: Precision> Block<'a, F> {
                 tally.present[m] += found;
                 tally.gated[m] += found * edit.rate[t] * edit.read_square[t] / d_k;
                 tally.taken[m] += taken;
+                if mechanism == Mechanism::Erase {
+                    self.erased.0[c] = F::narrow(taken);
+                }
                 if !oblique {
                     *part(tally, mechanism) += taken;
                 }

@@ -62,6 +62,7 @@ mod unique;
 mod stale;
 mod targeting;
 mod ceiling;
+mod window;
 
 pub use account::{Account, AccountOptions, account};
 pub use ceiling::{Ceiling, NOISE_BF16, NOISE_F16, NOISE_F32, NOISE_GRID, ceiling};
@@ -74,3 +75,4 @@ pub use sweep::{Contributions, Taken, contributions, erased_at};
 pub use tally::{Form, Tally};
 pub use targeting::{TargetSums, Targets, targets};
 pub use unique::{UniqueContribution, unique_contributions};
+pub use window::survivals_after;

@@ -158,19 +158,24 @@ impl Bootstrap {
     /// The mean over several replays of a null, and the band in which a single replay on other sequences would fall: resample
     /// `r` draws sequences and takes replay `r mod n_replays`. Each replay is a numerator and a denominator per sequence.
     pub fn band(&self, replays: &[(Vec<f64>, Vec<f64>)]) -> Option<Interval> {
-        let ratio = |(numerator, denominator): &(Vec<f64>, Vec<f64>), weights: &[f32]| {
+        let n = (0..self.n_sequences()).filter(|&sequence| replays.iter().any(|replay| replay.1[sequence] != 0.0)).count();
+        self.band_of(n, replays.len(), |replay, weights| {
+            let (numerator, denominator) = &replays[replay];
             let sum = |values: &[f64]| weights.iter().zip(values).map(|(&weight, value)| f64::from(weight) * value).sum::<f64>();
             let below = sum(denominator);
             (below != 0.0).then(|| sum(numerator) / below)
-        };
+        })
+    }
+
+    /// The same for any statistic of a replay and weighted sequences, to which `n` of them contribute.
+    pub fn band_of(&self, n: usize, n_replays: usize, statistic: impl Fn(usize, &[f32]) -> Option<f64> + Sync) -> Option<Interval> {
         let ones = vec![1.0; self.n_sequences()];
-        let estimates: Vec<f64> = replays.iter().filter_map(|replay| ratio(replay, &ones)).collect();
+        let estimates: Vec<f64> = (0..n_replays).filter_map(|replay| statistic(replay, &ones)).collect();
         if estimates.is_empty() {
             return None;
         }
         let estimate = estimates.iter().sum::<f64>() / estimates.len() as f64;
-        let n = (0..self.n_sequences()).filter(|&sequence| replays.iter().any(|replay| replay.1[sequence] != 0.0)).count();
-        let draws = if n < 2 { vec![] } else { self.draws(|index, weights| ratio(&replays[index % replays.len()], weights)) };
+        let draws = if n < 2 { vec![] } else { self.draws(|index, weights| statistic(index % n_replays, weights)) };
         Some(self.interval(estimate, draws, n))
     }
 

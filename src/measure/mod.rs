@@ -12,6 +12,9 @@
 //! - [`Spectrum`]: how many directions a memory uses
 //! - [`Behaviour`]: what the model answers, by condition
 //! - [`EraseEffects`]: what erases do to answers, with the model run again
+//! - [`Fate`]: what becomes of every write: surviving, decayed, erased, overwritten
+//! - [`Targeting`]: whether what is removed is what is stale
+//! - [`Capacity`]: what a memory's capacity is spent on
 
 mod error;
 mod bin;
@@ -32,6 +35,10 @@ mod cleanup;
 mod spectrum;
 mod behaviour;
 mod effect;
+mod truth;
+mod fate;
+mod targeting;
+mod capacity;
 
 pub use alignment::{Alignment, AlignmentOptions, AlignmentSummary, HeadAlignment, LayerAlignment, alignment, random_absolute_cosine};
 pub use allocation::{
@@ -39,6 +46,7 @@ pub use allocation::{
 };
 pub use behaviour::{Behaviour, ConditionBehaviour, behaviour};
 pub use bin::Bins;
+pub use capacity::{AgeCapacity, CEILING_NOTICE, Capacity, CapacityOptions, CapacityRow, HeadCapacity, RoleShare, capacity};
 pub use cleanup::{
     Cleanup, CleanupOptions, Correlation, CurveBin, DecayAxis, HeadCleanup, HeadCorrelation, NaiveCorrelation, Null, NullBand,
     NullCorrelation, Relation, Strength, TokenDensity, cleanup,
@@ -47,6 +55,7 @@ pub use collateral::{
     Address, AddressCollateral, Collateral, CollateralOptions, HeadCollateral, HeadShuffle, LayerCollateral, Trajectory, collateral,
 };
 pub use effect::{AnswerEffect, EraseEffectOptions, EraseEffects, EraseRun, RunEffect, erase_effects};
+pub use fate::{AgeShares, FATES, Fate, FateOptions, FateRow, FateShares, HeadFate, Weight, fate};
 pub use eigen::{singular_values, symmetric_eigenvalues};
 pub use error::MeasureError;
 pub use interval::{Bootstrap, Interval, StatisticsOptions, Unit, quantile};
@@ -55,6 +64,8 @@ pub use rank::{p_value_of_independent_pairs, pearson, ranks, spearman};
 pub use recall::{HeadRecall, LagRecall, LayerRecall, Recall, RecallOptions, recall};
 pub use source::{LayerInfo, Source};
 pub use spectrum::{HeadSpectrum, Spectrum, SpectrumOptions, StepSpectrum, effective_rank, spectrum, stable_rank};
+pub use targeting::{AddressNull, Among, HeadTargeting, Targeting, TargetingNull, TargetingOptions, TargetingRow, targeting};
+pub use truth::{Role, SequenceTruth, Truth};
 
 use serde::{Deserialize, Serialize};
 

@@ -76,6 +76,15 @@ pub(super) fn walk<T: Send>(
     wanted: impl Fn(&LayerInfo) -> bool,
     core: impl Fn(&LayerInfo, usize, &Factors<f32>) -> T + Sync,
 ) -> Result<Vec<LayerParts<T>>, MeasureError> {
+    walk_source(source, wanted, |_, info, sequence, factors| Ok(core(info, sequence, factors)))
+}
+
+/// The same for a core that may read other sequences of the layer, which stands at this place of the source.
+pub(super) fn walk_source<T: Send>(
+    source: &(impl Source + ?Sized),
+    wanted: impl Fn(&LayerInfo) -> bool,
+    core: impl Fn(usize, &LayerInfo, usize, &Factors<f32>) -> Result<T, MeasureError> + Sync,
+) -> Result<Vec<LayerParts<T>>, MeasureError> {
     let layers = source.layers();
     n_sequences(&layers)?;
     let mut parts = vec![];
@@ -83,7 +92,7 @@ pub(super) fn walk<T: Send>(
         let one = |sequence| {
             let factors = source.factors(place, sequence)?;
             factors.check_values().map_err(|source| MeasureError::Factors { layer: info.layer, sequence, source })?;
-            Ok(core(&info, sequence, &factors))
+            core(place, &info, sequence, &factors)
         };
         let sequences = (0..info.dims.batch).into_par_iter().map(one).collect::<Result<_, MeasureError>>()?;
         parts.push(LayerParts { info, sequences });

@@ -1,7 +1,7 @@
 //! Removal shares: the four parts of every write, their limits, and the erase's own part.
 
 use ndarray::{Array2, s};
-use pentimento::ledger::{Form, Mechanism, erased_at, unique_contributions};
+use pentimento::ledger::{Form, Mechanism, decay_only_survivals, erased_at, survivals_after, unique_contributions};
 use pentimento::memory::HookPoint;
 use proptest::prelude::*;
 
@@ -71,6 +71,9 @@ proptest! {
         for step in 0..sample.dims.step {
             let event = erased_at(&head, step).unwrap();
             prop_assert_eq!(event.energy.len(), step);
+            let row = found.erased.as_ref().unwrap().row(step).to_vec();
+            prop_assert!(row[step..].iter().all(|&energy| energy == 0.0));
+            prop_assert!(row.iter().zip(&event.energy).all(|(a, b)| (a - b).abs() < 1e-13));
             taken.iter_mut().zip(&event.energy).for_each(|(sum, energy)| *sum += energy);
         }
         for (tally, taken) in found.tallies.iter().zip(taken) {
@@ -127,6 +130,28 @@ proptest! {
                 }
             }
             prop_assert_eq!(found.decay_only_half_life[write], wanted);
+        }
+    }
+
+    /// Followed for a few steps only, a write survives as it does in the account cut off there; without edits as decay alone leaves it.
+    #[test]
+    fn survival_after_a_few_steps_is_that_of_the_account(sample in samples(), rule in rules(), age in 0..6_usize) {
+        let factors = sample.factors(rule);
+        let head = head_of(&factors);
+        let each = head.writes_per_step();
+        let marks = (0..head.n_writes()).map(|write| (write, write / each + age)).filter(|(_, step)| *step < sample.dims.step).collect();
+        let found = account(&head, &AccountOptions { marks, ..AccountOptions::default() });
+        let after = survivals_after(&head, age);
+        for (write, survival) in after.iter().enumerate() {
+            match (survival, found.marked.get(write)) {
+                (Some(survival), Some(tally)) => prop_assert!((survival - tally.survival().unwrap()).abs() < 1e-12),
+                (survival, mark) => prop_assert!(survival.is_none() && mark.is_none()),
+            }
+        }
+        if rule == Rule::Gla {
+            for (ours, decay) in after.iter().zip(decay_only_survivals(&head, age)) {
+                prop_assert!((ours.unwrap_or(0.0) - decay.unwrap_or(0.0)).abs() < 1e-12);
+            }
         }
     }
 

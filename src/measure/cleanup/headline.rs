@@ -12,10 +12,16 @@ impl Cleanup {
     /// What was found inside heads and how sure it is, in plain sentences. A finding must leave every null, on the same side of
     /// all; raw recall stands beside it.
     pub fn headline(&self) -> String {
-        let within = |strength| self.relation(strength, DecayAxis::MeanRetention).and_then(|relation| relation.within_heads.as_ref());
-        let removed = sentence("the erase removes", "of the energy", within(Strength::RemovedEnergy));
-        let gate = sentence("the erase gate opens", "", within(Strength::EraseStrength));
-        let mut said = format!("{removed} {gate}");
+        let within = |strength, decay| self.relation(strength, decay).and_then(|relation| relation.within_heads.as_ref());
+        let unique = sentence(
+            "the erase uniquely removes",
+            "of a write",
+            "decay alone would have kept more of it",
+            within(Strength::UniqueContribution, DecayAxis::WindowRetention),
+        );
+        let gate =
+            sentence("the erase gate opens", "", "mean retention is higher", within(Strength::EraseStrength, DecayAxis::MeanRetention));
+        let mut said = format!("{unique} {gate}");
         let kept = self.recall.global.iter().filter(|row| row.lag > 0).find_map(|row| Some((row.lag, row.r2.as_ref()?)));
         if let Some((lag, r2)) = kept {
             let middle = &self.recall.global[self.recall.global.len() / 2];
@@ -66,11 +72,11 @@ fn nearest_null(correlation: &Correlation) -> Option<&NullCorrelation> {
     correlation.nulls.iter().max_by(|a, b| key(a).0.total_cmp(&key(b).0).then(key(a).1.total_cmp(&key(b).1)))
 }
 
-/// One sentence about a correlation inside heads; `verb` and `object` stand around "more" or "less".
-fn sentence(verb: &str, object: &str, correlation: Option<&Correlation>) -> String {
+/// One sentence about a correlation inside heads; `verb` and `object` stand around "more" or "less", `place` says where x is higher.
+fn sentence(verb: &str, object: &str, place: &str, correlation: Option<&Correlation>) -> String {
     let object = if object.is_empty() { String::new() } else { format!(" {object}") };
     let Some((correlation, nearest)) = correlation.and_then(|correlation| Some((correlation, nearest_null(correlation)?))) else {
-        return format!("Whether {verb} more{object} where more is kept cannot be asked inside heads: one of the two never varies.");
+        return format!("Whether {verb} more{object} where {place} cannot be asked inside heads: one of the two never varies.");
     };
     let numbers = format!(
         "rho = {} against {} under the nearest null ({}; {}, {})",
@@ -86,11 +92,11 @@ fn sentence(verb: &str, object: &str, correlation: Option<&Correlation>) -> Stri
         Some(p) if p < SIGNIFICANCE && one_side => {
             let weakly = if nearest.excess.estimate.abs() < WEAK { " (weakly)" } else { "" };
             let side = if above { "more" } else { "less" };
-            format!("Inside heads {verb} {side}{object} where mean retention is higher: {numbers}, beyond every null{weakly}.")
+            format!("Inside heads {verb} {side}{object} where {place}: {numbers}, beyond every null{weakly}.")
         }
         Some(_) => {
-            format!("No sign beyond the nulls that inside heads {verb} more or less{object} where mean retention is higher: {numbers}.")
+            format!("No sign beyond the nulls that inside heads {verb} more or less{object} where {place}: {numbers}.")
         }
-        None => format!("Too few sequences to tell whether inside heads {verb} more{object} where mean retention is higher: {numbers}."),
+        None => format!("Too few sequences to tell whether inside heads {verb} more{object} where {place}: {numbers}."),
     }
 }

@@ -6,6 +6,8 @@
 //! - *Pseudo-replication*: tokens of a sequence are not independent. The sequence is the unit of every interval and p-value; the
 //!   pooled correlation is reported too, labelled as naive.
 //! - *Simpson*: heads may differ although nothing happens inside any of them. Within heads and between heads stand apart.
+//! - *Compensation*: what the erase takes may be what decay or the next write would have taken anyway. The headline regresses its
+//!   [unique contribution](Strength::UniqueContribution) on what decay alone would have kept, not raw erased energy.
 //! - *Forgetting looks like cleanliness*: raw write-key recall stands beside every number.
 
 mod density;
@@ -30,11 +32,14 @@ pub enum Strength {
     GateShare,
     /// (|S^|^2 - |S~|^2) / |S^|^2, which is gamma (2 - gamma) |S^^T e|^2 / |S^|_F^2 for unit e.
     RemovedEnergy,
+    /// What the erase alone did to the write that is one window old: its survival without the erase less its survival with it. What
+    /// decay or overwriting would have removed anyway does not count.
+    UniqueContribution,
 }
 
 impl Strength {
     /// All.
-    pub const ALL: [Self; 3] = [Self::EraseStrength, Self::GateShare, Self::RemovedEnergy];
+    pub const ALL: [Self; 4] = [Self::EraseStrength, Self::GateShare, Self::RemovedEnergy, Self::UniqueContribution];
 
     /// For axes.
     pub const fn label(self) -> &'static str {
@@ -42,6 +47,7 @@ impl Strength {
             Self::EraseStrength => "erase strength γ",
             Self::GateShare => "erase share of gate strength",
             Self::RemovedEnergy => "removed energy fraction",
+            Self::UniqueContribution => "unique contribution of the erase",
         }
     }
 }
@@ -52,7 +58,7 @@ impl Strength {
 pub enum DecayAxis {
     /// abar_t, the step's retention averaged over channels.
     MeanRetention,
-    /// What decay alone leaves of a write after a window: the product of retention over the window that ends with the step, averaged
+    /// What decay alone leaves of the write that is one window old: the product of retention over the window that ends with the step, averaged
     /// over channels. Steps before the first full window are left out.
     WindowRetention,
 }
@@ -140,7 +146,7 @@ pub fn cleanup(source: &(impl Source + ?Sized), options: &CleanupOptions) -> Res
 pub struct CleanupOptions {
     /// Bins of the curves' x.
     pub bins: Bins,
-    /// Steps of the window of [`DecayAxis::WindowRetention`].
+    /// Steps of the window of [`DecayAxis::WindowRetention`] and [`Strength::UniqueContribution`].
     pub window: usize,
     /// Replays of each null with a random part.
     pub null_replays: usize,
@@ -289,6 +295,8 @@ pub struct HeadCleanup {
     pub gate_share: Interval,
     /// Removed energy fraction; `None` while the memory is zero throughout.
     pub removed_energy: Option<Interval>,
+    /// Unique contribution of the erase to writes one window old; `None` when sequences are shorter than the window.
+    pub unique_contribution: Option<Interval>,
     /// Removed energy fraction under each null.
     pub removed_energy_nulls: Vec<NullBand>,
     /// rho inside this head, per relation that has one.

@@ -17,7 +17,7 @@ type Parts = [LayerParts<SequencePart>];
 fn nulls_of(strength: Strength) -> &'static [Null] {
     match strength {
         Strength::EraseStrength | Strength::GateShare => &[Null::ShuffledStrength, Null::ConstantStrength],
-        Strength::RemovedEnergy => &Null::ALL,
+        Strength::RemovedEnergy | Strength::UniqueContribution => &Null::ALL,
     }
 }
 
@@ -217,6 +217,7 @@ fn one_head(part: &LayerParts<SequencePart>, head: usize, bootstrap: &Bootstrap)
         erase_over_write: bootstrap.ratio(&gamma, &beta),
         gate_share: strength(Strength::GateShare)?,
         removed_energy: strength(Strength::RemovedEnergy),
+        unique_contribution: strength(Strength::UniqueContribution),
         removed_energy_nulls: Null::ALL.into_iter().filter_map(null).collect(),
         rho: DecayAxis::ALL.into_iter().flat_map(|axis| Strength::ALL.map(|kind| rho(axis, kind))).flatten().collect(),
     })

@@ -10,11 +10,12 @@ use crate::measure::gates::Gates;
 use crate::measure::rank::spearman;
 use crate::measure::replay::{Replay, energy};
 use crate::measure::source::LayerInfo;
-use crate::memory::{Factors, HookPoint};
+use crate::ledger::{HeadRecurrence, survivals_after};
+use crate::memory::{Factors, HookPoint, Recurrence};
 use crate::task::random;
 
 /// A number per decay axis and strength, in the order of [`DecayAxis::ALL`] and [`Strength::ALL`].
-pub(super) type PerRelation<T> = [[T; 3]; 2];
+pub(super) type PerRelation<T> = [[T; 4]; 2];
 
 /// Sum and count.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,7 +48,7 @@ pub(super) struct RunPart {
     /// Spearman's rho over tokens, [head].
     pub rho: Vec<PerRelation<Option<f64>>>,
     /// Mean y over tokens, [head], in the order of [`Strength::ALL`].
-    pub strength: Vec<[Mean; 3]>,
+    pub strength: Vec<[Mean; 4]>,
     /// Mean y by bin of x over all heads of the layer.
     pub curve: PerRelation<Vec<Mean>>,
 }
@@ -63,7 +64,7 @@ pub(super) struct SequencePart {
     /// Replays of each null, in the order of [`Null::ALL`].
     pub nulls: [Vec<RunPart>; 4],
     /// Every so many-th token of every head for the naive correlation: x by axis, y by strength.
-    pub pooled: Vec<([f64; 2], [f64; 3])>,
+    pub pooled: Vec<([f64; 2], [f64; 4])>,
 }
 
 /// Measures one sequence (batch 1).
@@ -76,6 +77,8 @@ pub(super) fn sequence_part(
 ) -> SequencePart {
     let gates = Gates::of(factors);
     let decay = [gates.retention.clone(), window_retention(factors, options.window)];
+    let without_erase = survivals(&factors.lower(), options.window, HeadRecurrence::without_erase);
+    let strengths_of_run = |factors: &Factors<f32>| strengths_of_run(factors, options.window, &without_erase);
     let model_y = strengths_of_run(factors);
     let n_heads = factors.dims().head;
 
@@ -113,8 +116,9 @@ pub(super) fn sequence_part(
     }
 }
 
-/// y of every token, [step, head] in the order of [`Strength::ALL`]; NaN where there is none.
-fn strengths_of_run(factors: &Factors<f32>) -> [Array2<f64>; 3] {
+/// y of every token, [step, head] in the order of [`Strength::ALL`]; NaN where there is none. `without_erase` is the survival of
+/// every write had the erase not been: the same whatever the erase is.
+fn strengths_of_run(factors: &Factors<f32>, window: usize, without_erase: &Array2<f64>) -> [Array2<f64>; 4] {
     let dims = factors.dims();
     let gates = Gates::of(factors);
     let share = Array2::from_shape_fn((dims.step, dims.head), |at| {
@@ -135,13 +139,29 @@ fn strengths_of_run(factors: &Factors<f32>) -> [Array2<f64>; 3] {
         })
         .collect();
     let removed = Array2::from_shape_fn((dims.step, dims.head), |(step, head)| heads[head][step]);
-    [gates.erase, share, removed]
+    let unique = without_erase - &survivals(replay.recurrence(), window, Clone::clone);
+    [gates.erase, share, removed, unique]
+}
+
+/// Survival of the write that is one window old at every step, [step, head]; NaN before the first full window, and of a write of
+/// nothing.
+fn survivals(
+    recurrence: &Recurrence<f32>,
+    window: usize,
+    of: impl Fn(&HeadRecurrence<f32>) -> HeadRecurrence<f32> + Sync,
+) -> Array2<f64> {
+    let dims = recurrence.dims;
+    let one = |head| survivals_after(&of(&HeadRecurrence::new(recurrence, 0, head)), window);
+    let heads: Vec<Vec<Option<f64>>> = (0..dims.head).into_par_iter().map(one).collect();
+    // Rules with an erase write once a step.
+    let survival = |step: usize, head: usize| step.checked_sub(window).and_then(|born| heads[head][born]);
+    Array2::from_shape_fn((dims.step, dims.head), |(step, head)| survival(step, head).unwrap_or(f64::NAN))
 }
 
 /// Correlations, means and curves of one run.
-fn run_part(decay: &[Array2<f64>; 2], strength: &[Array2<f64>; 3], options: &CleanupOptions) -> RunPart {
+fn run_part(decay: &[Array2<f64>; 2], strength: &[Array2<f64>; 4], options: &CleanupOptions) -> RunPart {
     let n_heads = decay[0].ncols();
-    let mut curve: PerRelation<Vec<Mean>> = [0, 1].map(|_| [0, 1, 2].map(|_| vec![Mean::default(); options.bins.count]));
+    let mut curve: PerRelation<Vec<Mean>> = [0, 1].map(|_| Strength::ALL.map(|_| vec![Mean::default(); options.bins.count]));
     let mut rho = vec![];
     let mut means = vec![];
     for head in 0..n_heads {
@@ -149,7 +169,7 @@ fn run_part(decay: &[Array2<f64>; 2], strength: &[Array2<f64>; 3], options: &Cle
         means.push(y.each_ref().map(|y| Mean::of(y)));
         rho.push([0, 1].map(|axis| {
             let x = decay[axis].column(head);
-            [0, 1, 2].map(|kind| {
+            [0, 1, 2, 3].map(|kind| {
                 let pairs = || x.iter().zip(&y[kind]).filter(|(x, y)| x.is_finite() && y.is_finite());
                 for (&x, &y) in pairs() {
                     curve[axis][kind][options.bins.index(x)].add(Mean { sum: y, count: 1.0 });
