@@ -51,6 +51,9 @@ fn options_change_the_figure() {
         ("allocation-grey", FigureSpec { theme: Theme::Grey, ..FigureSpec::new(Figure::Allocation) }),
         ("readout-grey", FigureSpec { theme: Theme::Grey, ..FigureSpec::new(Figure::Readout) }),
         ("accuracy-grey", FigureSpec { theme: Theme::Grey, ..FigureSpec::new(Figure::Accuracy) }),
+        ("fate-grey", FigureSpec { theme: Theme::Grey, ..FigureSpec::new(Figure::Fate) }),
+        ("targeting-dark", FigureSpec { theme: Theme::Dark, ..FigureSpec::new(Figure::Targeting) }),
+        ("capacity-grey", FigureSpec { theme: Theme::Grey, ..FigureSpec::new(Figure::Capacity) }),
         ("recall-grey", FigureSpec { theme: Theme::Grey, ..FigureSpec::new(Figure::Recall) }),
     ];
     for (name, spec) in variants {
@@ -110,6 +113,9 @@ fn axes_and_keys_are_text() {
         (Figure::Accuracy, ["right answers", "stale answers", "foil answers", "condition"]),
         (Figure::Dose, ["right answers", "never written", "change of log p [nats]", "as it is"]),
         (Figure::Knockout, ["layer 1 head 1", "step of the erase", "log-odds [nats]", "k2 ? v9 (once v4), p(right) 0.95"]),
+        (Figure::Fate, ["share of what was written", "uniquely by the erase", "stale, D", "age [steps]"]),
+        (Figure::Targeting, ["lift among facts", "of it, address", "e shuffled over tokens", "erase, A"]),
+        (Figure::Capacity, ["degrees of freedom", "noise, relative", "age from [steps]", "kept facts"]),
     ];
     for (figure, labels) in expected {
         let texts: Vec<String> = texts(&drawn(&FigureSpec::new(figure)).svg).into_iter().map(|text| text.says).collect();

@@ -10,6 +10,9 @@ mod effect;
 mod spectrum;
 mod sources;
 mod behaviour;
+mod capacity;
+mod fate;
+mod targeting;
 
 use std::collections::BTreeMap;
 

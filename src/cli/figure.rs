@@ -6,11 +6,12 @@ use anyhow::{Context, bail};
 
 use serde_json::Value;
 
+use super::measure::truth_of;
 use super::output;
 use crate::figure::{Figure, FigureSpec, Format, Labelled, Measured, Options, Width, render};
 use crate::measure::{
-    AlignmentOptions, AllocationOptions, CleanupOptions, CollateralOptions, DecayAxis, RecallOptions, Strength, alignment, allocation,
-    cleanup, collateral, recall,
+    AlignmentOptions, AllocationOptions, CapacityOptions, CleanupOptions, CollateralOptions, DecayAxis, FateOptions, RecallOptions,
+    Strength, TargetingOptions, alignment, allocation, capacity, cleanup, collateral, fate, recall, targeting,
 };
 use crate::provenance::Provenance;
 
@@ -21,7 +22,8 @@ use crate::provenance::Provenance;
   pentimento figure allocation eda.trace.zarr --format pdf --width neurips
   pentimento figure collateral pentimento-out/stale-facts/results.json --width acl")]
 pub struct Arguments {
-    /// Which figure: cleanup, allocation, collateral, alignment, recall, readout, training, accuracy, dose, knockout.
+    /// Which figure: cleanup, allocation, collateral, alignment, recall, fate, targeting, capacity, readout,
+    /// training, accuracy, dose, knockout.
     #[arg(value_parser = figure)]
     name: Figure,
     /// A trace, or the results.json of an experiment.
@@ -35,7 +37,7 @@ pub struct Arguments {
     /// single, double, neurips, acl, acl-page, or millimetres.
     #[arg(long, default_value = "single", value_parser = output::by_serde::<Width>)]
     width: Width,
-    /// Vertical axis of `cleanup`: erase_strength, gate_share or removed_energy.
+    /// Vertical axis of `cleanup`: erase_strength, gate_share, removed_energy or unique_contribution.
     #[arg(long, default_value = "erase_strength", value_parser = output::by_serde::<Strength>)]
     strength: Strength,
     /// Horizontal axis of `cleanup`: mean_retention or window_retention.
@@ -84,6 +86,15 @@ fn of_trace(figure: Figure, path: &Path) -> anyhow::Result<(Measured, Vec<String
         Figure::Collateral => Measured::Collateral(vec![Labelled::new(label, collateral(&trace, &CollateralOptions::default())?)]),
         Figure::Alignment => Measured::Alignment(vec![Labelled::new(label, alignment(&trace, &AlignmentOptions::default())?)]),
         Figure::Recall => Measured::Recall(vec![Labelled::new(label, recall(&trace, &RecallOptions::default())?)]),
+        Figure::Fate => Measured::Fate(vec![Labelled::new(label, fate(&trace, &truth_of(&trace, None)?, &FateOptions::default())?)]),
+        Figure::Targeting => {
+            let found = targeting(&trace, &truth_of(&trace, None)?, &TargetingOptions::default())?;
+            Measured::Targeting(vec![Labelled::new(label, found)])
+        }
+        Figure::Capacity => {
+            let found = capacity(&trace, &truth_of(&trace, None)?, &CapacityOptions::default())?;
+            Measured::Capacity(vec![Labelled::new(label, found)])
+        }
         Figure::Readout | Figure::Training | Figure::Accuracy | Figure::Dose | Figure::Knockout => {
             bail!("figure '{}' is drawn by `pentimento run`, not from a trace alone", figure.name())
         }
@@ -111,6 +122,9 @@ fn of_results(figure: Figure, path: &Path, model: Option<&str>) -> anyhow::Resul
         Figure::Recall => Measured::Recall(all(&chosen, figure)?),
         Figure::Dose => Measured::Dose(all(&chosen, figure)?),
         Figure::Knockout => Measured::Knockout(serde_json::from_value(chosen[0][key(figure)].clone())?),
+        Figure::Fate => Measured::Fate(all(&chosen, figure)?),
+        Figure::Targeting => Measured::Targeting(all(&chosen, figure)?),
+        Figure::Capacity => Measured::Capacity(all(&chosen, figure)?),
         Figure::Readout | Figure::Training | Figure::Accuracy => {
             bail!("figure '{}' lies in the experiment's figures folder", figure.name())
         }

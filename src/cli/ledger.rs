@@ -119,12 +119,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let head = HeadRecurrence::new(&factors.lower(), 0, index);
     let (staleness, remark) = staleness(&trace, arguments.likeness, batch, &head)?;
     let whole = !arguments.without_attention;
-    let options = AccountOptions {
-        attention: whole,
-        erased: whole && head.has_erase(),
-        orders: !head.is_oblique(),
-        marks: staleness.marks(&head),
-    };
+    let options =
+        AccountOptions { attention: whole, erased: whole && head.has_erase(), orders: !head.is_oblique(), marks: staleness.marks(&head) };
     let found = account(&head, &options);
     let unique = if head.has_erase() {
         unique_contributions(&found.tallies, &account(&head.without_erase(), &AccountOptions::default()).tallies)
@@ -154,12 +150,22 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         degrees_of_freedom: degrees(&ceiling),
         d_k: head.d_k(),
     };
-    if arguments.json { output::json(&summary)? } else { output::line(&text(&summary))? }
+    if arguments.json {
+        output::json(&summary)?
+    } else {
+        output::line(&text(&summary))?
+    }
     if let Some(path) = &arguments.output {
-        let stale_from: Vec<i32> = (0..head.n_writes())
-            .map(|write| if let Standing::StaleFrom(step) = standing(write) { step as i32 } else { -1 })
-            .collect();
-        let parts = LedgerParts { head: &head, account: &found, unique: &unique, ceiling: &ceiling, residuals: &residuals, stale_from: &stale_from };
+        let stale_from: Vec<i32> =
+            (0..head.n_writes()).map(|write| if let Standing::StaleFrom(step) = standing(write) { step as i32 } else { -1 }).collect();
+        let parts = LedgerParts {
+            head: &head,
+            account: &found,
+            unique: &unique,
+            ceiling: &ceiling,
+            residuals: &residuals,
+            stale_from: &stale_from,
+        };
         let provenance = Provenance { made_from: trace.digest().map(str::to_owned).into_iter().collect(), ..Provenance::here("ledger") };
         for path in write_arrays(&ledger_arrays(&parts), ArrayForm::Npz, path, arguments.force, &provenance)? {
             if !arguments.json {

@@ -14,7 +14,7 @@ use crate::experiment::{Results, tables};
   pentimento table behaviour pentimento-out/stale-facts/results.json --format latex
   pentimento table cleanup pentimento-out/stale-facts/results.json --format csv > cleanup.csv")]
 pub struct Arguments {
-    /// Which table: behaviour, gates, addresses, cleanup, recall, readouts, phases.
+    /// Which table: behaviour, gates, addresses, cleanup, fate, targeting, capacity, recall, readouts, phases.
     name: String,
     /// The results.json of an experiment.
     results: PathBuf,

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::figure::accuracy::{Answers, ConditionAnswers};
 use crate::figure::{Estimate, Figure, FigureSpec, Labelled, Measured, Options, Rendered, readout, render};
-use crate::measure::{Behaviour, Strength};
+use crate::measure::{Behaviour, DecayAxis, Strength};
 use crate::memory::Phase;
 use crate::provenance::Provenance;
 use crate::readout::{CardPlace, Feature, LayerHead, Place, ProbeCard, Readouts, Target};
@@ -43,13 +43,16 @@ pub fn draw(results: &Results, folder: &Path) -> Result<Vec<Drawn>, RunError> {
     let models = &results.models;
     for model in models {
         if let Some(cleanup) = &model.cleanup {
-            for strength in Strength::ALL {
+            // The headline first: what the erase alone did, against what decay alone would have kept.
+            for strength in [Strength::UniqueContribution, Strength::EraseStrength, Strength::GateShare, Strength::RemovedEnergy] {
                 let stem = match strength {
                     Strength::EraseStrength => format!("cleanup-{}", model.name),
                     Strength::GateShare => format!("cleanup-gate-share-{}", model.name),
                     Strength::RemovedEnergy => format!("cleanup-removed-energy-{}", model.name),
+                    Strength::UniqueContribution => format!("cleanup-unique-contribution-{}", model.name),
                 };
-                let options = Options { strength, ..Options::default() };
+                let decay = if strength == Strength::UniqueContribution { DecayAxis::WindowRetention } else { DecayAxis::MeanRetention };
+                let options = Options { strength, decay, ..Options::default() };
                 add(stem, Some(model), options, Measured::Cleanup(Box::new(cleanup.clone())))?;
             }
         }
@@ -73,6 +76,12 @@ pub fn draw(results: &Results, folder: &Path) -> Result<Vec<Drawn>, RunError> {
     for model in models.iter().filter(|model| !model.accounts.is_empty()) {
         add(format!("knockout-{}", model.name), Some(model), Options::default(), Measured::Knockout(model.accounts.clone()))?;
     }
+    add("fate".to_owned(), None, Options::default(), Measured::Fate(labelled(models, |model| Some(model.fate.clone()))))?;
+    let targeting = labelled(models, |model| model.targeting.clone());
+    if !targeting.is_empty() {
+        add("targeting".to_owned(), None, Options::default(), Measured::Targeting(targeting))?;
+    }
+    add("capacity".to_owned(), None, Options::default(), Measured::Capacity(labelled(models, |model| Some(model.capacity.clone()))))?;
     let collateral = labelled(models, |model| model.collateral.clone());
     if !collateral.is_empty() {
         add("collateral".to_owned(), None, Options::default(), Measured::Collateral(collateral))?;

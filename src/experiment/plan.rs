@@ -126,6 +126,9 @@ impl Spec {
             &mut measure.cleanup.recall.statistics,
             &mut measure.spectrum.statistics,
             &mut measure.erase_effects.statistics,
+            &mut measure.fate.statistics,
+            &mut measure.targeting.statistics,
+            &mut measure.capacity.statistics,
         ];
         let readout = self.readout.as_mut().map(|readout| &mut readout.seed);
         for own in statistics.into_iter().map(|statistics| &mut statistics.seed).chain(readout).filter(|own| **own == 0) {

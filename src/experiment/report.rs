@@ -32,9 +32,27 @@ pub(super) fn document(results: &Results, drawn: &[Drawn], tabled: &[Tabled]) ->
     };
     part(
         "Cleanup strength against decay",
-        "Does a memory clean more actively where it forgets less? Grey bands are replays in which the erase knows nothing of decay: only what leaves them is a finding. Intervals and p-values count sequences, not tokens; within heads and between heads stand apart.",
+        "Does a memory clean more actively where it forgets less? The first figure is the headline: what the erase alone removed of a write one window old (its survival without the erase less its survival with it, exact), against what decay alone would have kept of it; what decay or the next write would have removed anyway does not count. Grey bands are replays in which the erase knows nothing of decay: only what leaves them is a finding. Intervals and p-values count sequences, not tokens; within heads and between heads stand apart.",
         &[Figure::Cleanup],
         &["cleanup"],
+    );
+    part(
+        "Fate of a write",
+        "What becomes of what a memory was told: every write of every head is followed exactly to the end of its sequence, and what is gone is charged to decay, erase or a later write, in the model's own order (averaged over the orders beside it in the table). A fact goes stale when another takes its place or it is deleted. Diamonds: what the erase alone removed.",
+        &[Figure::Fate],
+        &["fate"],
+    );
+    part(
+        "Does removal hit what is stale?",
+        "The lift of a mechanism is the share of what it took that was stale, over the share of what it found that was. It is the product of where the mechanism points and when it opens. Grey bands: the same sequences replayed with random erase addresses, the head's own addresses shuffled over tokens, and those of another sequence.",
+        &[Figure::Targeting],
+        &["targeting"],
+    );
+    part(
+        "Capacity",
+        "Of how many values a linear readout could make how much at best, and how much of that is spent on what is stale. The ceiling takes values for independent of addresses: in deep layers it is a reference, not a bound.",
+        &[Figure::Capacity],
+        &["capacity"],
     );
     part(
         "Behaviour",

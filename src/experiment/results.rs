@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::intervene::AnswerAccount;
-use crate::measure::{Alignment, Allocation, Behaviour, Cleanup, Collateral, EraseEffects, Recall, Spectrum};
+use crate::measure::{Alignment, Allocation, Behaviour, Capacity, Cleanup, Collateral, EraseEffects, Fate, Recall, Spectrum, Targeting};
 use crate::memory::Rule;
 use crate::provenance::Provenance;
 use crate::readout::Readouts;
@@ -48,6 +48,12 @@ pub struct ModelResults {
     pub recall: Recall,
     /// Cleanup against decay; `None` for a model without erase.
     pub cleanup: Option<Cleanup>,
+    /// What becomes of every write.
+    pub fate: Fate,
+    /// Whether what is removed is what is stale; `None` where nothing goes stale.
+    pub targeting: Option<Targeting>,
+    /// What the memories' capacity is spent on.
+    pub capacity: Capacity,
     /// Singular values.
     pub spectrum: Spectrum,
     /// What erases do to answers; `None` for a model without erase or a task without questions.
@@ -67,10 +73,13 @@ impl ModelResults {
         findings.extend(self.behaviour.as_ref().map(Behaviour::headline));
         findings.extend(self.cleanup.as_ref().map(Cleanup::headline));
         findings.extend(self.erase_effects.as_ref().map(EraseEffects::headline));
+        findings.push(self.fate.headline());
+        findings.extend(self.targeting.as_ref().map(Targeting::headline));
         findings.push(self.allocation.headline());
         findings.extend(self.collateral.as_ref().map(Collateral::headline));
         findings.extend(self.alignment.as_ref().map(Alignment::headline));
         findings.push(self.recall.headline());
+        findings.push(self.capacity.headline());
         findings.push(self.spectrum.headline());
         findings.extend(self.readouts.as_ref().map(Readouts::headline));
         findings

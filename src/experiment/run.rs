@@ -4,7 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::export::whole_file;
-use crate::measure::{MeasureError, alignment, allocation, behaviour, cleanup, collateral, recall, spectrum};
+use crate::measure::{
+    MeasureError, Truth, alignment, allocation, behaviour, capacity, cleanup, collateral, fate, recall, spectrum, targeting,
+};
 use crate::model::{LanguageModel, ModelError};
 use crate::provenance::{Provenance, digest};
 use crate::readout::{ReadoutError, readouts};
@@ -143,6 +145,16 @@ fn look_into(
     let recall = recall(trace, &measure.recall)?;
     say("cleanup against decay");
     let cleanup = has_erase.then(|| cleanup(trace, &measure.cleanup)).transpose()?;
+    let truth = Truth::of_labels(Some(&examples), trace.n_steps());
+    say("fate of every write");
+    let fate = fate(trace, &truth, &measure.fate)?;
+    say("targeting");
+    let targeting = match targeting(trace, &truth, &measure.targeting) {
+        Err(MeasureError::Empty(_)) => None,
+        found => Some(found?),
+    };
+    say("capacity");
+    let capacity = capacity(trace, &truth, &measure.capacity)?;
     say("spectrum");
     let spectrum = spectrum(trace, &measure.spectrum)?;
     say("erases and answers (the network run again)");
@@ -162,6 +174,9 @@ fn look_into(
         alignment,
         recall,
         cleanup,
+        fate,
+        targeting,
+        capacity,
         spectrum,
         erase_effects,
         accounts,

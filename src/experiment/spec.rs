@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::figure::{Format, Width};
 use crate::measure::{
-    AlignmentOptions, AllocationOptions, CleanupOptions, CollateralOptions, EraseEffectOptions, RecallOptions, SpectrumOptions,
+    AlignmentOptions, AllocationOptions, CapacityOptions, CleanupOptions, CollateralOptions, EraseEffectOptions, FateOptions,
+    RecallOptions, SpectrumOptions, TargetingOptions,
 };
 use crate::readout::ReadoutOptions;
 use crate::task::TaskSpec;
@@ -78,6 +79,12 @@ pub struct MeasureSpec {
     pub spectrum: SpectrumOptions,
     /// What erases do to answers, the model run again.
     pub erase_effects: EraseEffectOptions,
+    /// What becomes of every write.
+    pub fate: FateOptions,
+    /// Whether what is removed is what is stale.
+    pub targeting: TargetingOptions,
+    /// What the memories' capacity is spent on.
+    pub capacity: CapacityOptions,
 }
 
 /// How figures are drawn.

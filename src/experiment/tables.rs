@@ -27,6 +27,9 @@ pub fn tables(results: &Results) -> Vec<Tabled> {
         ("gates", gates(models)),
         ("addresses", addresses(models)),
         ("cleanup", cleanup(models)),
+        ("fate", fate(models)),
+        ("targeting", targeting(models)),
+        ("capacity", capacity(models)),
         ("recall", recall(models)),
         ("erase-effects", erase_effects(models)),
         ("erase-events", erase_events(models)),
@@ -236,6 +239,81 @@ fn erase_events(models: &[ModelResults]) -> Table {
                     effect.direct.margin().into(),
                     effect.margin_estimate.into(),
                 ]);
+            }
+        }
+    }
+    table
+}
+
+fn condition_of(condition: Option<crate::task::Condition>) -> Value {
+    text(condition.map_or("all".to_owned(), |condition| format!("{} {}", condition.letter(), condition.name().replace('_', " "))))
+}
+
+fn fate(models: &[ModelResults]) -> Table {
+    let mut table = table(
+        "Fate of a write: shares of what was written at the end of the sequence (averaged: over orders of attribution)",
+        &["model", "writes", "condition", "n"],
+        &[
+            "surviving",
+            "decayed",
+            "erased",
+            "overwritten",
+            "erased, averaged",
+            "uniquely erased",
+            "compensation",
+            "half-life [steps]",
+            "half-life by decay alone [steps]",
+        ],
+    );
+    for model in models {
+        for row_of in &model.fate.rows {
+            let names =
+                vec![text(&model.name), text(row_of.role.label()), condition_of(row_of.condition), Value::Integer(row_of.n_writes as i64)];
+            let [surviving, decayed, erased, overwritten] = row_of.shares.as_array().map(Some);
+            let averaged = row_of.averaged.as_ref().map(|shares| &shares.erased);
+            let rest = [averaged, row_of.unique.as_ref(), row_of.compensation.as_ref()];
+            let lives = [row_of.half_life_steps.as_ref(), row_of.decay_only_half_life_steps.as_ref()];
+            table.push(row(names, &[&[surviving, decayed, erased, overwritten][..], &rest, &lives].concat()));
+        }
+    }
+    table
+}
+
+fn targeting(models: &[ModelResults]) -> Table {
+    let mut table = table(
+        "Does removal hit what is stale? Lift is precision over chance; address and timing multiply to it",
+        &["model", "mechanism", "among", "condition", "run", "p"],
+        &["precision", "chance", "lift", "address lift", "timing lift", "recall"],
+    );
+    for model in models {
+        let Some(found) = &model.targeting else { continue };
+        for of in &found.rows {
+            let names = |run: &str, p: Option<f64>| {
+                vec![text(&model.name), text(of.mechanism), text(of.among.label()), condition_of(of.condition), text(run), p.into()]
+            };
+            let numbers = [&of.precision, &of.chance, &of.lift, &of.address_lift, &of.timing_lift, &of.recall].map(Option::as_ref);
+            table.push(row(names("model", None), &numbers));
+            for null in &of.nulls {
+                let numbers = [None, None, Some(&null.lift), Some(&null.address_lift), None, None];
+                table.push(row(names(null.null.label(), null.p_value), &numbers));
+            }
+        }
+    }
+    table
+}
+
+fn capacity(models: &[ModelResults]) -> Table {
+    let mut table = table(
+        "Capacity at the end of the sequence: effective degrees of freedom, and who holds them",
+        &["model", "condition", "noise", "writes"],
+        &["degrees of freedom", "share of capacity", "share of writes", "ceiling R2"],
+    );
+    for model in models {
+        for of in &model.capacity.rows {
+            for share in &of.shares {
+                let names = vec![text(&model.name), condition_of(of.condition), of.noise.into(), text(share.role.label())];
+                let numbers = [&of.degrees_of_freedom, &share.share, &share.share_of_writes, &share.mean_r2].map(Some);
+                table.push(row(names, &numbers));
             }
         }
     }

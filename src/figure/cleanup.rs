@@ -123,6 +123,7 @@ fn head_point(head: &HeadCleanup, strength: Strength, decay: DecayAxis) -> Optio
         Strength::EraseStrength => Some(&head.erase_strength),
         Strength::GateShare => Some(&head.gate_share),
         Strength::RemovedEnergy => head.removed_energy.as_ref(),
+        Strength::UniqueContribution => head.unique_contribution.as_ref(),
     };
     let inside = head.rho.iter().find(|rho| rho.strength == strength && rho.decay == decay);
     Some(HeadPoint {

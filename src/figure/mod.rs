@@ -13,11 +13,13 @@ pub mod accuracy;
 pub mod alignment;
 pub mod allocation;
 pub mod axes;
+pub mod capacity;
 pub mod cleanup;
 pub mod collateral;
 pub mod colour;
 pub mod density;
 pub mod dose;
+pub mod fate;
 pub mod font;
 pub mod knockout;
 pub mod legend;
@@ -28,6 +30,7 @@ pub mod scale;
 pub mod scene;
 pub mod spec;
 pub mod svg;
+pub mod targeting;
 pub mod training;
 
 use std::path::{Path, PathBuf};
@@ -36,7 +39,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::export::{Table, Value};
 use crate::intervene::AnswerAccount;
-use crate::measure::{Alignment, Allocation, Cleanup, Collateral, EraseEffects, Interval, Recall};
+use crate::measure::{Alignment, Allocation, Capacity, Cleanup, Collateral, EraseEffects, Fate, Interval, Recall, Targeting};
 use crate::provenance::Provenance;
 
 pub use colour::Theme;
@@ -112,11 +115,17 @@ pub enum Figure {
     Dose,
     /// What leaving out each single erase would do to an answer.
     Knockout,
+    /// What becomes of every write: surviving, decayed, erased, overwritten.
+    Fate,
+    /// Whether what is removed is what is stale.
+    Targeting,
+    /// What a memory's capacity is spent on.
+    Capacity,
 }
 
 impl Figure {
     /// All figures.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 13] = [
         Self::Cleanup,
         Self::Allocation,
         Self::Collateral,
@@ -127,6 +136,9 @@ impl Figure {
         Self::Accuracy,
         Self::Dose,
         Self::Knockout,
+        Self::Fate,
+        Self::Targeting,
+        Self::Capacity,
     ];
 
     /// Its name on the command line and in specs.
@@ -142,6 +154,9 @@ impl Figure {
             Self::Accuracy => "accuracy",
             Self::Dose => "dose",
             Self::Knockout => "knockout",
+            Self::Fate => "fate",
+            Self::Targeting => "targeting",
+            Self::Capacity => "capacity",
         }
     }
 
@@ -158,6 +173,9 @@ impl Figure {
             Self::Accuracy => "Answers by condition",
             Self::Dose => "Dose-response of the erase",
             Self::Knockout => "Knockout maps of single erases",
+            Self::Fate => "Fate of a write",
+            Self::Targeting => "Targeting of stale content",
+            Self::Capacity => "Capacity and ceiling",
         }
     }
 
@@ -191,6 +209,12 @@ pub enum Measured {
     Dose(Vec<Labelled<EraseEffects>>),
     /// For [`Figure::Knockout`]: one answer each.
     Knockout(Vec<AnswerAccount>),
+    /// For [`Figure::Fate`].
+    Fate(Vec<Labelled<Fate>>),
+    /// For [`Figure::Targeting`].
+    Targeting(Vec<Labelled<Targeting>>),
+    /// For [`Figure::Capacity`].
+    Capacity(Vec<Labelled<Capacity>>),
 }
 
 impl Measured {
@@ -207,6 +231,9 @@ impl Measured {
             Self::Accuracy(_) => Figure::Accuracy,
             Self::Dose(_) => Figure::Dose,
             Self::Knockout(_) => Figure::Knockout,
+            Self::Fate(_) => Figure::Fate,
+            Self::Targeting(_) => Figure::Targeting,
+            Self::Capacity(_) => Figure::Capacity,
         }
     }
 }
@@ -353,6 +380,9 @@ pub fn render(spec: &FigureSpec, measured: &Measured, provenance: &Provenance) -
         Measured::Accuracy(models) => finish(spec, &accuracy::prepare(models, spec)?, provenance),
         Measured::Dose(models) => finish(spec, &dose::prepare(models, spec)?, provenance),
         Measured::Knockout(accounts) => finish(spec, &knockout::prepare(accounts, spec)?, provenance),
+        Measured::Fate(models) => finish(spec, &fate::prepare(models, spec)?, provenance),
+        Measured::Targeting(models) => finish(spec, &targeting::prepare(models, spec)?, provenance),
+        Measured::Capacity(models) => finish(spec, &capacity::prepare(models, spec)?, provenance),
     }
 }
 

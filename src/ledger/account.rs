@@ -72,8 +72,11 @@ pub fn account<F: Precision>(head: &HeadRecurrence<F>, options: &AccountOptions)
     let groups = groups(n_writes);
     let matrix = |wanted: bool| wanted.then(|| Array2::zeros((n_steps, n_writes)));
     let (mut attention, mut erased) = (matrix(options.attention), matrix(options.erased));
-    let mut sinks: Vec<Sinks<F>> =
-        columns(&mut attention, groups.len()).into_iter().zip(columns(&mut erased, groups.len())).map(|(attention, erased)| Sinks { attention, erased }).collect();
+    let mut sinks: Vec<Sinks<F>> = columns(&mut attention, groups.len())
+        .into_iter()
+        .zip(columns(&mut erased, groups.len()))
+        .map(|(attention, erased)| Sinks { attention, erased })
+        .collect();
     let values = head.values();
     let mut output = Array2::zeros((n_steps, d_v));
     let mut closed = Vec::with_capacity(groups.len());
@@ -208,12 +211,7 @@ struct GroupPart<F> {
 
 /// Takes the blocks of a group through all steps, a chunk at a time. `values` are those of the columns; without them the attention
 /// itself is the output.
-fn run_group<F: Precision>(
-    mut blocks: Vec<Block<F>>,
-    n_steps: usize,
-    sinks: &mut Sinks<F>,
-    values: Option<ArrayView2<F>>,
-) -> GroupPart<F> {
+fn run_group<F: Precision>(mut blocks: Vec<Block<F>>, n_steps: usize, sinks: &mut Sinks<F>, values: Option<ArrayView2<F>>) -> GroupPart<F> {
     let first = blocks.iter().map(Block::first_step).min().unwrap_or(0);
     let n_columns: usize = blocks.iter().map(Block::n_columns).sum();
     let width = values.map_or(n_columns, |values| values.ncols());
@@ -270,7 +268,12 @@ fn initial_part<F: Precision>(prepared: &Prepared<F>, orders: bool) -> Option<In
         .par_iter()
         .map(|&from| {
             let columns = (from..(from + COLUMNS).min(head.d_v())).map(Column::Initial).collect();
-            run_group(vec![Block::new(prepared, columns, orders, vec![])], head.n_steps(), &mut Sinks { attention: None, erased: None }, None)
+            run_group(
+                vec![Block::new(prepared, columns, orders, vec![])],
+                head.n_steps(),
+                &mut Sinks { attention: None, erased: None },
+                None,
+            )
         })
         .collect();
     let mut output = Array2::zeros((head.n_steps(), head.d_v()));

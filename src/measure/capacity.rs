@@ -122,14 +122,16 @@ pub fn capacity(source: &(impl Source + ?Sized), truth: &Truth, options: &Capaci
     let bootstrap = Bootstrap::new(n_sequences(&layers)?, &options.statistics);
     let parts = walk(source, |_| true, |_, sequence, factors| sequence_part(factors, sequence, truth, options))?;
     let distance = |noise: f64| (noise.ln() - options.reference_noise.ln()).abs();
-    let reference = (0..options.noise.len()).min_by(|&a, &b| distance(options.noise[a]).total_cmp(&distance(options.noise[b]))).unwrap_or(0);
+    let reference =
+        (0..options.noise.len()).min_by(|&a, &b| distance(options.noise[a]).total_cmp(&distance(options.noise[b]))).unwrap_or(0);
     let heads: Vec<(&Part, usize)> = parts.iter().flat_map(|part| (0..part.info.dims.head).map(move |head| (part, head))).collect();
     let row = |heads: &[(&Part, usize)], condition: Option<Condition>, noise: usize| {
         let counts = |sequence: usize| condition.is_none() || truth.condition(sequence) == condition;
         one_row(heads, condition, options.noise[noise], noise, &counts, &bootstrap)
     };
     let by_noise = (0..options.noise.len()).filter_map(|noise| row(&heads, None, noise));
-    let by_condition = truth.conditions(bootstrap.n_sequences()).into_iter().filter_map(|condition| row(&heads, Some(condition), reference));
+    let by_condition =
+        truth.conditions(bootstrap.n_sequences()).into_iter().filter_map(|condition| row(&heads, Some(condition), reference));
     let head = |&(part, head): &(&Part, usize)| {
         Some(HeadCapacity { id: HeadId { layer: part.info.layer, head }, row: row(&[(part, head)], None, reference)? })
     };
@@ -196,7 +198,9 @@ fn one_row(
     bootstrap: &Bootstrap,
 ) -> Option<CapacityRow> {
     let column = |of: &dyn Fn(&HeadSums) -> f64| -> Vec<f64> {
-        let one = |sequence: usize| if counts(sequence) { heads.iter().map(|(part, head)| of(&part.sequences[sequence][*head])).sum() } else { 0.0 };
+        let one = |sequence: usize| {
+            if counts(sequence) { heads.iter().map(|(part, head)| of(&part.sequences[sequence][*head])).sum() } else { 0.0 }
+        };
         (0..bootstrap.n_sequences()).map(one).collect()
     };
     let (all, writes) = (column(&|sums| sums.r2[noise].iter().sum()), column(&|sums| sums.n_writes.iter().sum()));

@@ -51,9 +51,7 @@ impl Truth {
     /// Staleness in one head of one sequence.
     pub(super) fn staleness<F: Precision>(&self, sequence: usize, head: &HeadRecurrence<F>) -> Staleness {
         match self {
-            Self::Table(sequences) => {
-                sequences.get(sequence).map_or_else(|| Staleness::new(vec![]), |sequence| sequence.staleness.clone())
-            }
+            Self::Table(sequences) => sequences.get(sequence).map_or_else(|| Staleness::new(vec![]), |sequence| sequence.staleness.clone()),
             Self::KeyLikeness { threshold } => Staleness::by_key_likeness(head, *threshold),
         }
     }
@@ -68,7 +66,10 @@ impl Truth {
 
     /// Conditions of these sequences, in their order, each once.
     pub(super) fn conditions(&self, n_sequences: usize) -> Vec<Condition> {
-        Condition::ALL.into_iter().filter(|&condition| (0..n_sequences).any(|sequence| self.condition(sequence) == Some(condition))).collect()
+        Condition::ALL
+            .into_iter()
+            .filter(|&condition| (0..n_sequences).any(|sequence| self.condition(sequence) == Some(condition)))
+            .collect()
     }
 
     /// What stands for the truth, in a sentence.

@@ -13,7 +13,15 @@ use pentimento::measure::{
     EraseEffectOptions, EraseEffects, EraseRun, GateSummary, HeadAlignment, HeadCleanup, HeadCorrelation, HeadId, Interval, LagRecall,
     LayerAlignment, LayerCollateral, Null, NullBand, NullCorrelation, Recall, RecallOptions, Relation, RunEffect, Strength, TokenDensity,
     Trajectory, Unit,
+use pentimento::ledger::{Form, Mechanism, NOISE_GRID};
+use pentimento::measure::{
+    ALLOCATION_NOTICE, Address, AddressCollateral, AddressNull, AgeCapacity, AgeShares, Alignment, AlignmentOptions, AlignmentSummary,
+    Allocation, AllocationBin, AllocationOptions, Among, Capacity, CapacityOptions, CapacityRow, Cleanup, CleanupOptions, Collateral,
+    CollateralOptions, Correlation, CurveBin, DecayAxis, Fate, FateOptions, FateRow, FateShares, GateSummary, HeadAlignment, HeadCleanup,
+    HeadCorrelation, HeadId, Interval, LagRecall, LayerAlignment, LayerCollateral, Null, NullBand, NullCorrelation, Recall, RecallOptions,
+    Relation, Role, RoleShare, Strength, Targeting, TargetingNull, TargetingOptions, TargetingRow, TokenDensity, Trajectory, Unit,
 };
+use pentimento::task::Condition;
 
 /// What each figure is shown with.
 pub fn measured(figure: Figure) -> Measured {
@@ -28,6 +36,9 @@ pub fn measured(figure: Figure) -> Measured {
         Figure::Accuracy => Measured::Accuracy(vec![Labelled::new("EDA", answers(0.0)), Labelled::new("KDA", answers(0.06))]),
         Figure::Dose => Measured::Dose(vec![Labelled::new("EDA", erase_effects())]),
         Figure::Knockout => Measured::Knockout(vec![account(), account()]),
+        Figure::Fate => Measured::Fate(vec![Labelled::new("EDA", fate(true)), Labelled::new("KDA", fate(false))]),
+        Figure::Targeting => Measured::Targeting(vec![Labelled::new("EDA", targeting(true)), Labelled::new("KDA", targeting(false))]),
+        Figure::Capacity => Measured::Capacity(vec![Labelled::new("EDA", capacity(0.9)), Labelled::new("KDA", capacity(0.8))]),
     }
 }
 
@@ -132,6 +143,7 @@ pub fn cleanup() -> Cleanup {
             erase_over_write: Some(interval(gamma / 0.4, 0.02)),
             gate_share: interval(gamma * 0.6, 0.02),
             removed_energy: Some(interval(gamma * 0.2, 0.01)),
+            unique_contribution: Some(interval(gamma * 0.1, 0.01)),
             removed_energy_nulls: Vec::new(),
             rho: Strength::ALL.into_iter().flat_map(|s| DecayAxis::ALL.map(|d| rho(s, d))).collect(),
         }
@@ -334,5 +346,99 @@ pub fn account() -> AnswerAccount {
         interaction: Some(change(-0.5)),
         heads: Vec::new(),
         pairs: Vec::new(),
+/// Stale facts under three conditions, kept facts, other tokens; shares fall with age.
+pub fn fate(erases: bool) -> Fate {
+    let shares = |surviving: f64, erased: f64| {
+        let erased = if erases { erased } else { 0.0 };
+        let rest = 1.0 - surviving - erased;
+        let part = |share| interval(share, 0.02);
+        FateShares { surviving: part(surviving), decayed: part(0.4 * rest), erased: part(erased), overwritten: part(0.6 * rest) }
+    };
+    let row = |role: Role, condition: Option<Condition>, surviving: f64, erased: f64| FateRow {
+        condition,
+        role,
+        n_writes: 1200,
+        form: Form::Energy,
+        shares: shares(surviving, erased),
+        averaged: Some(shares(surviving, erased * 0.9)),
+        unique: erases.then(|| interval(erased * 0.6, 0.02)),
+        compensation: erases.then(|| interval(erased * 0.4, 0.02)),
+        since_stale: (role == Role::Stale).then(|| shares(surviving / 2.0, erased)),
+        half_life_steps: Some(interval(12.0, 2.0)),
+        decay_only_half_life_steps: Some(interval(31.0, 4.0)),
+        ages: [1, 2, 4, 8, 16, 32].map(|age| AgeShares { age, shares: shares(0.95_f64.powi(age as i32), 0.01 * age as f64) }).to_vec(),
+    };
+    let stale = [None, Some(Condition::Overwrite), Some(Condition::ExplicitDelete), Some(Condition::SupersededElsewhere)];
+    let mut rows: Vec<FateRow> = stale.into_iter().zip([0.2, 0.05, 0.3, 0.35]).map(|(c, left)| row(Role::Stale, c, left, 0.3)).collect();
+    rows.extend([row(Role::Kept, None, 0.7, 0.05), row(Role::Other, None, 0.4, 0.1)]);
+    Fate { options: FateOptions::default(), remarks: vec![], n_sequences: 32, rows, heads: vec![], share_residual: 1e-7 }
+}
+
+/// An erase that aims, a write that aims better, a decay that does not.
+pub fn targeting(erases: bool) -> Targeting {
+    let null = |(null, lift): (AddressNull, f64)| TargetingNull {
+        null,
+        lift: interval(lift, 0.1),
+        address_lift: interval(lift * 0.95, 0.08),
+        excess: interval(1.4 - lift, 0.2),
+        p_value: Some(0.003),
+    };
+    let nulls: Vec<TargetingNull> = AddressNull::ALL.into_iter().zip([1.0, 1.2, 1.1]).map(null).collect();
+    let row = |mechanism: Mechanism, among: Among, condition: Option<Condition>| {
+        let lift = [0.97, 1.9, 3.4][mechanism as usize] * if among == Among::Facts { 1.0 } else { 1.3 };
+        TargetingRow {
+            condition,
+            mechanism,
+            among,
+            precision: Some(interval(0.2 * lift, 0.02)),
+            chance: Some(interval(0.2, 0.01)),
+            lift: Some(interval(lift, 0.15)),
+            address_lift: Some(interval(lift * 0.9, 0.12)),
+            timing_lift: Some(interval(1.1, 0.05)),
+            recall: Some(interval(0.3, 0.04)),
+            nulls: if mechanism == Mechanism::Erase { nulls.clone() } else { vec![] },
+        }
+    };
+    let conditions = [None, Some(Condition::Overwrite), Some(Condition::SupersededElsewhere)];
+    let mut rows = vec![];
+    for condition in conditions {
+        for among in Among::ALL {
+            rows.extend(Mechanism::ALL.into_iter().filter(|m| erases || *m != Mechanism::Erase).map(|m| row(m, among, condition)));
+        }
+    }
+    Targeting { options: TargetingOptions::default(), remarks: vec![], n_sequences: 24, rows, heads: vec![] }
+}
+
+/// Degrees of freedom that fall with noise.
+pub fn capacity(scale: f64) -> Capacity {
+    let row = |n: usize| {
+        let keep = scale * (1.0 - n as f64 / 7.0);
+        let share = |role: Role, share: f64, r2: f64| RoleShare {
+            role,
+            share: interval(share, 0.01),
+            mean_r2: interval(r2 * keep, 0.02),
+            share_of_writes: interval(share, 0.0),
+        };
+        CapacityRow {
+            condition: None,
+            noise: NOISE_GRID[n],
+            degrees_of_freedom: interval(32.0 * keep, 0.5),
+            shares: vec![share(Role::Stale, 0.1, 0.4), share(Role::Kept, 0.2, 0.8), share(Role::Other, 0.7, 0.5)],
+        }
+    };
+    let age = |n: usize| AgeCapacity {
+        from: if n == 0 { 0 } else { 1 << (n - 1) },
+        to: (1 << n) - 1,
+        mean_r2: interval(scale * 0.8_f64.powi(n as i32), 0.02),
+        share: interval(0.15, 0.01),
+    };
+    Capacity {
+        options: CapacityOptions::default(),
+        remarks: vec![],
+        n_sequences: 32,
+        most: 32.0,
+        rows: (0..NOISE_GRID.len()).map(row).collect(),
+        ages: (0..6).map(age).collect(),
+        heads: vec![],
     }
 }

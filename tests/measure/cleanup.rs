@@ -87,6 +87,46 @@ fn removed_energy_is_the_law_of_the_unit_erase() {
     near(report.heads[3].removed_energy.unwrap().estimate, sum / count);
 }
 
+/// The strength is survival without the erase less survival with it, of the write one window old: against whole accounts.
+#[test]
+fn unique_contribution_is_that_of_the_ledger() {
+    use pentimento::ledger::{AccountOptions, HeadRecurrence, account};
+    let plain = factors(Rule::Eda, SMALL, 4);
+    let report = cleanup(&vec![(0, plain.clone())], &options()).unwrap();
+    let recurrence = plain.cast::<f64>().lower();
+    let (window, mut sum, mut count) = (4, 0.0, 0.0);
+    for batch in 0..SMALL.batch {
+        let head = HeadRecurrence::new(&recurrence, batch, 3);
+        let marks: Vec<(usize, usize)> = (0..SMALL.step - window).map(|write| (write, write + window)).collect();
+        let run = |head: &HeadRecurrence<f64>| account(head, &AccountOptions { marks: marks.clone(), ..AccountOptions::default() });
+        for (with, without) in run(&head).marked.iter().zip(run(&head.without_erase()).marked) {
+            sum += without.survival().unwrap() - with.survival().unwrap();
+            count += 1.0;
+        }
+    }
+    near(report.heads[3].unique_contribution.unwrap().estimate, sum / count);
+}
+
+/// Where decay takes nearly all, an erase of the same gate has nothing of its own left to take: the unique contribution rises with what
+/// decay alone would keep, under the nulls as well.
+#[test]
+fn what_decay_would_have_taken_anyway_is_no_contribution() {
+    let mut stream = random::stream(5, "tests/compensation", 0);
+    let level = Array3::from_shape_fn((DIMS.batch, DIMS.step, DIMS.head), |_| stream.random::<f64>());
+    let smooth = |b: usize, t: usize, h: usize| {
+        let from = t.saturating_sub(8);
+        0.2 + 0.79 * (from..=t).map(|s| level[[b, s, h]]).sum::<f64>() / (t + 1 - from) as f64
+    };
+    let plain = factors(Rule::Eda, DIMS, 3).with(HookPoint::Retention, retention(DIMS, smooth)).unwrap();
+    let report = cleanup(&vec![(0, plain)], &options()).unwrap();
+    let unique = report.relation(Strength::UniqueContribution, DecayAxis::WindowRetention).unwrap().within_heads.as_ref().unwrap();
+    assert!(unique.rho.estimate > 0.4, "{}", unique.rho);
+    assert_eq!(unique.nulls.len(), 4);
+    let constant = unique.nulls.iter().find(|null| null.null == Null::ConstantStrength).unwrap();
+    near(constant.excess.estimate, 0.0);
+    assert!(report.headline().contains("uniquely removes"), "{}", report.headline());
+}
+
 #[test]
 fn heads_that_differ_and_do_nothing_inside_are_told_apart() {
     // Simpson: each head has its own level of both gates; inside a head they are independent.

@@ -4,13 +4,13 @@ use ndarray::{Array2, s};
 use rayon::prelude::*;
 
 use super::{CleanupOptions, DecayAxis, Null, Strength};
+use crate::ledger::{HeadRecurrence, survivals_after};
 use crate::measure::allocation::strengths;
 use crate::measure::counterfactual::{constant_strength, random_addresses, shuffled_strength, with_addresses};
 use crate::measure::gates::Gates;
 use crate::measure::rank::spearman;
 use crate::measure::replay::{Replay, energy};
 use crate::measure::source::LayerInfo;
-use crate::ledger::{HeadRecurrence, survivals_after};
 use crate::memory::{Factors, HookPoint, Recurrence};
 use crate::task::random;
 
@@ -145,11 +145,7 @@ fn strengths_of_run(factors: &Factors<f32>, window: usize, without_erase: &Array
 
 /// Survival of the write that is one window old at every step, [step, head]; NaN before the first full window, and of a write of
 /// nothing.
-fn survivals(
-    recurrence: &Recurrence<f32>,
-    window: usize,
-    of: impl Fn(&HeadRecurrence<f32>) -> HeadRecurrence<f32> + Sync,
-) -> Array2<f64> {
+fn survivals(recurrence: &Recurrence<f32>, window: usize, of: impl Fn(&HeadRecurrence<f32>) -> HeadRecurrence<f32> + Sync) -> Array2<f64> {
     let dims = recurrence.dims;
     let one = |head| survivals_after(&of(&HeadRecurrence::new(recurrence, 0, head)), window);
     let heads: Vec<Vec<Option<f64>>> = (0..dims.head).into_par_iter().map(one).collect();

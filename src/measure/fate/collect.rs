@@ -85,7 +85,8 @@ pub(super) fn sequence_part(factors: &Factors<f32>, sequence: usize, truth: &Tru
 fn one_head(head: &HeadRecurrence<f32>, staleness: &Staleness, options: &FateOptions) -> ([RoleSums; 3], f64) {
     let (each, n_steps) = (head.writes_per_step(), head.n_steps());
     let stale_marks = staleness.marks(head);
-    let aged = |age: usize| (0..head.n_writes()).filter(move |write| write / each + age < n_steps).map(move |write| (write, write / each + age));
+    let aged =
+        |age: usize| (0..head.n_writes()).filter(move |write| write / each + age < n_steps).map(move |write| (write, write / each + age));
     let mut marks = stale_marks.clone();
     let mut age_starts = vec![];
     for &age in &options.ages {
@@ -96,7 +97,8 @@ fn one_head(head: &HeadRecurrence<f32>, staleness: &Staleness, options: &FateOpt
     let without = head.has_erase().then(|| account(&head.without_erase(), &AccountOptions::default()));
     let unique = without.map(|without| unique_contributions(&with.tallies, &without.tallies));
 
-    let mut roles: [RoleSums; 3] = std::array::from_fn(|_| RoleSums { ages: vec![Sum::default(); options.ages.len()], ..RoleSums::default() });
+    let mut roles: [RoleSums; 3] =
+        std::array::from_fn(|_| RoleSums { ages: vec![Sum::default(); options.ages.len()], ..RoleSums::default() });
     let place = |standing: Standing| Role::from(standing) as usize;
     let weight = |tally: &Tally| if options.weight == Weight::Energy { tally.written } else { 1.0 };
     for (write, tally) in with.tallies.iter().enumerate() {
@@ -117,7 +119,8 @@ fn one_head(head: &HeadRecurrence<f32>, staleness: &Staleness, options: &FateOpt
     for ((write, _), before) in stale_marks.iter().zip(&with.marked) {
         let (tally, there) = (&with.tallies[*write], before.surviving);
         if there > 0.0 {
-            let parts = [tally.surviving, tally.decayed - before.decayed, tally.erased - before.erased, tally.overwritten - before.overwritten];
+            let parts =
+                [tally.surviving, tally.decayed - before.decayed, tally.erased - before.erased, tally.overwritten - before.overwritten];
             let weight = if options.weight == Weight::Energy { there } else { 1.0 };
             roles[Role::Stale as usize].since_stale.count(Some(parts.map(|part| part / there)), weight);
         }

@@ -38,7 +38,8 @@ impl Fate {
             (None, _) => {}
         }
         if let (Some(half_life), decay_only) = (&stale.half_life_steps, &stale.decay_only_half_life_steps) {
-            let alone = decay_only.as_ref().map_or("beyond the end by decay alone".to_owned(), |alone| format!("{} by decay alone", steps(alone)));
+            let alone =
+                decay_only.as_ref().map_or("beyond the end by decay alone".to_owned(), |alone| format!("{} by decay alone", steps(alone)));
             said += &format!(" Half-life of a stale fact: {} ({alone}).", steps(half_life));
         }
         said

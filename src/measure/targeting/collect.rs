@@ -57,8 +57,7 @@ pub(super) fn sequence_part(
             })
         };
         let one = |replay: usize| Ok(targets_of(&counterfactual(replay)?, sequence, truth).0);
-        part.nulls[null as usize] =
-            (0..n_replays(null, info, options)).into_par_iter().map(one).collect::<Result<_, MeasureError>>()?;
+        part.nulls[null as usize] = (0..n_replays(null, info, options)).into_par_iter().map(one).collect::<Result<_, MeasureError>>()?;
     }
     Ok(part)
 }

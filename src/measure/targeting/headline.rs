@@ -65,7 +65,9 @@ fn sentence(erase: &TargetingRow) -> String {
     let address = erase.address_lift.as_ref().map_or(String::new(), |address| format!(", by its address alone {address}"));
     let recall = words::percent(recall);
     let Some(nearest) = nearest else {
-        return format!("{among} the erase hits what is stale with a lift of {lift}{address} (1 is chance); it did {recall} of all removal of stale content.");
+        return format!(
+            "{among} the erase hits what is stale with a lift of {lift}{address} (1 is chance); it did {recall} of all removal of stale content."
+        );
     };
     let numbers = format!(
         "lift {lift}{address}, against {} under the nearest null ({}; {}, {})",

@@ -165,15 +165,19 @@ pub fn targeting(source: &(impl Source + ?Sized), truth: &Truth, options: &Targe
     }
     let layers = source.layers();
     let bootstrap = Bootstrap::new(n_sequences(&layers)?, &options.statistics);
-    let parts = walk_source(source, |_| true, |place, info, sequence, factors| {
-        collect::sequence_part(source, place, info, sequence, factors, truth, options)
-    })?;
-    let n_sequences =
-        (0..bootstrap.n_sequences()).filter(|&sequence| parts.iter().any(|part| part.sequences[sequence].any_stale)).count();
+    let parts = walk_source(
+        source,
+        |_| true,
+        |place, info, sequence, factors| collect::sequence_part(source, place, info, sequence, factors, truth, options),
+    )?;
+    let n_sequences = (0..bootstrap.n_sequences()).filter(|&sequence| parts.iter().any(|part| part.sequences[sequence].any_stale)).count();
     if n_sequences == 0 {
         return Err(MeasureError::Empty("nothing goes stale in these sequences, so there is nothing to target"));
     }
-    let mut remarks = vec![truth.remark(), format!("{n_sequences} of {} sequences have something that goes stale; only they count.", bootstrap.n_sequences())];
+    let mut remarks = vec![
+        truth.remark(),
+        format!("{n_sequences} of {} sequences have something that goes stale; only they count.", bootstrap.n_sequences()),
+    ];
     if parts.iter().any(|part| part.info.rule.is_oblique()) {
         remarks.push("An oblique edit is charged with the squared size of the vector it takes: energy has no law there.".to_owned());
     }

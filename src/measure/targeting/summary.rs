@@ -172,9 +172,8 @@ impl Sums<'_> {
         };
         let all: Vec<[Column; 2]> = (0..3).map(|kind| [together(kind, 0), together(kind, 1)]).collect();
         let n = taken[1].iter().filter(|&&all| all > 0.0).count();
-        let excess = self.bootstrap.statistic(n, |weights| {
-            Some(quotient(&taken, &present, weights)? - quotient(&all[0], &all[1], weights)?)
-        })?;
+        let excess =
+            self.bootstrap.statistic(n, |weights| Some(quotient(&taken, &present, weights)? - quotient(&all[0], &all[1], weights)?))?;
         // Each sequence's own difference; one without anything stale says nothing.
         let alone = |columns: [&[Column; 2]; 2], sequence: usize| {
             let [above, below] = columns.map(|columns| (columns[1][sequence] > 0.0).then(|| columns[0][sequence] / columns[1][sequence]));
