@@ -151,9 +151,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         d_k: head.d_k(),
     };
     if arguments.json {
-        output::json(&summary)?
+        output::json(&summary)?;
     } else {
-        output::line(&text(&summary))?
+        output::line(&text(&summary))?;
     }
     if let Some(path) = &arguments.output {
         let stale_from: Vec<i32> =

@@ -49,7 +49,7 @@ pub fn ledger_arrays(parts: &LedgerParts) -> Vec<NamedArray> {
     let mut arrays = vec![];
     let mut f64s = |name: &str, axes: &[&str], values: ArrayD<f64>| arrays.push(NamedArray::f64(name, axes, values));
     f64s("shares", &["write", "share"], account.shares().into_dyn());
-    if !head.is_oblique() && account.tallies.iter().any(|tally| tally.averaged != [0.0; 3]) {
+    if !head.is_oblique() && account.tallies.iter().any(|tally| tally.averaged.iter().any(|&part| part > 0.0)) {
         let averaged = |(write, share): (usize, usize)| account.tallies[write].averaged_shares().map_or(f64::NAN, |shares| shares[share]);
         f64s("shares_averaged", &["write", "share"], Array2::from_shape_fn((n_writes, 4), averaged).into_dyn());
     }

@@ -11,6 +11,7 @@ use super::scale::Scale;
 use super::scene::{Anchor, Marker, Rect, SMALL, Scene, dash_of};
 use super::{Estimate, Figure, FigureError, FigureSpec, Labelled, Prepared, nothing, sheet};
 use crate::export::{Table, Value};
+use crate::ledger::{NOISE_BF16, NOISE_F16, NOISE_F32};
 use crate::measure::{CEILING_NOTICE, Capacity, Role};
 
 /// What the figure draws: one entry per model.
@@ -160,15 +161,24 @@ impl Prepared for CapacityData {
 
 impl CapacityData {
     fn draw_by_noise(&self, scene: &mut Scene, tile: Rect, label: &str, most: f64, of: impl Fn(&NoisePoint) -> [Option<Estimate>; 2]) {
-        let points = self.models.iter().flat_map(|model| &model.noises);
-        let x = Scale::log_around(points.map(|point| point.noise));
-        let frame = Frame { x_label: "noise, relative".to_owned(), y_label: label.to_owned(), ..Frame::default() };
+        let mut noises: Vec<f64> = self.models.iter().flat_map(|model| model.noises.iter().map(|point| point.noise)).collect();
+        noises.sort_by(f64::total_cmp);
+        noises.dedup();
+        let place = |noise: f64| noises.iter().position(|&other| other >= noise).unwrap_or(0) as f64;
+        let frame = Frame {
+            x_label: "noise, relative".to_owned(),
+            y_label: label.to_owned(),
+            x_names: noises.iter().map(|&noise| noise_name(noise)).collect(),
+            ..Frame::default()
+        };
+        let x = Scale::linear(-0.4, noises.len() as f64 - 0.6);
         let panel = Panel::fit(tile, x, Scale::around([0.0, most], &[]), frame);
         panel.grid(scene);
         panel.level(scene, most, scene.theme.quiet(), Some([2.0, 1.6]));
         for (n, model) in self.models.iter().enumerate() {
             for (part, marker) in [(1, Marker::Ring), (0, Marker::of(n))] {
-                let seen: Vec<(f64, Estimate)> = model.noises.iter().filter_map(|point| Some((point.noise, of(point)[part]?))).collect();
+                let seen: Vec<(f64, Estimate)> =
+                    model.noises.iter().filter_map(|point| Some((place(point.noise), of(point)[part]?))).collect();
                 draw_line(scene, &panel, &seen, n, marker);
             }
         }
@@ -189,6 +199,21 @@ impl CapacityData {
             draw_line(scene, &panel, &seen, n, Marker::of(n));
         }
         panel.axes(scene);
+    }
+}
+
+/// The type whose rounding it is, or the number.
+fn noise_name(noise: f64) -> String {
+    let known = [(NOISE_F32, "f32"), (NOISE_F16, "f16"), (NOISE_BF16, "bf16")];
+    match known.iter().find(|(known, _)| (known / noise - 1.0).abs() < 1e-3) {
+        Some((_, name)) => (*name).to_owned(),
+        None if noise >= 0.01 => noise.to_string(),
+        None => {
+            let exponent = noise.log10().floor() as i32;
+            let factor = noise / 10_f64.powi(exponent);
+            let factor = if (factor - 1.0).abs() < 0.05 { String::new() } else { format!("{factor:.1}·") };
+            format!("{factor}10^{{−{}}}", -exponent)
+        }
     }
 }
 

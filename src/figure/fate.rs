@@ -156,7 +156,7 @@ impl Prepared for FateData {
         let bars_height = |model: &ModelFate| 40.0 + 11.5 * model.bars.len() as f64;
         let ages_height = 92.0;
         let height = |model: &ModelFate| if wide { bars_height(model).max(ages_height) } else { bars_height(model) + ages_height };
-        let total = 36.0 + self.models.iter().map(height).sum::<f64>();
+        let total = 28.0 + self.models.iter().map(height).sum::<f64>();
         let (mut scene, room) = sheet(spec, total / spec.width.points());
         let keys: Vec<Key> = FATES.into_iter().zip(colours(&scene)).map(|(name, colour)| Key::new(name, Swatch::Fill(colour))).collect();
         let erases = self.models.iter().any(|model| model.bars.iter().any(|bar| bar.unique.is_some()));

@@ -47,6 +47,16 @@ pub(super) struct Block<'a, F: Precision> {
     pub marked: Vec<(usize, Tally)>,
     /// Energy of all columns together after every step; only for the initial memory.
     pub energies: Vec<f64>,
+    scratch: Scratch<'a, F>,
+}
+
+/// Room of one step, kept from step to step.
+struct Scratch<'a, F> {
+    reading: Vec<&'a [F]>,
+    sums: Vec<Row<F>>,
+    held: Vec<Row<F>>,
+    values: Vec<Row<F>>,
+    edits: Vec<(&'a [F], Row<F>)>,
 }
 
 /// What a block leaves behind.
@@ -92,6 +102,7 @@ impl<'a, F: Precision> Block<'a, F> {
             marks,
             marked: vec![],
             energies: vec![],
+            scratch: Scratch { reading: vec![], sums: vec![], held: vec![], values: vec![], edits: vec![] },
         }
     }
 
@@ -144,46 +155,47 @@ impl<'a, F: Precision> Block<'a, F> {
     /// One step on the columns that are there; returns q.u.
     fn step(&mut self, t: usize) -> Row<F> {
         let prepared = self.prepared;
-        let reading: Vec<&[F]> = prepared.edits.iter().filter_map(|edit| edit.read.as_ref().map(|read| row(read, t))).collect();
+        let mut scratch =
+            std::mem::replace(&mut self.scratch, Scratch { reading: vec![], sums: vec![], held: vec![], values: vec![], edits: vec![] });
+        let Scratch { reading, sums, held, values, edits } = &mut scratch;
+        reading.clear();
+        reading.extend(prepared.edits.iter().filter_map(|edit| edit.read.as_ref().map(|read| row(read, t))));
         let n_reads = reading.len();
+        reading.push(row(&prepared.query, t));
+        sums.resize(n_reads + 1, Row::zero());
         let raw = if self.orders { self.raw_reads(t) } else { vec![] };
-        let mut sums = vec![Row::zero(); n_reads + 1];
-        F::read(&self.memory, &[reading.as_slice(), &[row(&prepared.query, t)]].concat(), &mut sums);
+        F::read(&self.memory, reading, sums);
         if let Some(lost) = &prepared.lost {
             self.decay_along(row(lost, t));
         }
 
-        let mut values: Vec<Row<F>> = Vec::with_capacity(prepared.edits.len());
-        let mut held = Vec::with_capacity(prepared.edits.len());
-        let mut next_read = sums.iter();
-        for edit in &prepared.edits {
-            let mut found = if edit.read.is_some() { *next_read.next().unwrap_or(&sums[n_reads]) } else { Row::zero() };
-            for (&coupling, value) in edit.couplings[t].iter().zip(&values) {
-                let coupling = F::narrow(coupling);
-                found.0.iter_mut().zip(&value.0).for_each(|(found, &a)| *found += coupling * a);
+        held.clear();
+        values.clear();
+        edits.clear();
+        let mut query = sums[n_reads];
+        for (edit, own) in prepared.edits.iter().zip(&prepared.head.edits) {
+            let mut found = Row::zero();
+            let mut value = Row::zero();
+            if edit.read.is_some() {
+                found = sums[edits.len()];
+                for (&coupling, value) in edit.couplings[t].iter().zip(values.iter()) {
+                    add(&mut found, F::narrow(coupling), value);
+                }
+                let strength = F::narrow(-edit.strength[t]);
+                value = Row(found.0.map(|held| strength * held));
+                add(&mut query, F::narrow(edit.query_coupling[t]), &value);
+                edits.push((row(&own.direction, t), value));
             }
-            let strength = F::narrow(-edit.strength[t]);
-            let value = if edit.read.is_some() { Row(found.0.map(|held| strength * held)) } else { Row::zero() };
             held.push(found);
             values.push(value);
         }
-        let mut query = sums[n_reads];
-        for (edit, value) in prepared.edits.iter().zip(&values) {
-            let coupling = F::narrow(edit.query_coupling[t]);
-            query.0.iter_mut().zip(&value.0).for_each(|(query, &a)| *query += coupling * a);
-        }
-        self.take(t, &held, &values);
+        self.take(t, held, values);
         if self.orders {
             self.average_over_orders(t, &sums[..n_reads], &raw);
         }
-
-        let edits: Vec<(&[F], Row<F>)> =
-            prepared.head.edits.iter().zip(values).map(|(edit, value)| (row(&edit.direction, t), value)).collect();
-        let reading: Vec<_> =
-            edits.into_iter().zip(&prepared.edits).filter_map(|(edit, prepared)| prepared.read.is_some().then_some(edit)).collect();
-        let update =
-            Update { retention: Some(row(&prepared.head.retention, t)), edits: &reading, loss_weights: row(&prepared.loss_weights, t + 1) };
+        let update = Update { retention: Some(row(&prepared.head.retention, t)), edits, loss_weights: row(&prepared.loss_weights, t + 1) };
         [self.energy, self.loss] = F::update(&mut self.memory, &update);
+        self.scratch = scratch;
         query
     }
 
@@ -335,6 +347,11 @@ impl<'a, F: Precision> Block<'a, F> {
         }
         self.memory.iter().zip(&self.origin).map(|(now, then)| now.0[c].wide() * then.0[c].wide()).sum()
     }
+}
+
+/// `to += factor from`.
+fn add<F: Precision>(to: &mut Row<F>, factor: F, from: &Row<F>) {
+    to.0.iter_mut().zip(&from.0).for_each(|(to, &from)| *to += factor * from);
 }
 
 /// A write at the end of the step that makes it.

@@ -85,15 +85,39 @@ impl Staleness {
         self.steps.iter().any(|standing| matches!(standing, Standing::StaleFrom(_)))
     }
 
-    /// The tallies that [`targets`](super::targets) needs: of every write that goes stale, just before it does. Write and step, in
-    /// the order of the writes.
-    pub fn marks<F: Precision>(&self, head: &HeadRecurrence<F>) -> Vec<(usize, usize)> {
-        let each = head.writes_per_step();
-        let writes = (0..head.n_writes()).filter_map(|write| match self.at(write / each) {
-            // A write that is stale from the start was never anything else: its mark is before it was made.
-            Standing::StaleFrom(from) => Some((write, from.checked_sub(1).filter(|&before| before >= write / each)?)),
-            _ => None,
-        });
-        writes.collect()
+    /// The first step at which anything is stale.
+    pub fn first_stale(&self) -> Option<usize> {
+        self.steps.iter().filter_map(|standing| if let Standing::StaleFrom(from) = standing { Some(*from) } else { None }).min()
     }
+
+    /// The tallies just before each write goes stale: write and step, of every write that is made before it goes stale, in the order of
+    /// the writes.
+    pub fn stale_marks<F: Precision>(&self, head: &HeadRecurrence<F>) -> Vec<(usize, usize)> {
+        (0..head.n_writes()).filter_map(|write| Some((write, self.stale_mark(head, write)?))).collect()
+    }
+
+    /// The tallies that [`targets`](super::targets) needs: of every write just before anything is stale, and just before it goes stale
+    /// itself. Write and step.
+    pub fn marks<F: Precision>(&self, head: &HeadRecurrence<F>) -> Vec<(usize, usize)> {
+        let both = |write: usize| [self.first_mark(head, write), self.stale_mark(head, write)];
+        (0..head.n_writes()).flat_map(|write| both(write).into_iter().flatten().map(move |step| (write, step))).collect()
+    }
+
+    /// The last step before anything is stale; `None` if the write is not made by then.
+    pub(super) fn first_mark<F: Precision>(&self, head: &HeadRecurrence<F>, write: usize) -> Option<usize> {
+        before(self.first_stale()?, head, write)
+    }
+
+    /// The last step before the write goes stale; `None` if it never does, or is not made by then.
+    pub(super) fn stale_mark<F: Precision>(&self, head: &HeadRecurrence<F>, write: usize) -> Option<usize> {
+        match self.at(head.place(write).step) {
+            Standing::StaleFrom(from) => before(from, head, write),
+            _ => None,
+        }
+    }
+}
+
+/// The step before `from`, or the last there is, if the write is made by then.
+fn before<F: Precision>(from: usize, head: &HeadRecurrence<F>, write: usize) -> Option<usize> {
+    from.checked_sub(1).map(|step| step.min(head.n_steps() - 1)).filter(|&step| step >= head.place(write).step)
 }

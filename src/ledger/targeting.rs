@@ -8,6 +8,9 @@
 //! A gate that opens at the right moment lifts precision too, wherever it points. So the lift is split: the chance of a gate
 //! that points nowhere in particular weighs every step by the gate's own strength; precision over that is the **address lift**,
 //! and what remains of the lift is the **timing lift**. A random address has an address lift of 1.
+//!
+//! Stale content is older than the rest. A mechanism that takes what is young has a lift below 1 without sparing anything on
+//! purpose: compare with the nulls, which share the ages, before speaking of aim.
 
 use super::account::Account;
 use super::head::HeadRecurrence;
@@ -98,23 +101,29 @@ pub struct Targets {
 
 /// The sums behind targeting, from an account with the marks of [`Staleness::marks`], in that order, as the first of its marks.
 ///
+/// Only steps from the first on at which anything is stale count: before it nothing stale could be hit.
+///
 /// # Panics
 /// If the account lacks marks.
 pub fn targets<F: Precision>(head: &HeadRecurrence<F>, account: &Account<F>, staleness: &Staleness) -> Targets {
     let each = head.writes_per_step();
-    let mut before = account.marked.iter();
-    let mut marks = staleness.marks(head).into_iter().peekable();
+    let mut marked = account.marked.iter();
     let mut found = Targets::default();
+    if !staleness.any_stale() {
+        return found;
+    }
     for (write, tally) in account.tallies.iter().enumerate() {
+        let mut taken = |mark: Option<usize>| {
+            mark.map_or_else(Tally::default, |_| *marked.next().expect("the account has the marks that staleness asks for"))
+        };
+        let (first, fresh) = (taken(staleness.first_mark(head, write)), taken(staleness.stale_mark(head, write)));
         let standing = staleness.at(write / each);
-        let mark = marks.next_if(|(marked, _)| *marked == write);
-        let fresh = mark.map_or_else(Tally::default, |_| *before.next().expect("the account has a mark for every stale write"));
         let is_stale = matches!(standing, Standing::StaleFrom(_));
         let add = |sums: &mut TargetSums| {
             for m in 0..3 {
-                sums.taken[m] += tally.taken[m];
-                sums.present[m] += tally.present[m];
-                sums.gated[m] += tally.gated[m];
+                sums.taken[m] += tally.taken[m] - first.taken[m];
+                sums.present[m] += tally.present[m] - first.present[m];
+                sums.gated[m] += tally.gated[m] - first.gated[m];
                 if is_stale {
                     sums.stale_taken[m] += tally.taken[m] - fresh.taken[m];
                     sums.stale_present[m] += tally.present[m] - fresh.present[m];

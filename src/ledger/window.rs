@@ -24,7 +24,7 @@ pub fn survivals_after<F: Precision>(head: &HeadRecurrence<F>, age: usize) -> Ve
             if oblique {
                 before.clone_from(&u);
             }
-            u.iter_mut().zip(head.retention.row(t)).for_each(|(u, &alpha)| *u = *u * alpha);
+            u.iter_mut().zip(head.retention.row(t)).for_each(|(u, &alpha)| *u *= alpha);
             head.edits.iter().for_each(|edit| correct(edit, t, Some(&before), &mut u));
         }
         let (mut left, mut whole) = (0.0, 0.0);
@@ -49,7 +49,7 @@ fn correct<F: Precision>(edit: &HeadEdit<F>, t: usize, before: Option<&[F]>, u: 
         },
     };
     let a = -(edit.strength[t] * held);
-    u.iter_mut().zip(edit.direction.row(t)).for_each(|(u, &d)| *u = *u + d * a);
+    u.iter_mut().zip(edit.direction.row(t)).for_each(|(u, &d)| *u += d * a);
 }
 
 fn along<F: Precision>(read: ndarray::ArrayView1<F>, u: &[F]) -> F {

@@ -1,26 +1,14 @@
 //! Hand-made measures in the shape of real ones.
 
 use pentimento::figure::accuracy::{Answers, ConditionAnswers};
-use pentimento::figure::readout::{ReadoutCurve, ReadoutPanel, Readouts, Role};
+use pentimento::figure::readout::{ReadoutCurve, ReadoutPanel, Readouts, Role as CurveRole};
 use pentimento::figure::training::TrainingLog;
 use pentimento::figure::{Estimate, Figure, Labelled, Measured};
 use pentimento::intervene::{
     Address as EraseAddress, AnswerAccount, EraseEvent, EventEffect, EventTotal, FactWords, RemovedWrite, ScoreChange, Scores, StepWords,
 };
-use pentimento::measure::{
-    ALLOCATION_NOTICE, Address, AddressCollateral, Alignment, AlignmentOptions, AlignmentSummary, Allocation, AllocationBin,
-    AllocationOptions, AnswerEffect, Cleanup, CleanupOptions, Collateral, CollateralOptions, Correlation, CurveBin, DecayAxis,
-    EraseEffectOptions, EraseEffects, EraseRun, GateSummary, HeadAlignment, HeadCleanup, HeadCorrelation, HeadId, Interval, LagRecall,
-    LayerAlignment, LayerCollateral, Null, NullBand, NullCorrelation, Recall, RecallOptions, Relation, RunEffect, Strength, TokenDensity,
-    Trajectory, Unit,
 use pentimento::ledger::{Form, Mechanism, NOISE_GRID};
-use pentimento::measure::{
-    ALLOCATION_NOTICE, Address, AddressCollateral, AddressNull, AgeCapacity, AgeShares, Alignment, AlignmentOptions, AlignmentSummary,
-    Allocation, AllocationBin, AllocationOptions, Among, Capacity, CapacityOptions, CapacityRow, Cleanup, CleanupOptions, Collateral,
-    CollateralOptions, Correlation, CurveBin, DecayAxis, Fate, FateOptions, FateRow, FateShares, GateSummary, HeadAlignment, HeadCleanup,
-    HeadCorrelation, HeadId, Interval, LagRecall, LayerAlignment, LayerCollateral, Null, NullBand, NullCorrelation, Recall, RecallOptions,
-    Relation, Role, RoleShare, Strength, Targeting, TargetingNull, TargetingOptions, TargetingRow, TokenDensity, Trajectory, Unit,
-};
+use pentimento::measure::{Address, AddressCollateral, AddressNull, AgeCapacity, AgeShares, Alignment, AlignmentOptions, AlignmentSummary, Allocation, ALLOCATION_NOTICE, AllocationBin, AllocationOptions, Among, AnswerEffect, Capacity, CapacityOptions, CapacityRow, Cleanup, CleanupOptions, Collateral, CollateralOptions, Correlation, CurveBin, DecayAxis, EraseEffectOptions, EraseEffects, EraseRun, Fate, FateOptions, FateRow, FateShares, GateSummary, HeadAlignment, HeadCleanup, HeadCorrelation, HeadId, Interval, LagRecall, LayerAlignment, LayerCollateral, Null, NullBand, NullCorrelation, Recall, RecallOptions, Relation, Role, RoleShare, RunEffect, Strength, Targeting, TargetingNull, TargetingOptions, TargetingRow, TokenDensity, Trajectory, Unit};
 use pentimento::task::Condition;
 
 /// What each figure is shown with.
@@ -243,11 +231,11 @@ pub fn readouts() -> Readouts {
         title: title.to_owned(),
         chance: Some(0.0625),
         curves: vec![
-            curve("stale value", Role::Stale, [0.62, 0.6, 0.6 - drop, 0.52 - drop], 0.04),
-            curve("current value", Role::Current, [0.08, 0.08, 0.07, 0.93], 0.03),
-            curve("never written", Role::NeverWritten, [0.06, 0.065, 0.07, 0.06], 0.02),
-            curve("stale, untrained", Role::Control, [0.2, 0.19, 0.19, 0.17], 0.03),
-            curve("control task", Role::Control, [0.1, 0.1, 0.1, 0.11], 0.02),
+            curve("stale value", CurveRole::Stale, [0.62, 0.6, 0.6 - drop, 0.52 - drop], 0.04),
+            curve("current value", CurveRole::Current, [0.08, 0.08, 0.07, 0.93], 0.03),
+            curve("never written", CurveRole::NeverWritten, [0.06, 0.065, 0.07, 0.06], 0.02),
+            curve("stale, untrained", CurveRole::Control, [0.2, 0.19, 0.19, 0.17], 0.03),
+            curve("control task", CurveRole::Control, [0.1, 0.1, 0.1, 0.11], 0.02),
         ],
     };
     Readouts {
@@ -346,6 +334,9 @@ pub fn account() -> AnswerAccount {
         interaction: Some(change(-0.5)),
         heads: Vec::new(),
         pairs: Vec::new(),
+    }
+}
+
 /// Stale facts under three conditions, kept facts, other tokens; shares fall with age.
 pub fn fate(erases: bool) -> Fate {
     let shares = |surviving: f64, erased: f64| {

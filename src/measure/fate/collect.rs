@@ -84,7 +84,7 @@ pub(super) fn sequence_part(factors: &Factors<f32>, sequence: usize, truth: &Tru
 
 fn one_head(head: &HeadRecurrence<f32>, staleness: &Staleness, options: &FateOptions) -> ([RoleSums; 3], f64) {
     let (each, n_steps) = (head.writes_per_step(), head.n_steps());
-    let stale_marks = staleness.marks(head);
+    let stale_marks = staleness.stale_marks(head);
     let aged =
         |age: usize| (0..head.n_writes()).filter(move |write| write / each + age < n_steps).map(move |write| (write, write / each + age));
     let mut marks = stale_marks.clone();

@@ -14,13 +14,13 @@ impl Fate {
     pub fn headline(&self) -> String {
         let Some(stale) = self.row(Role::Stale, None) else {
             return match self.row(Role::Kept, None).or_else(|| self.row(Role::Other, None)) {
-                Some(row) => format!("Of what {} wrote, {}. Nothing went stale.", row.role.label(), self.parts(&row.shares)),
+                Some(row) => format!("Of what {} wrote, {}. Nothing went stale.", row.role.label(), parts(&row.shares)),
                 None => "Nothing was written.".to_owned(),
             };
         };
         let mut said = format!(
             "Fate of a write: of what stale facts had written, {} by the end of the sequence ({}).",
-            self.parts(&stale.shares),
+            parts(&stale.shares),
             words::sequences(stale.shares.surviving.n)
         );
         if let Some(kept) = self.row(Role::Kept, None) {
@@ -49,22 +49,23 @@ impl Fate {
     pub fn details(&self) -> Vec<String> {
         let place = |row: &FateRow| row.condition.map_or("all".to_owned(), |condition| format!("{} {condition}", condition.letter()));
         let line = |row: &FateRow| {
-            let since = row.since_stale.as_ref().map_or(String::new(), |shares| format!("; since it went stale {}", self.parts(shares)));
+            let since = row.since_stale.as_ref().map_or(String::new(), |shares| format!("; since it went stale {}", parts(shares)));
             let unique = row.unique.as_ref().map_or(String::new(), |unique| format!("; uniquely by the erase {}", words::percent(unique)));
-            format!("{}, {}: {}{unique}{since}.", place(row), row.role.label(), self.parts(&row.shares))
+            format!("{}, {}: {}{unique}{since}.", place(row), row.role.label(), parts(&row.shares))
         };
         self.remarks.iter().cloned().chain(self.rows.iter().map(line)).collect()
     }
+}
 
-    fn parts(&self, shares: &FateShares) -> String {
-        let part = |(name, share): (&str, &Interval)| format!("{} {name}", words::percent(share));
-        FATES.into_iter().zip(shares.as_array()).filter(|(_, share)| share.estimate.abs() >= 5e-4).map(part).collect::<Vec<_>>().join(", ")
-    }
+/// The shares that are not next to nothing.
+fn parts(shares: &FateShares) -> String {
+    let part = |(name, share): (&str, &Interval)| format!("{} {name}", words::percent(share));
+    FATES.into_iter().zip(shares.as_array()).filter(|(_, share)| share.estimate.abs() >= 5e-4).map(part).collect::<Vec<_>>().join(", ")
 }
 
 fn steps(interval: &Interval) -> String {
     match interval.bounds() {
-        Some((low, high)) => format!("{:.0} steps [{low:.0}, {high:.0}]", interval.estimate),
-        None => format!("{:.0} steps", interval.estimate),
+        Some((low, high)) => format!("{:.0} [{low:.0}, {high:.0}] steps", interval.estimate),
+        None => format!("{:.0} steps, no interval", interval.estimate),
     }
 }

@@ -80,7 +80,7 @@ fn sentence(erase: &TargetingRow) -> String {
     let one_side = erase.nulls.iter().all(|null| (null.excess.estimate > 0.0) == above);
     let found = match nearest.p_value {
         Some(p) if p < SIGNIFICANCE && one_side && above => "the erase hits what is stale beyond every null",
-        Some(p) if p < SIGNIFICANCE && one_side => "the erase spares what is stale, beyond every null",
+        Some(p) if p < SIGNIFICANCE && one_side => "the erase hits what is stale less than every null does",
         Some(_) => "no sign beyond the nulls that the erase aims at what is stale",
         None => "too few sequences to tell whether the erase aims at what is stale",
     };

@@ -2,7 +2,7 @@
 //!
 //! Definitions stand in [`ledger`](crate::ledger): the lift of a mechanism is the share of what it took that was stale, over the
 //! share of what it found that was. The lift is the product of an address lift and a timing lift. Only sequences in which something
-//! goes stale count.
+//! goes stale count, from the first step on at which something is.
 //!
 //! The erase is compared with replays of the whole sequence under other erase addresses ([`AddressNull`]): a lift within their band
 //! is no targeting.
@@ -176,8 +176,12 @@ pub fn targeting(source: &(impl Source + ?Sized), truth: &Truth, options: &Targe
     }
     let mut remarks = vec![
         truth.remark(),
-        format!("{n_sequences} of {} sequences have something that goes stale; only they count.", bootstrap.n_sequences()),
+        format!(
+            "{n_sequences} of {} sequences have something that goes stale; only they count, from the first stale step on.",
+            bootstrap.n_sequences()
+        ),
     ];
+    remarks.push("Stale content is older than the rest: a mechanism that takes what is young has a lift below 1 without sparing anything on purpose. The nulls share the ages.".to_owned());
     if parts.iter().any(|part| part.info.rule.is_oblique()) {
         remarks.push("An oblique edit is charged with the squared size of the vector it takes: energy has no law there.".to_owned());
     }
