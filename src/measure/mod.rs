@@ -55,9 +55,9 @@ pub use collateral::{
     Address, AddressCollateral, Collateral, CollateralOptions, HeadCollateral, HeadShuffle, LayerCollateral, Trajectory, collateral,
 };
 pub use effect::{AnswerEffect, EraseEffectOptions, EraseEffects, EraseRun, RunEffect, erase_effects};
-pub use fate::{AgeShares, FATES, Fate, FateOptions, FateRow, FateShares, HeadFate, Weight, fate};
 pub use eigen::{singular_values, symmetric_eigenvalues};
 pub use error::MeasureError;
+pub use fate::{AgeShares, FATES, Fate, FateOptions, FateRow, FateShares, HeadFate, Weight, fate};
 pub use interval::{Bootstrap, Interval, StatisticsOptions, Unit, quantile};
 pub use permutation::{permute_heads, sign_flip};
 pub use rank::{p_value_of_independent_pairs, pearson, ranks, spearman};

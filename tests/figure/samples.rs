@@ -8,7 +8,14 @@ use pentimento::intervene::{
     Address as EraseAddress, AnswerAccount, EraseEvent, EventEffect, EventTotal, FactWords, RemovedWrite, ScoreChange, Scores, StepWords,
 };
 use pentimento::ledger::{Form, Mechanism, NOISE_GRID};
-use pentimento::measure::{Address, AddressCollateral, AddressNull, AgeCapacity, AgeShares, Alignment, AlignmentOptions, AlignmentSummary, Allocation, ALLOCATION_NOTICE, AllocationBin, AllocationOptions, Among, AnswerEffect, Capacity, CapacityOptions, CapacityRow, Cleanup, CleanupOptions, Collateral, CollateralOptions, Correlation, CurveBin, DecayAxis, EraseEffectOptions, EraseEffects, EraseRun, Fate, FateOptions, FateRow, FateShares, GateSummary, HeadAlignment, HeadCleanup, HeadCorrelation, HeadId, Interval, LagRecall, LayerAlignment, LayerCollateral, Null, NullBand, NullCorrelation, Recall, RecallOptions, Relation, Role, RoleShare, RunEffect, Strength, Targeting, TargetingNull, TargetingOptions, TargetingRow, TokenDensity, Trajectory, Unit};
+use pentimento::measure::{
+    ALLOCATION_NOTICE, Address, AddressCollateral, AddressNull, AgeCapacity, AgeShares, Alignment, AlignmentOptions, AlignmentSummary,
+    Allocation, AllocationBin, AllocationOptions, Among, AnswerEffect, Capacity, CapacityOptions, CapacityRow, Cleanup, CleanupOptions,
+    Collateral, CollateralOptions, Correlation, CurveBin, DecayAxis, EraseEffectOptions, EraseEffects, EraseRun, Fate, FateOptions,
+    FateRow, FateShares, GateSummary, HeadAlignment, HeadCleanup, HeadCorrelation, HeadId, Interval, LagRecall, LayerAlignment,
+    LayerCollateral, Null, NullBand, NullCorrelation, Recall, RecallOptions, Relation, Role, RoleShare, RunEffect, Strength, Targeting,
+    TargetingNull, TargetingOptions, TargetingRow, TokenDensity, Trajectory, Unit,
+};
 use pentimento::task::Condition;
 
 /// What each figure is shown with.
