@@ -106,7 +106,7 @@ fn a_gate_that_opens_at_the_right_moment_has_a_timing_lift() {
         timed.all_writes.add(&targets_of(&factors.with(HookPoint::EraseStrength, gamma).unwrap(), &staleness).all_writes);
     }
     let sums = timed.all_writes;
-    assert!(sums.timing_lift(Mechanism::Erase).unwrap() > 1.5, "{:?}", sums.timing_lift(Mechanism::Erase));
+    assert!(sums.timing_lift(Mechanism::Erase).unwrap() > 1.25, "{:?}", sums.timing_lift(Mechanism::Erase));
     assert!((sums.address_lift(Mechanism::Erase).unwrap() - 1.0).abs() < 0.15, "{:?}", sums.address_lift(Mechanism::Erase));
 }
 
