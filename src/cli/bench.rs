@@ -57,6 +57,11 @@ fn gpu(arguments: &Arguments) -> anyhow::Result<()> {
             "`pentimento bench gpu` measures a card: give --device cuda:0 (the processor is measured by `pentimento bench memory`)"
         );
     };
+    if arguments.parity && cards.len() > 1 {
+        let failures = memory::cuda::parity::cards(&arguments.device, arguments.seed.unwrap_or_else(fresh_seed))?;
+        anyhow::ensure!(failures.is_empty(), "several cards give other numbers than one: {}", failures.join("; "));
+        eprintln!("{} gives the bits of one card", arguments.device);
+    }
     for &card in cards {
         if arguments.parity {
             let parity = memory::cuda::parity::run(card, arguments.seed.unwrap_or_else(fresh_seed), arguments.quick)?;

@@ -12,6 +12,7 @@ use super::super::{Dims, EditKind, Phase};
 use super::buffers::{
     CardEdit, CardEditGradient, CardGradient, CardRead, CardRecurrence, CardTape, Checkpoints, Numbers, Rows, Targets, Trace,
 };
+use super::chunk_plan::Precision;
 use super::compile::Kernel;
 use super::driver_error;
 use super::engine::Engine;
@@ -354,6 +355,13 @@ fn shape(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<(), C
         engine.replay(&view, &kept.trace(d), 0..d.step, None, &mut [None, None, None, Some(dense.view_mut())])
     })?;
     bench.push(engine, "record every memory, trace then replay", inputs, ms, Some(n_dense));
+    if engine.runs_in_chunks(&view) {
+        let ms = median_ms(engine, 200.0, || {
+            engine.forward_in_chunks(&view, 0..d.step, &mut kept.targets(d), Precision::Split)?;
+            engine.replay(&view, &kept.trace(d), 0..d.step, None, &mut [None, None, None, Some(dense.view_mut())])
+        })?;
+        bench.push(engine, "record every memory, in chunks then replay", inputs, ms, Some(n_dense));
+    }
     Ok(())
 }
 

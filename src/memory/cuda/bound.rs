@@ -16,11 +16,14 @@ pub(super) struct Shape {
     pub n: usize,
     reads: usize,
     values: usize,
+    /// Sizes and formats of the arrays: kernels are compiled for them.
+    formats: [(&'static str, usize); 7],
 }
 
 impl Shape {
     pub fn defines(&self, more: &[(&'static str, usize)]) -> Vec<(&'static str, usize)> {
         let mut defines = vec![("N", self.n), ("DK", self.form.padded), ("READS", self.reads), ("VALUES", self.values)];
+        defines.extend(self.formats);
         defines.extend(more);
         defines
     }
@@ -75,7 +78,13 @@ impl<'a> Bound<'a> {
             ..Arguments::default()
         };
         self.arguments = arguments;
-        let mut shape = Shape { form: Form { n_edits: n, n_elsewhere: 0, padded: plan::padded(d.d_k) }, n, reads: 0, values: 0 };
+        let mut shape = Shape {
+            form: Form { n_edits: n, n_elsewhere: 0, padded: plan::padded(d.d_k) },
+            n,
+            reads: 0,
+            values: 0,
+            formats: Default::default(),
+        };
         for (j, edit) in recurrence.edits.iter().enumerate() {
             let (argument, kind) = self.edit(edit, &d)?;
             self.arguments.edits[j] = argument;
@@ -83,6 +92,19 @@ impl<'a> Bound<'a> {
             shape.values |= usize::from(edit.value.is_some()) << j;
             shape.form.n_elsewhere += usize::from(kind >= 2);
         }
+        let arguments = &self.arguments;
+        let each = |rows: fn(&EditArgument) -> &RowsArgument| {
+            arguments.edits.iter().take(n).enumerate().fold(0, |bits, (j, edit)| bits | (rows(edit).flags as usize) << (2 * j))
+        };
+        shape.formats = [
+            ("D_K", d.d_k),
+            ("D_V", d.d_v),
+            ("F_QUERY", arguments.query.flags as usize),
+            ("F_RETENTION", arguments.retention.flags as usize),
+            ("F_DIRECTION", each(|edit| &edit.direction)),
+            ("F_READ", each(|edit| &edit.read)),
+            ("F_VALUE", each(|edit| &edit.value)),
+        ];
         Ok(shape)
     }
 
@@ -167,6 +189,10 @@ impl<'a> Bound<'a> {
             ("pseudo-values", &mut targets.pseudo_values, &mut arguments.pseudo_values),
             ("residuals", &mut targets.residuals, &mut arguments.residuals),
         ] {
+            let n_edits = self.arguments.edits.iter().take_while(|edit| edit.direction.data != 0).count();
+            if !arrays.is_empty() && arrays.len() != n_edits {
+                return Err(CudaError::Shape(format!("{name} of {} edits of {n_edits}: all are kept or none", arrays.len())));
+            }
             for (array, address) in arrays.iter_mut().zip(addresses) {
                 *address = self.array_mut(name, array, stream)?;
             }

@@ -85,7 +85,9 @@ impl Cards {
             [0] => recurrence.dims.step.max(1),
             [0, second, ..] if recording.checkpoint_steps.iter().enumerate().all(|(index, &step)| step == index * second) => second,
             _ => {
-                return Err(CudaError::Shape("a replay on a card needs checkpoints at equal distances, the first before step 0".to_owned()));
+                return Err(CudaError::Shape(
+                    "a replay on a card needs checkpoints at equal distances, the first before step 0".to_owned(),
+                ));
             }
         };
         let options = RecordOptions { pseudo_values: true, checkpoint_every: Some(every), dense: phases.to_vec() };

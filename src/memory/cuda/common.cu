@@ -6,6 +6,8 @@
 //   DK         key channels, up to a multiple of 32
 //   READS      what each edit reads, two bits each from the lowest: 0 nothing, 1 its direction, 2 another place, 3 before decay
 //   VALUES     which edits have a value, one bit each
+//   D_K, D_V   channels of keys and values
+//   F_QUERY, F_RETENTION, F_DIRECTION, F_READ, F_VALUE   how these arrays stand (bits of `Rows::flags`; two bits an edit)
 
 typedef unsigned int u32;
 typedef unsigned short u16;
@@ -99,13 +101,15 @@ struct Source {
     int flags;
 };
 
-__device__ __forceinline__ Source source(const Rows& rows, int batch, int head, int n_heads, int first = 0) {
+__device__ __forceinline__ Source source(const Rows& rows, int flags, int batch, int head, int n_heads, int first = 0) {
     Source x;
-    x.flags = rows.flags;
-    x.stride = rows.step_stride * ((rows.flags & 1) ? 2 : 4);
-    x.base = (const char*)row_at(rows, batch, 0, head, n_heads) + (i64)first * ((rows.flags & 1) ? 2 : 4);
+    x.flags = flags;  // known to the compiler: nothing is left to decide in the loop over steps
+    x.stride = rows.step_stride * ((flags & 1) ? 2 : 4);
+    x.base = (const char*)row_at(rows, batch, 0, head, n_heads) + (i64)first * ((flags & 1) ? 2 : 4);
     return x;
 }
+
+__device__ __forceinline__ constexpr int format(int formats, int j) { return (formats >> (2 * j)) & 3; }
 
 // The first `count` numbers of a row into shared memory, by one warp. Aligned rows go asynchronously, those of bf16 into the
 // upper half of their room, from where `convert_row` spreads them once they have landed.

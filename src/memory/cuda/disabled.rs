@@ -32,6 +32,12 @@ pub mod parity {
     pub const fn run(_ordinal: usize, _seed: u64, _quick: bool) -> Result<Parity, CudaError> {
         Err(CudaError::NotBuilt)
     }
+
+    /// # Errors
+    /// Always.
+    pub const fn cards(_device: &crate::memory::Device, _seed: u64) -> Result<Vec<String>, CudaError> {
+        Err(CudaError::NotBuilt)
+    }
 }
 
 /// Timing the engine on a card.

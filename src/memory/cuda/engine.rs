@@ -19,6 +19,8 @@ pub struct Engine {
     stream: Arc<CudaStream>,
     architecture: String,
     limits: CardLimits,
+    /// Whether blocks can hand whole pieces of shared memory to a copy engine (compute capability 9.0).
+    has_bulk_copies: bool,
     columns: Option<usize>,
 }
 
@@ -52,7 +54,7 @@ impl Engine {
             n_multiprocessors: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT).map_err(&fail)? as usize,
             shared_bytes: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN).map_err(&fail)? as usize,
         };
-        Ok(Self { stream, architecture: format!("sm_{major}{minor}"), limits, columns: None })
+        Ok(Self { stream, architecture: format!("sm_{major}{minor}"), limits, has_bulk_copies: major >= 9, columns: None })
     }
 
     /// The same, with so many columns to a thread in the sequential kernels (1, 2, 4 or 8) where they fit. By default the plan
@@ -99,6 +101,9 @@ impl Engine {
         let mut bound = Bound::new(&self.stream);
         let form = bound.recurrence(recurrence, &steps)?;
         let dense = (0..4).filter(|&phase| targets.dense[phase].is_some()).fold(0, |bits, phase| bits | 1 << phase);
+        let kept = usize::from(targets.output.is_some())
+            | usize::from(!targets.pseudo_values.is_empty()) << 1
+            | usize::from(!targets.residuals.is_empty()) << 2;
         let plan = ForwardPlan::new(&d, form.form, self.limits, self.columns, dense != 0)?;
         let aligned = bound.forward_targets(&d, &steps, targets)?;
         let kernel = Kernel {
@@ -111,6 +116,7 @@ impl Engine {
                 ("STEPS", plan.steps),
                 ("STAGES", plan.stages),
                 ("DENSE", dense),
+                ("KEPT", kept),
                 ("ALIGNED", usize::from(aligned)),
             ]),
             shared_bytes: plan.shared_bytes,
@@ -136,9 +142,11 @@ impl Engine {
         let mut bound = Bound::new(&self.stream);
         let form = bound.recurrence(recurrence, &steps)?;
         let bits = (0..4).filter(|&phase| dense[phase].is_some()).fold(0, |bits, phase| bits | 1 << phase);
-        let plan = ReplayPlan::new(&d, form.form);
         let chunks = plan::chunks(&steps, trace.checkpoints.every);
         let aligned = bound.replay_arrays(&d, &steps, trace, heads, dense)?;
+        let bulk =
+            if aligned && self.has_bulk_copies { std::env::var("ENGINE_BULK").ok().and_then(|x| x.parse().ok()).unwrap_or(1) } else { 0 };
+        let plan = ReplayPlan::new(&d, form.form, bulk);
         bound.arguments.n_chunks = chunks.len() as i32;
         let kernel = Kernel {
             name: "replay",
@@ -152,7 +160,7 @@ impl Engine {
                 ("STAGES", plan.stages),
                 ("DENSE", bits),
                 ("ALIGNED", usize::from(aligned)),
-                ("STORE", std::env::var("ENGINE_STORE").ok().and_then(|x| x.parse().ok()).unwrap_or(0)),
+                ("BULK", plan.bulk),
             ]),
             shared_bytes: plan.shared_bytes,
         };

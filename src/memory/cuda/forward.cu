@@ -12,7 +12,7 @@
 // The first and the last line are what the replay does, in the same order, so replays have the same bits. A column's sums do
 // not depend on how many columns a thread holds, so results do not depend on the launch.
 //
-// Given by the host beside slots.cu's: DENSE (bits of the phases stored).
+// Given by the host beside slots.cu's: DENSE (bits of the phases stored), KEPT (1 outputs, 2 pseudo-values, 4 residuals).
 
 __host__ __device__ constexpr int at_value(int j) { return AT_COLUMNS + j * COLUMNS; }
 constexpr int AT_STRENGTHS = AT_COLUMNS + N * COLUMNS;
@@ -21,12 +21,13 @@ constexpr int SLOT = (AT_COUPLINGS + N_COUPLINGS + 3) / 4 * 4;
 
 __device__ __forceinline__ void produce(const Args& A, float* smem, int producer, int lane, int batch, int head, int first_column) {
     const int n_blocks = (A.n_steps + STEPS - 1) / STEPS;
-    const int n_columns = min(COLUMNS, A.d_v - first_column);
+    const int n_columns = D_V % COLUMNS == 0 ? COLUMNS : min(COLUMNS, D_V - first_column);
     const Vectors vectors = vectors_of(A, batch, head);
     Source values[N];
 #pragma unroll
     for (int j = 0; j < N; j++)
-        if (has_value(j)) values[j] = source(A.edits[j].value, batch, head, A.head, first_column);
+        if (has_value(j)) values[j] = source(A.edits[j].value, format(F_VALUE, j), batch, head, A.head, first_column);
+    float strength = 1.0f, next_strength = 1.0f;
     for (int block = 0; block <= n_blocks; block++) {
         if (block < n_blocks) {
             const int stage = block % STAGES;
@@ -34,16 +35,15 @@ __device__ __forceinline__ void produce(const Args& A, float* smem, int producer
             const int first = block * STEPS + producer * SHARE;
             const int here = min(min(SHARE, STEPS - producer * SHARE), A.n_steps - first);
             float* slots = smem + (stage * STEPS + producer * SHARE) * SLOT;
-            const float strength = strength_of(A, batch, A.first_step + first, here, head, lane);
+            next_strength = strength_of(A, batch, A.first_step + first, here, head, lane);
             for (int local = 0; local < here; local++) {
                 const int t = A.first_step + first + local;
-                stage_vectors(vectors, slots + local * SLOT, t, A.d_k, lane);
+                stage_vectors(vectors, slots + local * SLOT, t, lane);
 #pragma unroll
                 for (int j = 0; j < N; j++)
                     if (has_value(j)) stage_row(slots + local * SLOT + at_value(j), values[j], t, n_columns, lane);
             }
             copies_commit();
-            if (lane < here * N) slots[lane / N * SLOT + AT_STRENGTHS + lane % N] = strength;
         }
         if (block > 0) {
             // The stage before has landed: its couplings follow, then it is handed over.
@@ -52,8 +52,10 @@ __device__ __forceinline__ void produce(const Args& A, float* smem, int producer
             const int stage = (block - 1) % STAGES;
             const int here = min(min(SHARE, STEPS - producer * SHARE), A.n_steps - (block - 1) * STEPS - producer * SHARE);
             float* slots = smem + (stage * STEPS + producer * SHARE) * SLOT;
+            // Asked for one stage ago: nobody waited for it.
+            if (lane < here * N) slots[lane / N * SLOT + AT_STRENGTHS + lane % N] = strength;
             for (int local = 0; local < here; local++) {
-                convert_vectors(vectors, slots + local * SLOT, A.d_k, lane);
+                convert_vectors(vectors, slots + local * SLOT, lane);
 #pragma unroll
                 for (int j = 0; j < N; j++)
                     if (has_value(j)) convert_row(slots + local * SLOT + at_value(j), values[j], n_columns, lane);
@@ -62,6 +64,7 @@ __device__ __forceinline__ void produce(const Args& A, float* smem, int producer
             stage_couplings(slots, SLOT, AT_COUPLINGS, here, lane);
             barrier_arrive(1 + stage, THREADS);
         }
+        strength = next_strength;
     }
 }
 
@@ -71,7 +74,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) forward(const __grid_const
     for (int i = threadIdx.x; i < STAGES * STEPS * SLOT; i += THREADS) smem[i] = 0.0f;
     __syncthreads();
 
-    const int n_column_blocks = (A.d_v + COLUMNS - 1) / COLUMNS;
+    const int n_column_blocks = (D_V + COLUMNS - 1) / COLUMNS;
     const int column_block = blockIdx.x % n_column_blocks;
     const int head = blockIdx.x / n_column_blocks % A.head;
     const int batch = blockIdx.x / n_column_blocks / A.head;
@@ -85,7 +88,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) forward(const __grid_const
     const int row_lane = lane / COLUMN_LANES, column_lane = lane % COLUMN_LANES;
     const int warp_column = warp * COLUMN_LANES * C;
     const int first_column = block_column + warp_column;
-    const i64 memory_size = (i64)A.d_k * A.d_v;
+    const i64 memory_size = (i64)D_K * D_V;
     const i64 memory_index = (i64)batch * A.head + head;
 
     Tile tile;
@@ -94,15 +97,18 @@ extern "C" __global__ void __launch_bounds__(THREADS) forward(const __grid_const
 #pragma unroll
         for (int c = 0; c < C; c++) {
             const int row = row_of(row_lane, i), column = first_column + column_of(column_lane, c);
-            tile.s[i][c] = A.initial && row < A.d_k && column < A.d_v ? A.initial[memory_index * memory_size + (i64)row * A.d_v + column] : 0.0f;
+            tile.s[i][c] = A.initial && row < D_K && column < D_V ? A.initial[memory_index * memory_size + (i64)row * D_V + column] : 0.0f;
         }
 
     // After the round each lane has one column's sums: which, and whether it is the one to store them.
     const int own = own_of(lane);
     const int own_column = warp_column + column_of(column_lane, own);
-    const bool stores_column = stores_own(lane) && block_column + own_column < A.d_v;
+    const bool stores_column = stores_own(lane) && block_column + own_column < D_V;
 
     const int n_blocks = (A.n_steps + STEPS - 1) / STEPS;
+    int until_checkpoint = (A.checkpoint_every - A.first_step % A.checkpoint_every) % A.checkpoint_every;
+    const i64 out_stride = (i64)A.head * D_V;
+    i64 out = (((i64)batch * A.out_steps + A.first_step - A.out_first) * A.head + head) * D_V + block_column + own_column;
     for (int block = 0; block < n_blocks; block++) {
         const int stage = block % STAGES;
         barrier_sync(1 + stage, THREADS);
@@ -111,7 +117,8 @@ extern "C" __global__ void __launch_bounds__(THREADS) forward(const __grid_const
         for (int local = 0; local < here; local++) {
             const float* slot = smem + (stage * STEPS + local) * SLOT;
             const int t = A.first_step + block * STEPS + local;
-            if (A.checkpoints && t % A.checkpoint_every == 0) {
+            if (A.checkpoints && until_checkpoint-- == 0) {
+                until_checkpoint = A.checkpoint_every - 1;
                 const i64 index = ((i64)batch * A.n_checkpoints + t / A.checkpoint_every - A.checkpoint_first) * A.head + head;
                 store_tile(tile, A.checkpoints + index * memory_size, A, first_column, row_lane, column_lane);
             }
@@ -156,7 +163,6 @@ extern "C" __global__ void __launch_bounds__(THREADS) forward(const __grid_const
                 if (j == N || read_kind(j < N ? j : 0)) sum_rows(reads[j], lane);
 
             float values[N];
-            const i64 out = (((i64)batch * A.out_steps + t - A.out_first) * A.head + head) * A.d_v + block_column + own_column;
 #pragma unroll
             for (int j = 0; j < N; j++) {
                 float found = read_kind(j) ? reads[j][0] : 0.0f;
@@ -167,14 +173,15 @@ extern "C" __global__ void __launch_bounds__(THREADS) forward(const __grid_const
                 const float residual = (has_value(j) ? slot[at_value(j) + own_column] : 0.0f) - found;
                 values[j] = slot[AT_STRENGTHS + j] * residual;
                 if (stores_column) {
-                    if (A.residuals[j]) A.residuals[j][out] = residual;
-                    if (A.pseudo_values[j]) A.pseudo_values[j][out] = values[j];
+                    if (KEPT & 4) A.residuals[j][out] = residual;
+                    if (KEPT & 2) A.pseudo_values[j][out] = values[j];
                 }
             }
             float output = reads[N][0];
 #pragma unroll
             for (int j = 0; j < N; j++) output = fmaf(slot[AT_COUPLINGS + coupling(N, j)], values[j], output);
-            if (stores_column && A.output) A.output[out] = output;
+            if ((KEPT & 1) && stores_column) A.output[out] = output;
+            out += out_stride;
 
             // Every lane takes its columns' pseudo-values from the lanes that have them.
             float pseudo[N][C];

@@ -65,7 +65,7 @@ impl Engine {
         arguments.column_blocks = plan.column_blocks as i32;
         arguments.key_head = shared_heads(recurrence) as i32;
 
-        let sweep = sweep_kernel(&shape, &plan, aligned && carried.is_multiple_of(16));
+        let sweep = sweep_kernel(&shape, &plan, aligned && carried.is_multiple_of(16), arguments.grad_output.flags as usize);
         let finish = Kernel {
             name: "finish",
             source: concat!(include_str!("gradient.cu"), include_str!("finish.cu")),
@@ -85,7 +85,7 @@ impl Engine {
                 *address = addresses[0] + 4 * (index * n_stream) as u64;
             }
             arguments.sums = addresses[0] + 4 * (shape.n * n_stream) as u64;
-            self.launch(&sweep, &arguments, n_blocks, (plan.consumers + 1) * 32)?;
+            self.launch(&sweep, &arguments, n_blocks, (plan.consumers + plan.producers) * 32)?;
             let n_warps = d.batch * steps.len() * arguments.key_head as usize;
             self.launch(&finish, &arguments, n_warps.div_ceil(4), 128)?;
             last = first;
@@ -94,17 +94,18 @@ impl Engine {
     }
 }
 
-fn sweep_kernel(shape: &Shape, plan: &SweepPlan, aligned: bool) -> Kernel {
+fn sweep_kernel(shape: &Shape, plan: &SweepPlan, aligned: bool, grad_output: usize) -> Kernel {
     Kernel {
         name: "sweep",
         source: concat!(include_str!("slots.cu"), include_str!("gradient.cu"), include_str!("sweep.cu")),
         defines: shape.defines(&[
             ("C", plan.columns),
             ("CONSUMERS", plan.consumers),
-            ("PRODUCERS", 1),
+            ("PRODUCERS", plan.producers),
             ("STEPS", plan.steps),
             ("STAGES", plan.stages),
             ("ALIGNED", usize::from(aligned)),
+            ("F_GRAD", grad_output),
         ]),
         shared_bytes: plan.shared_bytes,
     }

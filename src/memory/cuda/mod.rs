@@ -37,9 +37,9 @@ pub use adjoint::Query;
 pub use buffers::{
     CardEdit, CardEditGradient, CardGradient, CardRead, CardRecurrence, CardTape, Checkpoints, Numbers, Rows, Targets, Trace,
 };
+pub use cards::Cards;
 pub use chunk_gradient::ChunkTape;
 pub use chunk_plan::{CHUNK_STEPS, ChunkPlan, Precision};
-pub use cards::Cards;
 pub use engine::{Engine, n_cards};
 pub use error::{CudaError, bytes};
 pub use plan::{CardLimits, Form, ForwardPlan, ReplayPlan, SweepPlan};

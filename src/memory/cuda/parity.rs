@@ -342,3 +342,41 @@ pub(super) fn error<D: Dimension>(found: &Array<f32, D>, reference: &Array<f64, 
 fn same_bits<D: Dimension>(a: &Array<f32, D>, b: &Array<f32, D>) -> bool {
     a.shape() == b.shape() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
 }
+
+/// Runs that were split over several cards beside the same on the first alone: every number has the same bits. Returns what
+/// differs.
+pub fn cards(device: &super::super::Device, seed: u64) -> Result<Vec<String>, CudaError> {
+    use super::super::{Device, RecordOptions};
+    let Device::Cuda(numbers) = device else { return Ok(vec![]) };
+    let (all, one) = (super::Cards::open(device)?, super::Cards::open(&Device::Cuda(numbers[..1].to_vec()))?);
+    let dims = Dims { batch: 5, step: 70, key_head: 2, head: 4, d_k: 64, d_v: 64 };
+    let mut failures = Vec::new();
+    for (index, rule) in [Rule::Eda, Rule::Kda, Rule::Rwkv7].into_iter().enumerate() {
+        let recurrence = draw(rule, dims, false, true, seed.wrapping_add(index as u64));
+        let options = RecordOptions { pseudo_values: true, checkpoint_every: Some(16), dense: vec![Phase::Erase, Phase::Write] };
+        let (a, b) = (all.record(&recurrence, &options)?, one.record(&recurrence, &options)?);
+        let mut same = |what: &str, same: bool| {
+            if !same {
+                failures.push(format!("{rule}: {what} differs between {device} and one card"));
+            }
+        };
+        same("output", same_bits(&a.output, &b.output));
+        same("final memory", same_bits(&a.final_memory, &b.final_memory));
+        same("checkpoints", same_bits(&a.checkpoints, &b.checkpoints));
+        same("pseudo-values", a.pseudo_values.iter().zip(&b.pseudo_values).all(|(a, b)| same_bits(&a.1, &b.1)));
+        same("memories", options.dense.iter().all(|phase| same_bits(&a.dense[phase], &b.dense[phase])));
+        let (c, d) = (all.replay(&recurrence, &a, &options.dense)?, one.replay(&recurrence, &b, &options.dense)?);
+        same("replay", options.dense.iter().all(|phase| same_bits(&c[phase], &a.dense[phase]) && same_bits(&d[phase], &b.dense[phase])));
+        let (c, d) = (all.backward(&recurrence, a.output.view(), None)?, one.backward(&recurrence, b.output.view(), None)?);
+        same("gradient", same_bits(&c.query, &d.query) && same_bits(&c.retention, &d.retention));
+        same(
+            "gradient of edits",
+            c.edits.iter().zip(&d.edits).all(|(c, d)| same_bits(&c.strength, &d.strength) && same_bits(&c.direction, &d.direction)),
+        );
+        // And the recording on the processor is close.
+        let judge = cpu::record(&recurrence, &options);
+        let far = a.output.iter().zip(&judge.output).any(|(a, b)| (a - b).abs() > 1e-4);
+        same("output, from the processor's,", !far);
+    }
+    Ok(failures)
+}

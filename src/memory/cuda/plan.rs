@@ -88,7 +88,8 @@ impl ForwardPlan {
         Ok(Self {
             columns,
             consumers,
-            producers: 2,
+            // A warp alone is slow at many small things: more of them stage side by side.
+            producers: steps.min(4),
             steps,
             stages,
             blocks: dims.batch * dims.head * dims.d_v.div_ceil(block_columns),
@@ -111,6 +112,8 @@ pub struct SweepPlan {
     pub columns: usize,
     /// Warps of a block that hold columns.
     pub consumers: usize,
+    /// Warps of a block that stage vectors.
+    pub producers: usize,
     /// Steps of a group, whose memories stand in shared memory together.
     pub steps: usize,
     /// Groups staged at once.
@@ -147,7 +150,7 @@ impl SweepPlan {
             ))
         })?;
         let column_blocks = dims.d_v.div_ceil(block_columns);
-        Ok(Self { columns, consumers, steps, stages, column_blocks, shared_bytes: shared(steps), tile })
+        Ok(Self { columns, consumers, producers: steps.min(2), steps, stages, column_blocks, shared_bytes: shared(steps), tile })
     }
 
     /// Numbers of workspace each step needs: sums over columns, and gradients of pseudo-values.
@@ -159,6 +162,8 @@ impl SweepPlan {
 /// How the replay kernel is launched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplayPlan {
+    /// Bulk copies of a warp under way; 0: threads store.
+    pub bulk: usize,
     /// Threads along a row, four columns each.
     pub column_threads: usize,
     /// Rows of a thread.
@@ -177,7 +182,9 @@ pub struct ReplayPlan {
 
 impl ReplayPlan {
     /// The plan for these sizes.
-    pub fn new(dims: &Dims, form: Form) -> Self {
+    ///
+    /// `bulk` is how many bulk copies of a warp are under way, where the card has them and a warp's rows are one piece.
+    pub fn new(dims: &Dims, form: Form, bulk: usize) -> Self {
         let column_threads = dims.d_v.div_ceil(4).next_power_of_two().clamp(4, 32);
         let block_columns = 4 * column_threads;
         // Rows by sixteen if that still gives whole warps, else fewer.
@@ -185,14 +192,17 @@ impl ReplayPlan {
         let consumers = (column_threads * (form.padded / rows)).div_ceil(32);
         let (steps, stages) = (4, 3);
         let slot = (1 + form.n_edits) * form.padded + form.n_edits * block_columns;
+        let whole_rows = dims.d_v == block_columns && dims.d_k == form.padded;
+        let bulk = if whole_rows { bulk } else { 0 };
         Self {
+            bulk,
             column_threads,
             rows,
             consumers,
             steps,
             stages,
             column_blocks: dims.d_v.div_ceil(block_columns),
-            shared_bytes: stages * steps * slot * 4,
+            shared_bytes: 4 * (stages * steps * slot + consumers * bulk * rows * 128),
         }
     }
 }

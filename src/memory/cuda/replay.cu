@@ -5,7 +5,7 @@
 // as in `memory::replay`, so with its bits. A warp stores whole rows: consecutive lanes have consecutive columns.
 //
 // Given by the host beside common.cu's: COLUMN_THREADS (lanes along a row, four columns each), ROWS (rows of a thread),
-// CONSUMERS, PRODUCERS, STEPS, STAGES, DENSE, ALIGNED.
+// CONSUMERS, PRODUCERS, STEPS, STAGES, DENSE, ALIGNED, BULK (0: stores by threads; else bulk copies under way, for whole rows).
 
 #define ROW_THREADS (CONSUMERS * WARP / COLUMN_THREADS)
 #define COLUMNS (4 * COLUMN_THREADS)
@@ -18,15 +18,15 @@ constexpr int SLOT = (1 + N) * DK + N * COLUMNS;
 
 __device__ __forceinline__ void produce(const Args& A, float* smem, int producer, int lane, int batch, int head, int first_column, int start, int end) {
     const int n_blocks = (end - start + STEPS - 1) / STEPS;
-    const int n_columns = min(COLUMNS, A.d_v - first_column);
-    const Source retention = source(A.retention, batch, head, A.head);
+    const int n_columns = D_V % COLUMNS == 0 ? COLUMNS : min(COLUMNS, D_V - first_column);
+    const Source retention = source(A.retention, F_RETENTION, batch, head, A.head);
     Source directions[N], values[N];
 #pragma unroll
     for (int j = 0; j < N; j++) {
-        directions[j] = source(A.edits[j].direction, batch, head, A.head);
+        directions[j] = source(A.edits[j].direction, format(F_DIRECTION, j), batch, head, A.head);
         values[j].flags = ALIGNED ? 2 : 0;
-        values[j].stride = (i64)A.head * A.d_v * 4;
-        values[j].base = (const char*)(A.pseudo_values[j] + (((i64)batch * A.out_steps - A.out_first) * A.head + head) * A.d_v + first_column);
+        values[j].stride = (i64)A.head * D_V * 4;
+        values[j].base = (const char*)(A.pseudo_values[j] + (((i64)batch * A.out_steps - A.out_first) * A.head + head) * D_V + first_column);
     }
     for (int block = 0; block <= n_blocks; block++) {
         if (block < n_blocks) {
@@ -36,10 +36,10 @@ __device__ __forceinline__ void produce(const Args& A, float* smem, int producer
                 const int t = start + block * STEPS + local;
                 if (t >= end) break;
                 float* slot = smem + (stage * STEPS + local) * SLOT;
-                stage_row(slot + AT_RETENTION, retention, t, A.d_k, lane);
+                stage_row(slot + AT_RETENTION, retention, t, D_K, lane);
 #pragma unroll
                 for (int j = 0; j < N; j++) {
-                    stage_row(slot + at_direction(j), directions[j], t, A.d_k, lane);
+                    stage_row(slot + at_direction(j), directions[j], t, D_K, lane);
                     stage_row(slot + at_value(j), values[j], t, n_columns, lane);
                 }
             }
@@ -52,38 +52,46 @@ __device__ __forceinline__ void produce(const Args& A, float* smem, int producer
             for (int local = producer; local < STEPS; local += PRODUCERS) {
                 if (start + (block - 1) * STEPS + local >= end) break;
                 float* slot = smem + (stage * STEPS + local) * SLOT;
-                convert_row(slot + AT_RETENTION, retention, A.d_k, lane);
+                convert_row(slot + AT_RETENTION, retention, D_K, lane);
 #pragma unroll
-                for (int j = 0; j < N; j++) convert_row(slot + at_direction(j), directions[j], A.d_k, lane);
+                for (int j = 0; j < N; j++) convert_row(slot + at_direction(j), directions[j], D_K, lane);
             }
             barrier_arrive(1 + stage, THREADS);
         }
     }
 }
 
-#ifndef STORE
-#define STORE 0
-#endif
-__device__ __forceinline__ void store4(float* to, float4 x) {
-    if (STORE == 0) __stcs((float4*)to, x);
-    else if (STORE == 1) *(float4*)to = x;
-    else if (STORE == 2) __stwt((float4*)to, x);
-    else __stcg((float4*)to, x);
-}
-
 __device__ __forceinline__ void store_tile(const float (&s)[ROWS][4], float* memory, const Args& A, int first_row, int column) {
 #pragma unroll
     for (int i = 0; i < ROWS; i++) {
-        float* to = memory + (i64)(first_row + i) * A.d_v + column;
-        if (first_row + i < A.d_k) {
+        float* to = memory + (i64)(first_row + i) * D_V + column;
+        if (first_row + i < D_K) {
             if (ALIGNED) {
-                if (column < A.d_v) store4(to, make_float4(s[i][0], s[i][1], s[i][2], s[i][3]));
+                if (column < D_V) __stcs((float4*)to, make_float4(s[i][0], s[i][1], s[i][2], s[i][3]));
             } else {
 #pragma unroll
                 for (int c = 0; c < 4; c++)
-                    if (column + c < A.d_v) __stcs(to + c, s[i][c]);
+                    if (column + c < D_V) __stcs(to + c, s[i][c]);
             }
         }
+    }
+}
+
+// A warp's rows are one piece of the memory: they go through shared memory in one bulk copy each step, BULK of them under way.
+__device__ __forceinline__ void store_bulk(const float (&s)[ROWS][4], float* memory, float* buffers, int& turn, int warp, int lane) {
+    float* buffer = buffers + turn * (ROWS * 4 * WARP);
+    turn = turn + 1 == BULK ? 0 : turn + 1;
+    if (lane == 0) asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(BULK > 0 ? BULK - 1 : 0) : "memory");
+    __syncwarp();
+#pragma unroll
+    for (int i = 0; i < ROWS; i++)
+        *(float4*)(buffer + (lane / COLUMN_THREADS * ROWS + i) * (4 * COLUMN_THREADS) + lane % COLUMN_THREADS * 4) = make_float4(s[i][0], s[i][1], s[i][2], s[i][3]);
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+    __syncwarp();
+    if (lane == 0) {
+        asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(memory + (i64)warp * (ROWS * 4 * WARP)),
+                     "r"((u32)__cvta_generic_to_shared(buffer)), "r"(ROWS * 4 * WARP * 4) : "memory");
+        asm volatile("cp.async.bulk.commit_group;" ::: "memory");
     }
 }
 
@@ -93,7 +101,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) replay(const __grid_consta
     for (int i = threadIdx.x; i < STAGES * STEPS * SLOT; i += THREADS) smem[i] = 0.0f;
     __syncthreads();
 
-    const int n_column_blocks = (A.d_v + COLUMNS - 1) / COLUMNS;
+    const int n_column_blocks = (D_V + COLUMNS - 1) / COLUMNS;
     const int column_block = blockIdx.x % n_column_blocks;
     const int out_head = blockIdx.x / n_column_blocks % A.dense_heads;
     const int chunk = blockIdx.x / n_column_blocks / A.dense_heads % A.n_chunks;
@@ -109,7 +117,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) replay(const __grid_consta
     }
     const int thread_column = threadIdx.x % COLUMN_THREADS, thread_row = threadIdx.x / COLUMN_THREADS;
     const int first_row = thread_row * ROWS, column = column_block * COLUMNS + 4 * thread_column;
-    const i64 memory_size = (i64)A.d_k * A.d_v;
+    const i64 memory_size = (i64)D_K * D_V;
     const float* checkpoint = A.checkpoints + (((i64)batch * A.n_checkpoints + chunk) * A.head + head) * memory_size;
 
     float s[ROWS][4];
@@ -117,8 +125,15 @@ extern "C" __global__ void __launch_bounds__(THREADS) replay(const __grid_consta
     for (int i = 0; i < ROWS; i++)
 #pragma unroll
         for (int c = 0; c < 4; c++)
-            s[i][c] = first_row + i < A.d_k && column + c < A.d_v ? checkpoint[(i64)(first_row + i) * A.d_v + column + c] : 0.0f;
+            s[i][c] = first_row + i < D_K && column + c < D_V ? checkpoint[(i64)(first_row + i) * D_V + column + c] : 0.0f;
 
+    float* buffers = smem + STAGES * STEPS * SLOT + warp * (BULK * ROWS * 4 * WARP);
+    int turn = 0;
+#if BULK
+#define KEEP(phase) store_bulk(s, A.dense[phase] + dense, buffers, turn, warp, lane)
+#else
+#define KEEP(phase) store_tile(s, A.dense[phase] + dense, A, first_row, column)
+#endif
     const int n_blocks = (end - start + STEPS - 1) / STEPS;
     for (int block = 0; block < n_blocks; block++) {
         const int stage = block % STAGES;
@@ -130,7 +145,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) replay(const __grid_consta
             const int t = start + block * STEPS + local;
             const bool wanted = t >= A.first_step;
             const i64 dense = (((i64)batch * A.dense_steps + t - A.dense_first) * A.dense_heads + out_head) * memory_size;
-            if ((DENSE & 1) && wanted) store_tile(s, A.dense[0] + dense, A, first_row, column);
+            if ((DENSE & 1) && wanted) KEEP(0);
 #pragma unroll
             for (int g = 0; g < ROWS / 4; g++) {
                 float alpha[4];
@@ -140,10 +155,10 @@ extern "C" __global__ void __launch_bounds__(THREADS) replay(const __grid_consta
 #pragma unroll
                     for (int c = 0; c < 4; c++) s[4 * g + i][c] = __fmul_rn(alpha[i], s[4 * g + i][c]);
             }
-            if ((DENSE & 2) && wanted) store_tile(s, A.dense[1] + dense, A, first_row, column);
+            if ((DENSE & 2) && wanted) KEEP(1);
 #pragma unroll
             for (int j = 0; j < N; j++) {
-                if ((DENSE & 4) && j == A.n_erases && wanted) store_tile(s, A.dense[2] + dense, A, first_row, column);
+                if ((DENSE & 4) && j == A.n_erases && wanted) KEEP(2);
                 float value[4];
                 *(float4*)value = *(const float4*)(slot + at_value(j) + 4 * thread_column);
 #pragma unroll
@@ -156,9 +171,12 @@ extern "C" __global__ void __launch_bounds__(THREADS) replay(const __grid_consta
                         for (int c = 0; c < 4; c++) s[4 * g + i][c] = __fmaf_rn(direction[i], value[c], s[4 * g + i][c]);
                 }
             }
-            if ((DENSE & 4) && A.n_erases == N && wanted) store_tile(s, A.dense[2] + dense, A, first_row, column);
-            if ((DENSE & 8) && wanted) store_tile(s, A.dense[3] + dense, A, first_row, column);
+            if ((DENSE & 4) && A.n_erases == N && wanted) KEEP(2);
+            if ((DENSE & 8) && wanted) KEEP(3);
         }
         if (block + STAGES < n_blocks) barrier_arrive(1 + STAGES + stage, THREADS);
     }
+#if BULK
+    if (lane == 0) asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+#endif
 }

@@ -23,34 +23,34 @@ struct Vectors {
 
 __device__ __forceinline__ Vectors vectors_of(const Args& A, int batch, int head) {
     Vectors x;
-    x.retention = source(A.retention, batch, head, A.head);
-    x.query = source(A.query, batch, head, A.head);
+    x.retention = source(A.retention, F_RETENTION, batch, head, A.head);
+    x.query = source(A.query, F_QUERY, batch, head, A.head);
 #pragma unroll
     for (int j = 0; j < N; j++) {
-        x.direction[j] = source(A.edits[j].direction, batch, head, A.head);
-        if (reads_elsewhere(j)) x.read[j] = source(A.edits[j].read, batch, head, A.head);
+        x.direction[j] = source(A.edits[j].direction, format(F_DIRECTION, j), batch, head, A.head);
+        if (reads_elsewhere(j)) x.read[j] = source(A.edits[j].read, format(F_READ, j), batch, head, A.head);
     }
     return x;
 }
 
 // A step's vectors into its slot, by one warp.
-__device__ __forceinline__ void stage_vectors(const Vectors& x, float* slot, int t, int d_k, int lane) {
-    stage_row(slot + AT_RETENTION, x.retention, t, d_k, lane);
-    stage_row(slot + AT_QUERY, x.query, t, d_k, lane);
+__device__ __forceinline__ void stage_vectors(const Vectors& x, float* slot, int t, int lane) {
+    stage_row(slot + AT_RETENTION, x.retention, t, D_K, lane);
+    stage_row(slot + AT_QUERY, x.query, t, D_K, lane);
 #pragma unroll
     for (int j = 0; j < N; j++) {
-        stage_row(slot + at_direction(j), x.direction[j], t, d_k, lane);
-        if (reads_elsewhere(j)) stage_row(slot + at_read(j), x.read[j], t, d_k, lane);
+        stage_row(slot + at_direction(j), x.direction[j], t, D_K, lane);
+        if (reads_elsewhere(j)) stage_row(slot + at_read(j), x.read[j], t, D_K, lane);
     }
 }
 
-__device__ __forceinline__ void convert_vectors(const Vectors& x, float* slot, int d_k, int lane) {
-    convert_row(slot + AT_RETENTION, x.retention, d_k, lane);
-    convert_row(slot + AT_QUERY, x.query, d_k, lane);
+__device__ __forceinline__ void convert_vectors(const Vectors& x, float* slot, int lane) {
+    convert_row(slot + AT_RETENTION, x.retention, D_K, lane);
+    convert_row(slot + AT_QUERY, x.query, D_K, lane);
 #pragma unroll
     for (int j = 0; j < N; j++) {
-        convert_row(slot + at_direction(j), x.direction[j], d_k, lane);
-        if (reads_elsewhere(j)) convert_row(slot + at_read(j), x.read[j], d_k, lane);
+        convert_row(slot + at_direction(j), x.direction[j], D_K, lane);
+        if (reads_elsewhere(j)) convert_row(slot + at_read(j), x.read[j], D_K, lane);
     }
 }
 
@@ -153,12 +153,12 @@ __device__ __forceinline__ int lane_of(int lane, int c) {
     return lane;
 }
 
-__device__ __forceinline__ void store_row(float* row, const float* x, int first_column, int column_lane, int d_v) {
+__device__ __forceinline__ void store_row(float* row, const float* x, int first_column, int column_lane) {
 #pragma unroll
     for (int v = 0; v < C / VECTOR; v++) {
         const int column = first_column + column_of(column_lane, v * VECTOR);
         if (ALIGNED) {
-            if (column < d_v) {
+            if (column < D_V) {
                 if (VECTOR == 4) __stcs((float4*)(row + column), make_float4(x[v * VECTOR], x[v * VECTOR + 1 < C ? v * VECTOR + 1 : 0], x[v * VECTOR + 2 < C ? v * VECTOR + 2 : 0], x[v * VECTOR + 3 < C ? v * VECTOR + 3 : 0]));
                 else if (VECTOR == 2) __stcs((float2*)(row + column), make_float2(x[v * VECTOR], x[v * VECTOR + 1 < C ? v * VECTOR + 1 : 0]));
                 else __stcs(row + column, x[v * VECTOR]);
@@ -166,7 +166,7 @@ __device__ __forceinline__ void store_row(float* row, const float* x, int first_
         } else {
 #pragma unroll
             for (int c = 0; c < VECTOR; c++)
-                if (column + c < d_v) __stcs(row + column + c, x[v * VECTOR + c]);
+                if (column + c < D_V) __stcs(row + column + c, x[v * VECTOR + c]);
         }
     }
 }
@@ -175,7 +175,7 @@ __device__ __forceinline__ void store_tile(const Tile& tile, float* memory, cons
 #pragma unroll
     for (int i = 0; i < ROWS; i++) {
         const int row = row_of(row_lane, i);
-        if (row < A.d_k) store_row(memory + (i64)row * A.d_v, tile.s[i], first_column, column_lane, A.d_v);
+        if (row < D_K) store_row(memory + (i64)row * D_V, tile.s[i], first_column, column_lane);
     }
 }
 

@@ -8,7 +8,7 @@
 // All sums over key channels are taken in one round. Memories within a chunk are made again from the tape without a dot
 // product: once forward through the chunk keeping one of every STEPS, then group by group in shared memory.
 //
-// Given by the host beside slots.cu's (a stage is a group): nothing.
+// Given by the host beside slots.cu's (a stage is a group): F_GRAD (how the gradient of the output stands).
 
 __host__ __device__ constexpr int at_residual(int j) { return AT_COLUMNS + j * COLUMNS; }
 constexpr int AT_GRAD = AT_COLUMNS + N * COLUMNS;
@@ -45,19 +45,20 @@ __device__ __forceinline__ int share(int n_steps, int producer) { return min(min
 
 __device__ __forceinline__ void produce(const GradientArgs& B, float* smem, int producer, int lane, int batch, int head, int first_column) {
     const Args& A = B.base;
-    const int n_columns = min(COLUMNS, A.d_v - first_column);
+    const int n_columns = D_V % COLUMNS == 0 ? COLUMNS : min(COLUMNS, D_V - first_column);
     const int first_chunk = A.first_step / A.checkpoint_every;
     const int last_chunk = (A.first_step + A.n_steps - 1) / A.checkpoint_every;
     const Vectors vectors = vectors_of(A, batch, head);
-    const Source grad_output = source(B.grad_output, batch, head, A.head, first_column);
+    const Source grad_output = source(B.grad_output, F_GRAD, batch, head, A.head, first_column);
     Source residuals[N];
 #pragma unroll
     for (int j = 0; j < N; j++) {
         residuals[j].flags = ALIGNED ? 2 : 0;
-        residuals[j].stride = (i64)A.head * A.d_v * 4;
-        residuals[j].base = (const char*)(A.residuals[j] + (((i64)batch * A.out_steps - A.out_first) * A.head + head) * A.d_v + first_column);
+        residuals[j].stride = (i64)A.head * D_V * 4;
+        residuals[j].base = (const char*)(A.residuals[j] + (((i64)batch * A.out_steps - A.out_first) * A.head + head) * D_V + first_column);
     }
     int count = 0, before = 0;
+    float strength = 1.0f, next_strength = 1.0f;
     for (int chunk = last_chunk; chunk >= first_chunk - 1; chunk--) {
         // One visit beyond the last hands over the last stage.
         const int visits = chunk >= first_chunk ? n_visits(A, chunk) : 1;
@@ -68,17 +69,16 @@ __device__ __forceinline__ void produce(const GradientArgs& B, float* smem, int 
                 if (count >= STAGES) barrier_sync(1 + STAGES + stage, THREADS);
                 const int here = share(v.end - v.start, producer);
                 float* slots = smem + (stage * STEPS + producer * SHARE) * SLOT;
-                const float strength = strength_of(A, batch, v.start + producer * SHARE, here, head, lane);
+                next_strength = strength_of(A, batch, v.start + producer * SHARE, here, head, lane);
                 for (int local = 0; local < here; local++) {
                     const int t = v.start + producer * SHARE + local;
                     float* slot = slots + local * SLOT;
-                    stage_vectors(vectors, slot, t, A.d_k, lane);
+                    stage_vectors(vectors, slot, t, lane);
 #pragma unroll
                     for (int j = 0; j < N; j++) stage_row(slot + at_residual(j), residuals[j], t, n_columns, lane);
                     stage_row(slot + AT_GRAD, grad_output, t, n_columns, lane);
                 }
                 copies_commit();
-                if (lane < here * N) slots[lane / N * SLOT + AT_STRENGTHS + lane % N] = strength;
             }
             if (count > 0) {
                 if (chunk >= first_chunk) copies_wait<1>(); else copies_wait<0>();
@@ -86,8 +86,9 @@ __device__ __forceinline__ void produce(const GradientArgs& B, float* smem, int 
                 const int stage = (count - 1) % STAGES;
                 const int here = share(before, producer);
                 float* slots = smem + (stage * STEPS + producer * SHARE) * SLOT;
+                if (lane < here * N) slots[lane / N * SLOT + AT_STRENGTHS + lane % N] = strength;
                 for (int local = 0; local < here; local++) {
-                    convert_vectors(vectors, slots + local * SLOT, A.d_k, lane);
+                    convert_vectors(vectors, slots + local * SLOT, lane);
                     convert_row(slots + local * SLOT + AT_GRAD, grad_output, n_columns, lane);
                 }
                 __syncwarp();
@@ -98,6 +99,7 @@ __device__ __forceinline__ void produce(const GradientArgs& B, float* smem, int 
                 const Visit v = visit(A, chunk, index);
                 before = v.end - v.start;
             }
+            strength = next_strength;
         }
     }
 }
@@ -165,7 +167,7 @@ __device__ __forceinline__ void load_tile(Tile& tile, const float* memory, const
 #pragma unroll
         for (int c = 0; c < C; c++) {
             const int row = row_of(row_lane, i), column = first_column + column_of(column_lane, c);
-            tile.s[i][c] = memory && row < A.d_k && column < A.d_v ? memory[(i64)row * A.d_v + column] : 0.0f;
+            tile.s[i][c] = memory && row < D_K && column < D_V ? memory[(i64)row * D_V + column] : 0.0f;
         }
 }
 
@@ -190,10 +192,10 @@ extern "C" __global__ void __launch_bounds__(THREADS) sweep(const __grid_constan
     const int row_lane = lane / COLUMN_LANES, column_lane = lane % COLUMN_LANES;
     const int warp_column = warp * COLUMN_LANES * C;
     const int first_column = block_column + warp_column;
-    const i64 memory_size = (i64)A.d_k * A.d_v;
+    const i64 memory_size = (i64)D_K * D_V;
     const i64 memory_index = (i64)batch * A.head + head;
     const int own_column = warp_column + column_of(column_lane, own_of(lane));
-    const bool stores_column = stores_own(lane) && block_column + own_column < A.d_v;
+    const bool stores_column = stores_own(lane) && block_column + own_column < D_V;
     const int max_groups = n_groups(A.checkpoint_every);
     float4* scratch = (float4*)B.scratch + (i64)blockIdx.x * max_groups * (DK * COLUMNS / 4) + threadIdx.x;
 
@@ -259,7 +261,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) sweep(const __grid_constan
                     // The gradients of the pseudo-values, last edit first; then of what the edits read.
                     float reads[N];
                     const float own_grad = slot[AT_GRAD + own_column];
-                    const i64 out = (((i64)batch * A.n_steps + t - A.first_step) * A.head + head) * A.d_v + block_column + own_column;
+                    const i64 out = (((i64)batch * A.n_steps + t - A.first_step) * A.head + head) * D_V + block_column + own_column;
 #pragma unroll
                     for (int j = N - 1; j >= 0; j--) {
                         float grad = fmaf(slot[AT_COUPLINGS + coupling(N, j)], own_grad, found[j][0]);
