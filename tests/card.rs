@@ -72,6 +72,21 @@ fn dense_memories_need_what_they_need_and_a_trace_far_less() {
 }
 
 #[test]
+fn a_run_that_does_not_fit_is_refused_with_what_would() {
+    let dense = RecordOptions { pseudo_values: true, checkpoint_every: Some(64), dense: vec![Phase::Write] };
+    let keep = Keep::Recording(dense);
+    let needed = cuda::room(&WIDE, EDA, cuda::Element::F32, &keep);
+    assert!(cuda::check_room(&WIDE, EDA, &keep, 0, needed * 2).is_ok());
+    let text = cuda::check_room(&WIDE, EDA, &keep, 3, 20_000_000_000).unwrap_err().to_string();
+    for part in ["card 3", &cuda::bytes(needed), "20.0 GB", "checkpoints and pseudo-values", "at most 4 of the 8 sequences"] {
+        assert!(text.contains(part), "'{part}' in: {text}");
+    }
+    let one = Dims { batch: 1, ..WIDE };
+    let gradient = cuda::check_room(&one, EDA, &Keep::Gradient { every: 64 }, 0, 1_000_000).unwrap_err().to_string();
+    assert!(gradient.contains("gradient") && gradient.contains("shorter blocks"), "{gradient}");
+}
+
+#[test]
 fn plans_cover_every_column_and_fit_every_card() {
     for card in [LARGE, SMALL] {
         for (d_k, d_v, heads) in [(128, 128, 16), (64, 64, 4), (7, 5, 1), (256, 256, 2), (32, 130, 3), (192, 96, 8)] {

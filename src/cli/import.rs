@@ -3,13 +3,15 @@
 use std::path::PathBuf;
 
 use super::output;
-use crate::memory::Rule;
+use crate::memory::{Device, Phase, Rule};
 use crate::provenance::Provenance;
 use crate::trace::{ImportOptions, OnExisting, import};
 
 /// Arguments of `pentimento import`.
 #[derive(clap::Args)]
-#[command(after_help = "Example: pentimento import factors.safetensors --rule eda -o mine.trace.zarr
+#[command(after_help = "Examples:
+  pentimento import factors.safetensors --rule eda -o mine.trace.zarr
+  pentimento import factors.safetensors --rule eda --device cuda:0 --dense write -o mine.trace.zarr
 The names and shapes of the tensors are those of a trace (see the README); examples/python/export_factors.py writes such a file.")]
 pub struct Arguments {
     /// A safetensors file with one layer's factors, or several under `layer_00.`, `layer_01.` ...
@@ -20,6 +22,12 @@ pub struct Arguments {
     /// Steps between two checkpoints.
     #[arg(long, default_value_t = 64, value_parser = output::at_least_one)]
     checkpoint_every: usize,
+    /// Phases of which every memory is stored: before, decay, erase, write. Any memory can be replayed without it.
+    #[arg(long, value_delimiter = ',')]
+    dense: Vec<Phase>,
+    /// What runs the recurrence: cpu, cuda:0, or cuda:0,1 to split sequences over cards.
+    #[arg(long, default_value = "cpu")]
+    device: Device,
     /// Where to write the trace.
     #[arg(short, long)]
     output: PathBuf,
@@ -34,8 +42,13 @@ pub struct Arguments {
 /// Runs `pentimento import`.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let on_existing = if arguments.force { OnExisting::Replace } else { OnExisting::Refuse };
-    let options =
-        ImportOptions { checkpoint_every: arguments.checkpoint_every, on_existing, ..ImportOptions::new(Provenance::here("import")) };
+    let options = ImportOptions {
+        checkpoint_every: arguments.checkpoint_every,
+        on_existing,
+        dense: arguments.dense.clone(),
+        device: arguments.device.clone(),
+        ..ImportOptions::new(Provenance::here("import"))
+    };
     let imported = import(&arguments.factors, arguments.rule, &arguments.output, &options)?;
     if arguments.json {
         return output::json(&imported);

@@ -35,6 +35,7 @@ pub mod cuda;
 #[cfg(not(feature = "gpu"))]
 #[path = "cuda/disabled.rs"]
 pub mod cuda;
+mod recorder;
 pub mod bench;
 
 pub use check::{FactorNorms, NormSummary};
@@ -43,6 +44,7 @@ pub use dims::{Dims, Phase};
 pub use error::MemoryError;
 pub use factors::{Factors, Scalar};
 pub use hook::{Axis, HookPoint};
+pub use recorder::Recorder;
 pub use recording::{RecordOptions, Recording};
 pub use recurrence::{Edit, EditKind, Read, Recurrence, Shared3, Shared4};
 pub use rule::Rule;

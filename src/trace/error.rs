@@ -8,6 +8,9 @@ use crate::memory::MemoryError;
 /// What can go wrong with a trace.
 #[derive(Debug, thiserror::Error)]
 pub enum TraceError {
+    /// A card could not do what it was asked.
+    #[error(transparent)]
+    Card(#[from] crate::memory::cuda::CudaError),
     /// There is no trace at this path.
     #[error("this is not a trace ({reason}): {}", path.display())]
     NotATrace {

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::Path;
+use std::sync::mpsc;
 
 use ndarray::{Array4, ArrayD, Axis, Ix2, Ix4, IxDyn};
 use serde::Serialize;
@@ -10,7 +11,7 @@ use serde_json::json;
 
 use super::tensors::Tensors;
 use super::{OnExisting, Table, TraceError, TraceSpec, TraceWriter};
-use crate::memory::{Dims, Factors, HookPoint, MemoryError, NormSummary, Phase, RecordOptions, Rule, cpu};
+use crate::memory::{Device, Dims, Factors, HookPoint, MemoryError, NormSummary, Phase, RecordOptions, Recorder, Recording, Rule};
 use crate::provenance::Provenance;
 
 /// How to import.
@@ -24,12 +25,14 @@ pub struct ImportOptions {
     pub checkpoint_every: usize,
     /// Phases of which every memory is stored.
     pub dense: Vec<Phase>,
+    /// What runs the recurrence.
+    pub device: Device,
 }
 
 impl ImportOptions {
     /// A checkpoint every 64 steps, nothing dense, nothing overwritten.
     pub fn new(provenance: Provenance) -> Self {
-        Self { provenance, on_existing: OnExisting::Refuse, checkpoint_every: 64, dense: Vec::new() }
+        Self { provenance, on_existing: OnExisting::Refuse, checkpoint_every: 64, dense: Vec::new(), device: Device::Cpu }
     }
 }
 
@@ -114,31 +117,71 @@ pub fn import(factors: impl AsRef<Path>, rule: Rule, out: impl AsRef<Path>, opti
             layer.look_at(&read_block(&mut tensors, source, rule, batch.clone(), steps.clone(), None)?, batch.start, steps.start)?;
         }
     }
+    let recorder = Recorder::open(&options.device)?;
     let mut writer = TraceWriter::create(out, &spec)?;
     let record = RecordOptions { pseudo_values: true, checkpoint_every: Some(options.checkpoint_every), dense: options.dense.clone() };
-    let mut memories: Vec<Option<Array4<f32>>> = vec![None; sources.len()];
-    for (batch, steps) in blocks {
-        for ((source, layer), memory) in sources.iter().zip(&mut imported).zip(&mut memories) {
-            let carried = memory.take().filter(|_| steps.start > 0);
-            let factors = read_block(&mut tensors, source, rule, batch.clone(), steps.clone(), carried)?;
-            let recording = cpu::record(&factors.lower(), &record);
-            if source.has_output {
-                layer.compare(
-                    &tensors.read(&format!("{}output", source.prefix), batch.clone(), Some(steps.clone()))?,
-                    &recording.output.view().into_dyn(),
-                );
+    // The writer has a thread of its own: while it stores one block the next is read and run. One waits between them at most.
+    std::thread::scope(|scope| {
+        let (sender, receiver) = mpsc::sync_channel::<Part>(1);
+        let stored = scope.spawn(move || {
+            for part in receiver {
+                match part {
+                    Part::Layer(layer, ran) => {
+                        let (factors, recording) = *ran;
+                        writer.append_layer(layer, &factors, recording)?;
+                    }
+                    Part::Tokens(table) => writer.append(table)?,
+                    Part::Commit => writer.commit()?,
+                }
             }
-            *memory = Some(recording.final_memory.clone());
-            writer.append_layer(source.layer, &factors, recording)?;
-        }
-        if tensors.by_name().contains_key("tokens") {
-            let tokens = tensors.read_whole_numbers("tokens", batch, steps)?;
-            writer.append(Table::tokens(tokens.into_dimensionality::<Ix2>().expect("its shape was checked")))?;
-        }
-        writer.commit()?;
-    }
-    writer.finish()?;
+            Ok::<_, TraceError>(writer)
+        });
+        let mut memories: Vec<Option<Array4<f32>>> = vec![None; sources.len()];
+        let run = || -> Result<(), TraceError> {
+            // A writer that is gone has an error to tell; sending to it just ends.
+            for (batch, steps) in blocks {
+                for ((source, layer), memory) in sources.iter().zip(&mut imported).zip(&mut memories) {
+                    let carried = memory.take().filter(|_| steps.start > 0);
+                    let factors = read_block(&mut tensors, source, rule, batch.clone(), steps.clone(), carried)?;
+                    let recording = recorder.record(&factors.lower(), &record)?;
+                    if source.has_output {
+                        layer.compare(
+                            &tensors.read(&format!("{}output", source.prefix), batch.clone(), Some(steps.clone()))?,
+                            &recording.output.view().into_dyn(),
+                        );
+                    }
+                    *memory = Some(recording.final_memory.clone());
+                    if sender.send(Part::Layer(source.layer, Box::new((factors, recording)))).is_err() {
+                        return Ok(());
+                    }
+                }
+                if tensors.by_name().contains_key("tokens") {
+                    let tokens = tensors.read_whole_numbers("tokens", batch, steps)?;
+                    let table = Table::tokens(tokens.into_dimensionality::<Ix2>().expect("its shape was checked"));
+                    if sender.send(Part::Tokens(table)).is_err() {
+                        return Ok(());
+                    }
+                }
+                if sender.send(Part::Commit).is_err() {
+                    return Ok(());
+                }
+            }
+            Ok(())
+        };
+        let ran = run();
+        drop(sender);
+        let writer = stored.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        ran?;
+        writer.finish()
+    })?;
     Ok(Imported { layers: imported })
+}
+
+/// What the writer is handed, in the order it stores it.
+enum Part {
+    Layer(usize, Box<(Factors<f32>, Recording)>),
+    Tokens(Table),
+    Commit,
 }
 
 /// Parts of the whole that are read at once.

@@ -46,8 +46,11 @@ impl Kernel {
 
 type Key = (usize, &'static str, String);
 
-/// Functions that were loaded, by context, kernel and macros.
-static LOADED: LazyLock<Mutex<HashMap<Key, (CudaFunction, Arc<CudaModule>)>>> = LazyLock::new(Mutex::default);
+/// By context, kernel and macros.
+type Functions = HashMap<Key, (CudaFunction, Arc<CudaModule>)>;
+
+/// Functions that were loaded.
+static LOADED: LazyLock<Mutex<Functions>> = LazyLock::new(Mutex::default);
 
 /// One lock per function that is being made, so that nobody compiles what another thread is compiling.
 static IN_WORK: LazyLock<Mutex<HashMap<Key, Arc<Mutex<()>>>>> = LazyLock::new(Mutex::default);

@@ -12,6 +12,27 @@ pub const fn n_cards() -> Result<usize, CudaError> {
     Err(CudaError::NotBuilt)
 }
 
+/// What cards would be.
+#[derive(Clone, Copy, Debug)]
+pub enum Cards {}
+
+impl Cards {
+    /// # Errors
+    /// Always: the program was built without the engine for cards.
+    pub const fn open(_device: &super::Device) -> Result<Self, CudaError> {
+        Err(CudaError::NotBuilt)
+    }
+
+    /// Never called.
+    pub const fn record(
+        &self,
+        _recurrence: &super::Recurrence<f32>,
+        _options: &super::RecordOptions,
+    ) -> Result<super::Recording, CudaError> {
+        match *self {}
+    }
+}
+
 /// Comparing the engine on a card with the reference.
 pub mod parity {
     use super::CudaError;

@@ -44,7 +44,7 @@ pub use engine::{Engine, n_cards};
 pub use error::{CudaError, bytes};
 pub use plan::{CardLimits, Form, ForwardPlan, ReplayPlan, SweepPlan};
 pub use ring::{MemoryBlock, RingOptions};
-pub use room::{Keep, room};
+pub use room::{Keep, check_room, room};
 pub use upload::{Element, Uploaded};
 
 /// An error of the driver, with what was being done.

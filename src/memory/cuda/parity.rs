@@ -159,6 +159,7 @@ pub(super) fn map<F: Scalar>(recurrence: &Recurrence<f32>, input: impl Fn(f32) -
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one run, and everything that must agree with it, in the order it is compared")]
 fn compare(
     ordinal: usize,
     recurrence: &Recurrence<f32>,
@@ -254,12 +255,13 @@ fn compare(
         checkpoints: Checkpoints { every, first: 0, count: n_checkpoints, memories: checkpoints.view() },
     };
     let mut again = (0..4).map(|_| poisoned(n_memory * d.step)).collect::<Result<Vec<_>, _>>()?;
-    let mut to = [None, None, None, None];
-    for (again, to) in again.iter_mut().zip(&mut to) {
-        *to = Some(again.view_mut());
+    {
+        let mut to = [None, None, None, None];
+        for (again, to) in again.iter_mut().zip(&mut to) {
+            *to = Some(again.view_mut());
+        }
+        engine.replay(&view, &trace, 0..d.step, None, &mut to)?;
     }
-    engine.replay(&view, &trace, 0..d.step, None, &mut to)?;
-    drop(to);
     for (phase, again) in Phase::ALL.into_iter().zip(&again) {
         if !same_bits(&again.read(&engine, all)?, &recorded[&phase]) {
             failures.push(format!("memory {phase}: recorded and replayed on the card differ in their bits"));

@@ -59,8 +59,8 @@ pub(super) fn form_of(recurrence: &Recurrence<f32>) -> Form {
     }
 }
 
-/// Refuses a run that does not fit, with what would.
-pub(super) fn check(dims: &Dims, form: Form, keep: &Keep, card: usize, free: u64) -> Result<(), CudaError> {
+/// Refuses a run that does not fit into `free` bytes of a card, and says what would.
+pub fn check_room(dims: &Dims, form: Form, keep: &Keep, card: usize, free: u64) -> Result<(), CudaError> {
     let needed = room(dims, form, Element::F32, keep);
     // The driver and fragments take a little of what is called free.
     if needed <= free / 100 * 98 {
