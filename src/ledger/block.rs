@@ -30,7 +30,7 @@ pub(super) struct Block<'a, F: Precision> {
     prepared: &'a Prepared<'a, F>,
     columns: Vec<Column>,
     orders: bool,
-    /// [d_k] rows of one number a write.
+    /// \[d_k\] rows of one number a write.
     memory: Vec<Row<F>>,
     /// The columns as they were written; only for oblique rules.
     origin: Vec<Row<F>>,

@@ -30,11 +30,11 @@ impl<F: Scalar> Row<F> {
 
 /// What a step does to every column.
 pub struct Update<'a, F> {
-    /// alpha, [d_k]; `None` leaves the columns as they are.
+    /// alpha, \[d_k\]; `None` leaves the columns as they are.
     pub retention: Option<&'a [F]>,
-    /// Direction [d_k] and pseudo-value of every edit, in order.
+    /// Direction \[d_k\] and pseudo-value of every edit, in order.
     pub edits: &'a [(&'a [F], Row<F>)],
-    /// 1 - alpha^2 of the step to come, [d_k].
+    /// 1 - alpha^2 of the step to come, \[d_k\].
     pub loss_weights: &'a [F],
 }
 

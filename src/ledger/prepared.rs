@@ -26,9 +26,9 @@ pub(super) struct PreparedEdit<F: Precision> {
     pub oblique: bool,
     /// What the memory before the step is read with: alpha * c, or c for an edit that reads before decay, [step, d_k].
     pub read: Option<Array2<F>>,
-    /// c.d_i for the earlier edits i of the step, which change what this one finds; 0 if it reads before decay. [step][i].
+    /// c.d_i for the earlier edits i of the step, which change what this one finds; 0 if it reads before decay. \[step\]\[i\].
     pub couplings: Vec<Vec<f64>>,
-    /// q.d, [step].
+    /// q.d, \[step\].
     pub query_coupling: Vec<f64>,
     pub strength: Vec<f64>,
     /// What the edit takes of the energy of x is `rate` (c.x)^2: strength (2 - strength |d|^2), or the squared size of the vector

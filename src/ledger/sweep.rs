@@ -24,7 +24,7 @@ pub struct Contributions<F: Scalar> {
 /// writes of a step; within a step of several writes a phase is the end of all its erases or all its writes.
 ///
 /// # Panics
-/// If the step is out of range or `g` is not [d_k].
+/// If the step is out of range or `g` is not \[d_k\].
 pub fn contributions<F: Scalar>(head: &HeadRecurrence<F>, step: usize, phase: Phase, g: ArrayView1<F>) -> Contributions<F> {
     assert!(step < head.n_steps(), "step {step} is after the last, {}", head.n_steps() - 1);
     assert_eq!(g.len(), head.d_k(), "the read direction has another length than the memory's key channels");

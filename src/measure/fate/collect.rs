@@ -30,9 +30,9 @@ impl Sum {
 /// Half-lives of some writes: how many were reached, and how many sequences ended, after so many steps.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Lives {
-    /// [steps].
+    /// \[steps\].
     pub reached: Vec<f64>,
-    /// [steps].
+    /// \[steps\].
     pub ended: Vec<f64>,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct RoleSums {
 
 /// One sequence of one layer.
 pub(super) struct SequencePart {
-    /// By the roles of [`Role::ALL`], [head].
+    /// By the roles of [`Role::ALL`], \[head\].
     pub heads: Vec<[RoleSums; 3]>,
     pub share_residual: f64,
 }
