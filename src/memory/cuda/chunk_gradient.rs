@@ -6,7 +6,7 @@ use cudarc::driver::{CudaView, CudaViewMut, DeviceRepr, LaunchConfig};
 
 use super::bound::Bound;
 use super::buffers::{CardGradient, CardRecurrence, Rows, Trace};
-use super::chunk_plan::{CHUNK_STEPS, PREPARE_THREADS, Pass, Precision};
+use super::chunk_plan::{CHUNK_STEPS, CHUNK_THREADS, Pass, Precision};
 use super::chunks::{self, Carried, Parts, ScanTargets, Scratch};
 use super::compile::Kernel;
 use super::engine::Engine;
@@ -138,7 +138,7 @@ impl Engine {
         for (index, first) in (0..parts.n_chunks).step_by(parts.most).rev().enumerate() {
             parts.select(first);
             let [a, b, own] = parts.addresses();
-            let each_chunk = parts.grid(parts.n_selected(), PREPARE_THREADS);
+            let each_chunk = parts.grid(parts.n_selected(), CHUNK_THREADS);
             self.start(&plan.prepare(), each_chunk, &[&parts.sizes, &parts.inputs, &a, &b, &own])?;
             let memory = carried.address();
             let scan = ScanTargets {
@@ -154,7 +154,7 @@ impl Engine {
             };
             let across = parts.grid(plan.column_blocks(), plan.scan_threads());
             self.start(&plan.scan(), across, &[&parts.sizes, &a, &b, &own, &scan, &parts.inputs.output_gradient])?;
-            let each_chunk = parts.grid(parts.n_selected(), plan.gradient_threads());
+            let each_chunk = parts.grid(parts.n_selected() * plan.groups(), CHUNK_THREADS);
             self.start(&plan.gradient(), each_chunk, &[&parts.sizes, &parts.inputs, &from, &to])?;
         }
         folds.run()

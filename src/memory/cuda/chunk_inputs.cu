@@ -1,7 +1,6 @@
 // Inputs of a chunk of a head in shared memory.
 
 constexpr int CHANNEL_STRIDE = DKP + 8;
-constexpr int ARRAY_STRIDE = STEPS * CHANNEL_STRIDE + 16;
 
 struct ChunkInputs {
     Rows erase, write, query, value, decay;
@@ -53,43 +52,41 @@ __device__ __forceinline__ float number(const Lines& l, int step, int c) {
     return l.half ? bf16_to_f32(((const u16*)row)[c]) : ((const float*)row)[c];
 }
 
-// [step, d_k] of one head into shared memory as f32, zero beyond the steps and channels there are.
-__device__ __forceinline__ void load_keys(float* to, const Rows& rows, const Place& p, const Sizes& sizes, int thread, int n_threads) {
-    constexpr int groups = DKP / 4;
-#pragma unroll 4
-    for (int i = thread; i < STEPS * groups; i += n_threads) {
-        const int t = i / groups, c = i % groups * 4;
-        float4 x = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-        if (t < p.n_steps) x = four_of(rows, row_at(rows, p.batch, p.first_step + t, p.head, sizes.n_heads), c, DK);
-        *(float4*)(to + t * CHANNEL_STRIDE + c) = x;
-    }
+// Four numbers of a step, zero beyond the steps and the width.
+__device__ __forceinline__ float4 four_at(const Rows& rows, const Lines& l, const Place& p, int step, int c, int width) {
+    if (step >= p.n_steps) return make_float4(0.0f, 0.0f, 0.0f, 0.0f);
+    return four_of(rows, l.first + step * l.stride, c, width);
+}
+// Asks for a whole chunk of an array.
+__device__ __forceinline__ void prefetch_lines(const Lines& l, const Place& p, int width, int thread, int n_threads) {
+    const int n_bytes = width * (l.half ? 2 : 4), n_lines = (n_bytes + 127) / 128;
+    for (int i = thread; i < STEPS * n_lines; i += n_threads)
+        if (i / n_lines < p.n_steps) prefetch(l.first + i / n_lines * l.stride + i % n_lines * 128);
 }
 
-// G_t of every channel, for all threads of a block.
-__device__ __forceinline__ void load_decays(float* to, const Rows& rows, const Place& p, const Sizes& sizes, int thread, int n_threads) {
-    constexpr int groups = DKP / 4;
+__device__ __forceinline__ float log2_of(float x) { return fmaxf(LOG_DECAY ? x * 1.4426950408889634f : SPLIT ? log2f(x) : near_log2(x), LEAST_LOG2); }
+// G_t of CHANNELS channels from the first on, for all threads of a block.
+template <int CHANNELS>
+__device__ __forceinline__ void load_decays(float* to, const Rows& rows, int first, const Place& p, const Sizes& sizes, int thread, int n_threads) {
+    constexpr int groups = CHANNELS / 4, stride = CHANNELS + 8;
+    const Lines l = lines_of(rows, p, sizes);
 #pragma unroll 4
     for (int i = thread; i < STEPS * groups; i += n_threads) {
         const int t = i / groups, c = i % groups * 4;
         float4 x = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
         if (t < p.n_steps) {
-            x = four_of(rows, row_at(rows, p.batch, p.first_step + t, p.head, sizes.n_heads), c, DK);
-            if (LOG_DECAY) {
-                x.x *= 1.4426950408889634f, x.y *= 1.4426950408889634f, x.z *= 1.4426950408889634f, x.w *= 1.4426950408889634f;
-            } else {
-                x = make_float4(log2f(x.x), log2f(x.y), log2f(x.z), log2f(x.w));
-            }
-            x = make_float4(fmaxf(x.x, LEAST_LOG2), fmaxf(x.y, LEAST_LOG2), fmaxf(x.z, LEAST_LOG2), fmaxf(x.w, LEAST_LOG2));
+            x = four_at(rows, l, p, t, first + c, DK);
+            x = make_float4(log2_of(x.x), log2_of(x.y), log2_of(x.z), log2_of(x.w));
         }
-        *(float4*)(to + t * CHANNEL_STRIDE + c) = x;
+        *(float4*)(to + t * stride + c) = x;
     }
     __syncthreads();
-    for (int c = thread; c < DKP; c += n_threads) {
+    for (int c = thread; c < CHANNELS; c += n_threads) {
         float sum = 0.0f;
 #pragma unroll
         for (int t = 0; t < STEPS; t++) {
-            sum += to[t * CHANNEL_STRIDE + c];
-            to[t * CHANNEL_STRIDE + c] = sum;
+            sum += to[t * stride + c];
+            to[t * stride + c] = sum;
         }
     }
 }
@@ -108,8 +105,8 @@ struct Region {
 };
 
 // Whether a channel with these decays needs several.
-__device__ __forceinline__ bool is_strong(const float* decay) {
-    const float middle = decay[STEPS / 2 * CHANNEL_STRIDE], end = decay[(STEPS - 1) * CHANNEL_STRIDE];
+__device__ __forceinline__ bool is_strong(const float* decay, int stride) {
+    const float middle = decay[STEPS / 2 * stride], end = decay[(STEPS - 1) * stride];
     return fmaxf(-middle, middle - end) > WHOLE_RANGE;
 }
 __device__ __forceinline__ Region region_at(int first_step, bool strong) {

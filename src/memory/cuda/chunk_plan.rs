@@ -8,7 +8,7 @@ use super::plan::CardLimits;
 /// Steps of a chunk.
 pub const CHUNK_STEPS: usize = 32;
 /// Threads of the kernels that work chunk by chunk.
-pub(super) const PREPARE_THREADS: usize = 256;
+pub(super) const CHUNK_THREADS: usize = 256;
 /// Warps of the scan that make outputs.
 const OUTPUT_WARPS: usize = 4;
 /// Channels at a time where not all fit into shared memory.
@@ -144,7 +144,7 @@ impl ChunkPlan {
     const fn prepare_bytes(&self) -> usize {
         let blocks = self.rows() / 16;
         let single = CHUNK_STEPS * (self.padded() + 8) + blocks * 16 * 17 + self.rows() + 4;
-        let meetings = self.planes() * (2 * self.rows() + CHUNK_STEPS) * (SLICE + 8);
+        let meetings = self.planes() * ((self.rows() + CHUNK_STEPS) * (SLICE + 8) + self.rows() * (self.padded() + 8));
         let attention = match self.pass {
             Pass::Forward => 0,
             Pass::Backward => self.planes() * CHUNK_STEPS * (self.rows() + 8),
@@ -152,22 +152,27 @@ impl ChunkPlan {
         4 * single + 2 * (2 * self.rows() * (self.rows() + 8) + meetings + attention)
     }
 
+    /// Key channels of a block of the last kernel of the gradient.
+    const fn group(&self) -> usize {
+        if self.padded() < SLICE { self.padded() } else { SLICE }
+    }
+
+    /// Blocks of that kernel for a chunk of a head.
+    pub(super) const fn groups(&self) -> usize {
+        self.padded().div_ceil(self.group())
+    }
+
     const fn gradient_bytes(&self) -> usize {
-        let channels = self.padded() + 8;
+        let channels = self.group() + 8;
         let readers = self.rows() + CHUNK_STEPS;
-        let slab = self.planes() * (readers + self.rows() + 2 * self.padded()) * (SLICE + 8) * 2;
+        let slab = self.planes() * (readers + self.rows() + 2 * self.group()) * (SLICE + 8) * 2;
         let inputs = 4 * ((self.n_edits + 1) * (CHUNK_STEPS * channels + 16) + CHUNK_STEPS * channels);
         let first = if slab > inputs { slab } else { inputs };
-        first + self.planes() * readers * (self.rows() + 8) * 2 + (self.padded() + self.rows() + 4) * 4
+        first + self.planes() * readers * (self.rows() + 8) * 2 + (self.group() + self.rows() + 4) * 4
     }
 
     pub(super) const fn scan_threads(&self) -> usize {
         (self.padded() / 16 + OUTPUT_WARPS) * 32
-    }
-
-    pub(super) const fn gradient_threads(&self) -> usize {
-        let warps = if self.padded() > 128 { self.padded() / 16 } else { self.padded() / 8 };
-        if warps > 4 { warps * 32 } else { 128 }
     }
 
     fn kernel(&self, name: &'static str, source: &'static str, size: &'static str, shared_bytes: usize) -> Kernel {

@@ -16,12 +16,16 @@ constexpr int SLICE = DKP < 64 ? DKP : 64;  // key channels at a time
 constexpr int SLICE_STRIDE = 64 + 8;
 constexpr int SOLVE_PLANE = ROWS * ROW_STRIDE;
 constexpr int MEETING_PLANE = STEPS * ROW_STRIDE;
-constexpr int READER_PLANE = (ROWS + STEPS) * SLICE_STRIDE;
-constexpr int WRITER_PLANE = ROWS * SLICE_STRIDE;
+// All channels of what the systems start from (readers X; backward: rows), a slice of the rest.
+constexpr int KEPT_PLANE = ROWS * KEY_STRIDE;
+constexpr int SLICE_PLANE = (ROWS + STEPS) * SLICE_STRIDE;
 constexpr int DIAGONAL_STRIDE = 17;
 constexpr int FORWARD_PREPARE_BYTES = STEPS * CHANNEL_STRIDE * 4 + ROW_BLOCKS * 16 * DIAGONAL_STRIDE * 4 + (ROWS + 4) * 4
-    + (2 * SOLVE_PLANE + PLANES * (READER_PLANE + WRITER_PLANE)) * 2;
+    + (2 * SOLVE_PLANE + PLANES * (KEPT_PLANE + SLICE_PLANE)) * 2;
 constexpr int BACKWARD_PREPARE_BYTES = FORWARD_PREPARE_BYTES + PLANES * MEETING_PLANE * 2;
+// Blocks of a multiprocessor with 227 KB.
+constexpr int FORWARD_BLOCKS = 3 * (FORWARD_PREPARE_BYTES + 1024) <= 228 * 1024 ? 3 : 2;
+constexpr int BACKWARD_BLOCKS = 3 * (BACKWARD_PREPARE_BYTES + 1024) <= 228 * 1024 ? 3 : 2;
 #ifdef PREPARE_BYTES
 static_assert((GRADIENT ? BACKWARD_PREPARE_BYTES : FORWARD_PREPARE_BYTES) == PREPARE_BYTES, "the host reserves another size");
 #endif
@@ -29,38 +33,56 @@ static_assert((GRADIENT ? BACKWARD_PREPARE_BYTES : FORWARD_PREPARE_BYTES) == PRE
 struct PrepareMemory {
     float *decay, *diagonal, *strengths;
     int* strong;
-    u16 *solve, *readers, *writers, *attention;
+    u16 *solve, *kept, *slice, *attention;
 };
 
-// Readers (and writers) of one of the inputs, for some channels; with the first region, what the scan wants of them too.
+__device__ __forceinline__ float4 times_power(float4 x, float4 e) {
+    return make_float4(x.x * power_of_two(e.x), x.y * power_of_two(e.y), x.z * power_of_two(e.z), x.w * power_of_two(e.w));
+}
+__device__ __forceinline__ float4 minus(float4 x, float4 y) { return make_float4(x.x - y.x, x.y - y.y, x.z - y.z, x.w - y.w); }
+__device__ __forceinline__ float4 at_most(float4 x, float most) { return make_float4(fminf(x.x, most), fminf(x.y, most), fminf(x.z, most), fminf(x.w, most)); }
+
+// Readers (and rows) of one of the inputs, for some channels; with the first region, what the scan wants of them too.
 template <bool BACKWARD, bool QUERY>
-__device__ __forceinline__ void fill(const PrepareMemory& s, const Rows& rows, int edit, const Region& region, int slice, u16* record, int record_plane,
-                                     const Place& p, const Sizes& sizes, int thread) {
+__device__ __forceinline__ void fill(const PrepareMemory& s, const Rows& rows, const Lines& lines, int edit, const Region& region, bool strong, int slice, u16* record,
+                                     int record_plane, const Place& p, int thread) {
     constexpr int groups = SLICE / 4;
+    static_assert(PREPARE_THREADS % groups == 0 || DKP < 64, "a thread keeps to its channels");
 #pragma unroll 2
     for (int i = thread; i < STEPS * groups; i += PREPARE_THREADS) {
-        const int step = i / groups, c = slice + i % groups * 4;
+        const int step = i / groups, within = i % groups * 4, c = slice + within;
         if (c >= DKP) continue;
-        float4 x = make_float4(0.0f, 0.0f, 0.0f, 0.0f);
-        if (step < p.n_steps) x = four_of(rows, row_at(rows, p.batch, p.first_step + step, p.head, sizes.n_heads), c, DK);
+        const float4 x = four_at(rows, lines, p, step, c, DK);
         const float4 d = *(const float4*)(s.decay + step * CHANNEL_STRIDE + c);
         const float4 m = *(const float4*)(s.decay + region.middle * CHANNEL_STRIDE + c);
-        const int row = QUERY ? ROWS + step : step * EDITS + edit, at = row * SLICE_STRIDE + c - slice;
-        put_four(s.readers, READER_PLANE, at,
-                 make_float4(x.x * power_of_two(fminf(d.x - m.x, LARGEST_EXPONENT)), x.y * power_of_two(fminf(d.y - m.y, LARGEST_EXPONENT)),
-                             x.z * power_of_two(fminf(d.z - m.z, LARGEST_EXPONENT)), x.w * power_of_two(fminf(d.w - m.w, LARGEST_EXPONENT))));
-        if (!QUERY && step >= region.first_step && step < region.last_step)
-            put_four(s.writers, WRITER_PLANE, at,
-                     make_float4(x.x * power_of_two(m.x - d.x), x.y * power_of_two(m.y - d.y), x.z * power_of_two(m.z - d.z), x.w * power_of_two(m.w - d.w)));
-        if (region.first_step == 0) {
-            float4 e = d;
-            if (!QUERY && !BACKWARD) {
-                e = *(const float4*)(s.decay + (STEPS - 1) * CHANNEL_STRIDE + c);
-                e = make_float4(e.x - d.x, e.y - d.y, e.z - d.z, e.w - d.w);
-            }
-            put_four(record, record_plane, row * KEY_STRIDE + c,
-                     make_float4(x.x * power_of_two(e.x), x.y * power_of_two(e.y), x.z * power_of_two(e.z), x.w * power_of_two(e.w)));
+        const float4 end = *(const float4*)(s.decay + (STEPS - 1) * CHANNEL_STRIDE + c);
+        const int row = QUERY ? ROWS + step : step * EDITS + edit;
+        const float4 reading = times_power(x, at_most(minus(d, m), LARGEST_EXPONENT));
+        float4 writing = x;
+        if (BACKWARD || QUERY) put_four(s.slice, SLICE_PLANE, row * SLICE_STRIDE + within, reading);
+        else put_four(s.kept, KEPT_PLANE, row * KEY_STRIDE + c, reading);
+        if (!QUERY && step >= region.first_step && step < region.last_step) {
+            writing = times_power(x, minus(m, d));
+            if (BACKWARD) put_four(s.kept, KEPT_PLANE, row * KEY_STRIDE + c, writing);
+            else put_four(s.slice, SLICE_PLANE, row * SLICE_STRIDE + within, writing);
         }
+        if (region.first_step == 0) {
+            const bool to_end = !QUERY && !BACKWARD;
+            float4 wanted;
+            if (strong) wanted = times_power(x, to_end ? minus(end, d) : d);
+            else wanted = times_power(to_end ? writing : reading, to_end ? minus(end, m) : m);
+            put_four(record, record_plane, row * KEY_STRIDE + c, wanted);
+        }
+    }
+}
+
+// What the systems start from, exactly: readers at the start of the chunk (backward: rows at its end).
+template <bool BACKWARD>
+__device__ __forceinline__ void refill(const PrepareMemory& s, const Rows& rows, const Lines& lines, int edit, const Place& p, int thread) {
+    for (int i = thread; i < STEPS * (DKP / 4); i += PREPARE_THREADS) {
+        const int step = i / (DKP / 4), c = i % (DKP / 4) * 4;
+        const float4 d = *(const float4*)(s.decay + step * CHANNEL_STRIDE + c), end = *(const float4*)(s.decay + (STEPS - 1) * CHANNEL_STRIDE + c);
+        put_four(s.kept, KEPT_PLANE, (step * EDITS + edit) * KEY_STRIDE + c, times_power(four_at(rows, lines, p, step, c, DK), BACKWARD ? minus(end, d) : d));
     }
 }
 
@@ -71,22 +93,20 @@ struct Meeting {
 };
 constexpr int MOST_MEETINGS = ((ROW_BLOCKS + STEPS / 16) * (STEPS / 8) + PREPARE_WARPS - 1) / PREPARE_WARPS;
 
-__device__ __forceinline__ int meetings_of(Meeting (&own)[MOST_MEETINGS], const Region& region, int warp) {
-    int task = 0;
-    for (int i = 0; i < MOST_MEETINGS; i++) own[i].tile = -1, own[i].group = 0, own[i].seen = false;
+// The index-th of them in a region: tiles in order, of each the groups that its readers see; of queries all, because outputs
+// want zeros where nothing is seen.
+__device__ __forceinline__ Meeting meeting_of(int index, const Region& region) {
     for (int tile = 0; tile < ROW_BLOCKS + STEPS / 16; tile++) {
-        const int last_step = tile < ROW_BLOCKS ? (tile * 16 + 15) / EDITS : (tile - ROW_BLOCKS) * 16 + 15;
-        for (int group = region.first_step / 8; group < region.last_step / 8; group++) {
-            const bool seen = group * 8 <= last_step;
-            // Outputs want zeros where the queries see nothing.
-            if (!seen && tile < ROW_BLOCKS) continue;
-#pragma unroll
-            for (int i = 0; i < MOST_MEETINGS; i++)
-                if (task == warp + i * PREPARE_WARPS) own[i].tile = tile, own[i].group = group, own[i].seen = seen;
-            task++;
+        const bool queries = tile >= ROW_BLOCKS;
+        const int last_step = queries ? (tile - ROW_BLOCKS) * 16 + 15 : (tile * 16 + 15) / EDITS;
+        const int n = max((queries ? region.last_step : min(region.last_step, last_step + 1)) - region.first_step, 0) / 8;
+        if (index < n) {
+            const int group = region.first_step / 8 + index;
+            return {tile, group, group * 8 <= last_step};
         }
+        index -= n;
     }
-    return task;
+    return {-1, 0, false};
 }
 
 // L times strengths, split, with its diagonal blocks elsewhere in f32; A into `attention`.
@@ -174,13 +194,19 @@ __device__ __forceinline__ void prepare(const Sizes& sizes, const ChunkInputs& i
     s.strengths = s.diagonal + ROW_BLOCKS * 16 * DIAGONAL_STRIDE;
     s.strong = (int*)(s.strengths + ROWS);
     s.solve = (u16*)(s.strong + 4);
-    s.readers = s.solve + 2 * SOLVE_PLANE;
-    s.writers = s.readers + PLANES * READER_PLANE;
-    s.attention = s.writers + PLANES * WRITER_PLANE;
+    s.kept = s.solve + 2 * SOLVE_PLANE;
+    s.slice = s.kept + PLANES * KEPT_PLANE;
+    s.attention = s.slice + PLANES * SLICE_PLANE;
+    const Lines erase = lines_of(EDITS == 2 ? in.erase : in.write, p, sizes), write = lines_of(in.write, p, sizes), query = lines_of(in.query, p, sizes);
+    const Lines value = BACKWARD ? lines_of(in.output_gradient, p, sizes) : lines_of(in.value, p, sizes);
+    if (EDITS == 2) prefetch_lines(erase, p, DK, thread, PREPARE_THREADS);
+    prefetch_lines(write, p, DK, thread, PREPARE_THREADS);
+    prefetch_lines(query, p, DK, thread, PREPARE_THREADS);
+    prefetch_lines(value, p, DV, thread, PREPARE_THREADS);
     if (thread == 0) *s.strong = 0;
     if (EDITS == 2) load_strengths(s.strengths, in.erase_strength, 0, p, sizes, thread, PREPARE_THREADS);
     load_strengths(s.strengths, in.write_strength, EDITS - 1, p, sizes, thread, PREPARE_THREADS);
-    load_decays(s.decay, in.decay, p, sizes, thread, PREPARE_THREADS);
+    load_decays<DKP>(s.decay, in.decay, 0, p, sizes, thread, PREPARE_THREADS);
 
     u16* a = (u16*)(a_records + (i64)p.record * (BACKWARD ? BACKWARD_A_BYTES : FORWARD_A_BYTES));
     u16* b = (u16*)(b_records + (i64)p.record * (BACKWARD ? BACKWARD_B_BYTES : FORWARD_B_BYTES));
@@ -190,31 +216,36 @@ __device__ __forceinline__ void prepare(const Sizes& sizes, const ChunkInputs& i
     float* whole_decay = (float*)(b + PLANES * (b_plane + (BACKWARD ? 0 : MEETING_PLANE)));
     const float* end = s.decay + (STEPS - 1) * CHANNEL_STRIDE;
     for (int c = thread; c < DKP; c += PREPARE_THREADS) {
-        if (is_strong(s.decay + c)) *s.strong = 1;
+        if (is_strong(s.decay + c, CHANNEL_STRIDE)) *s.strong = 1;
         whole_decay[c] = power_of_two(end[c]);
     }
     __syncthreads();
 
-    for (int first_step = 0; first_step < STEPS; first_step = first_step == 0 && !*s.strong ? STEPS : first_step + 8) {
-        const Region region = region_at(first_step, *s.strong);
+    const bool strong = *s.strong;
+    for (int first_step = 0; first_step < STEPS; first_step = strong ? first_step + 8 : STEPS) {
+        const Region region = region_at(first_step, strong);
         Meeting meetings[MOST_MEETINGS];
-        meetings_of(meetings, region, warp);
+#pragma unroll
+        for (int i = 0; i < MOST_MEETINGS; i++) meetings[i] = meeting_of(warp + i * PREPARE_WARPS, region);
         float sum[MOST_MEETINGS][EDITS][4] = {};
         for (int slice = 0; slice < DKP; slice += SLICE) {
-            if (EDITS == 2) fill<BACKWARD, false>(s, in.erase, 0, region, slice, b, b_plane, p, sizes, thread);
-            fill<BACKWARD, false>(s, in.write, EDITS - 1, region, slice, b, b_plane, p, sizes, thread);
-            fill<BACKWARD, true>(s, in.query, 0, region, slice, BACKWARD ? b : a, BACKWARD ? b_plane : a_plane, p, sizes, thread);
+            if (EDITS == 2) fill<BACKWARD, false>(s, in.erase, erase, 0, region, strong, slice, b, b_plane, p, thread);
+            fill<BACKWARD, false>(s, in.write, write, EDITS - 1, region, strong, slice, b, b_plane, p, thread);
+            fill<BACKWARD, true>(s, in.query, query, 0, region, strong, slice, BACKWARD ? b : a, BACKWARD ? b_plane : a_plane, p, thread);
             __syncthreads();
 #pragma unroll
             for (int i = 0; i < MOST_MEETINGS; i++)
                 if (meetings[i].seen) {
                     const int column = meetings[i].group * 8 * EDITS;
+                    const bool kept = !BACKWARD && meetings[i].tile < ROW_BLOCKS;
+                    const u16* readers = kept ? s.kept + slice : s.slice;
 #pragma unroll 2
                     for (int k = 0; k < min(SLICE, DKP - slice); k += 16) {
                         TileA left;
                         TileB right, next;
-                        load_a(left, s.readers, SLICE_STRIDE, READER_PLANE, meetings[i].tile * 16, k, lane);
-                        load_b_pair_transposed(right, next, s.writers, SLICE_STRIDE, WRITER_PLANE, k, column & ~15, lane);
+                        load_a(left, readers, kept ? KEY_STRIDE : SLICE_STRIDE, kept ? KEPT_PLANE : SLICE_PLANE, meetings[i].tile * 16, k, lane);
+                        if (BACKWARD) load_b_pair_transposed(right, next, s.kept + slice, KEY_STRIDE, KEPT_PLANE, k, column & ~15, lane);
+                        else load_b_pair_transposed(right, next, s.slice, SLICE_STRIDE, SLICE_PLANE, k, column & ~15, lane);
                         if (EDITS == 2 || column % 16 == 0) multiply(sum[i][0], left, right);
                         if (EDITS == 2 || column % 16 != 0) multiply(sum[i][EDITS - 1], left, next);
                     }
@@ -225,23 +256,36 @@ __device__ __forceinline__ void prepare(const Sizes& sizes, const ChunkInputs& i
         for (int i = 0; i < MOST_MEETINGS; i++)
             if (meetings[i].tile >= 0) store_meeting(s, meetings[i], sum[i], attention, lane);
     }
+    if (strong) {
+        if (EDITS == 2) refill<BACKWARD>(s, in.erase, erase, 0, p, thread);
+        refill<BACKWARD>(s, in.write, write, EDITS - 1, p, thread);
+    }
     __syncthreads();
     invert_diagonal(s, thread);
     __syncthreads();
 
-    const Lines erase = lines_of(in.erase, p, sizes), write = lines_of(in.write, p, sizes), value = lines_of(in.value, p, sizes);
-    const Lines gradient = lines_of(BACKWARD ? in.output_gradient : in.value, p, sizes);
     for (int column = warp * 16; column < DKP + DVP; column += PREPARE_WARPS * 16) {
         float x[ROWS / 8][4] = {};
         if (column < DKP) {
+            // From where they met to the start (backward: the end) of the chunk.
+            float factor[2];
 #pragma unroll
-            for (int n = 0; n < ROWS / 8; n++)
+            for (int i = 0; i < 2; i++) {
+                const int c = column + g + 8 * i;
+                const float middle = s.decay[STEPS / 2 * CHANNEL_STRIDE + c];
+                factor[i] = strong ? 1.0f : power_of_two(BACKWARD ? end[c] - middle : middle);
+            }
 #pragma unroll
-                for (int e = 0; e < 4; e++) {
-                    const int c = column + g + e / 2 * 8, row = n * 8 + 2 * t + e % 2, step = row / EDITS;
-                    const float d = s.decay[step * CHANNEL_STRIDE + c];
-                    const float key = c < DK && step < p.n_steps ? number(EDITS == 2 && e % 2 == 0 ? erase : write, step, c) : 0.0f;
-                    x[n][e] = key * power_of_two(BACKWARD ? end[c] - d : d);
+            for (int n = 0; n < ROWS / 8; n += 2)
+#pragma unroll
+                for (int plane = 0; plane < PLANES; plane++) {
+                    u32 r[4];
+                    load_matrices_transposed(r, s.kept + plane * KEPT_PLANE + (n * 8 + (lane >> 4) * 8 + (lane & 7)) * KEY_STRIDE + column + ((lane >> 3) & 1) * 8);
+#pragma unroll
+                    for (int i = 0; i < 4; i++) {
+                        x[n + i / 2][i % 2 * 2] += factor[i % 2] * low(r[i]);
+                        x[n + i / 2][i % 2 * 2 + 1] += factor[i % 2] * high(r[i]);
+                    }
                 }
         } else if (!BACKWARD) {
 #pragma unroll
@@ -262,7 +306,7 @@ __device__ __forceinline__ void prepare(const Sizes& sizes, const ChunkInputs& i
 #pragma unroll
                     for (int e = 0; e < 2; e++) {
                         const int v = column - DKP + g + i % 2 * 8, step = k + i / 2 * 8 + 2 * t + e;
-                        y[i][e] = v < DV && step < p.n_steps ? number(gradient, step, v) : 0.0f;
+                        y[i][e] = v < DV && step < p.n_steps ? number(value, step, v) : 0.0f;
                     }
                 TileA left;
 #pragma unroll
@@ -310,13 +354,13 @@ __device__ __forceinline__ void prepare(const Sizes& sizes, const ChunkInputs& i
 }
 
 #if !defined(GRADIENT) || !GRADIENT
-extern "C" __global__ void __launch_bounds__(PREPARE_THREADS, 2) chunk_prepare(Sizes sizes, ChunkInputs in, unsigned char* a_records, unsigned char* b_records, float* own) {
+extern "C" __global__ void __launch_bounds__(PREPARE_THREADS, FORWARD_BLOCKS) chunk_prepare(Sizes sizes, ChunkInputs in, unsigned char* a_records, unsigned char* b_records, float* own) {
     prepare<false>(sizes, in, a_records, b_records, own);
 }
 #endif
 
 #if !defined(GRADIENT) || GRADIENT
-extern "C" __global__ void __launch_bounds__(PREPARE_THREADS, 2)
+extern "C" __global__ void __launch_bounds__(PREPARE_THREADS, BACKWARD_BLOCKS)
 chunk_prepare_gradient(Sizes sizes, ChunkInputs in, unsigned char* a_records, unsigned char* b_records, float* own) {
     prepare<true>(sizes, in, a_records, b_records, own);
 }

@@ -15,7 +15,7 @@ use cudarc::driver::{CudaSlice, CudaStream, DevicePtrMut, DeviceRepr, LaunchArgs
 use super::super::Dims;
 use super::bound::Bound;
 use super::buffers::{CardRecurrence, Targets};
-use super::chunk_plan::{self, CHUNK_STEPS, ChunkPlan, PREPARE_THREADS, Pass, Precision};
+use super::chunk_plan::{self, CHUNK_STEPS, CHUNK_THREADS, ChunkPlan, Pass, Precision};
 use super::compile::Kernel;
 use super::driver_error;
 use super::engine::Engine;
@@ -119,7 +119,7 @@ impl Engine {
         for first in (0..parts.n_chunks).step_by(parts.most) {
             parts.select(first);
             let [a, b, own] = parts.addresses();
-            self.start(&plan.prepare(), parts.grid(parts.n_selected(), PREPARE_THREADS), &[&parts.sizes, &parts.inputs, &a, &b, &own])?;
+            self.start(&plan.prepare(), parts.grid(parts.n_selected(), CHUNK_THREADS), &[&parts.sizes, &parts.inputs, &a, &b, &own])?;
             let memory = carried.address();
             let to = ScanTargets {
                 erase_value: if plan.n_edits == 2 { arguments.pseudo_values[0] } else { 0 },
