@@ -2,6 +2,8 @@
 //!
 //! Sizes are those for which the peers' times are known: 16 heads of 128 by 128 channels, and the shape of training.
 
+mod chunks;
+
 use std::io::Write as _;
 
 use cudarc::driver::{CudaSlice, CudaView, DevicePtr, DevicePtrMut, DeviceRepr, LaunchConfig, PushKernelArg, result};
@@ -92,6 +94,8 @@ pub fn run(ordinal: usize, quick: bool) -> Result<GpuBench, CudaError> {
         forward(&engine, &inputs, &mut bench)?;
         trace(&engine, &inputs, &mut bench)?;
         gradient(&engine, &inputs, &mut bench)?;
+        chunks::trace(&engine, &inputs, &mut bench)?;
+        chunks::gradient(&engine, &inputs, &mut bench)?;
         if dims.d_k == 64 && !quick {
             for columns in [1, 2, 4, 8] {
                 forward(&engine.with_columns(columns), &inputs, &mut bench)?;
@@ -337,6 +341,7 @@ fn trace(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<Kept,
 fn shape(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<(), CudaError> {
     let (d, view) = (inputs.dims, inputs.view());
     forward(engine, inputs, bench)?;
+    chunks::trace(engine, inputs, bench)?;
     let mut kept = trace(engine, inputs, bench)?;
     let n_dense = d.batch * d.step * d.head * d.d_k * d.d_v;
     let mut dense = Output::raw(engine, n_dense)?;

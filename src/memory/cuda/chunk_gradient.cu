@@ -21,8 +21,7 @@ constexpr int SLAB = 64;  // value channels at a time
 constexpr int SLAB_STRIDE = SLAB + 8;
 constexpr int SLAB_NUMBERS = (READERS + ROWS + 2 * GROUP) * SLAB_STRIDE;
 constexpr int KEYS_FLOATS = (EDITS + 1) * ARRAY_STRIDE + STEPS * GROUP_STRIDE;
-constexpr int larger(int a, int b) { return a > b ? a : b; }
-constexpr int FIRST_BYTES = larger(PLANES * SLAB_NUMBERS * 2, KEYS_FLOATS * 4);
+constexpr int FIRST_BYTES = PLANES * SLAB_NUMBERS * 2 > KEYS_FLOATS * 4 ? PLANES * SLAB_NUMBERS * 2 : KEYS_FLOATS * 4;
 constexpr int PRODUCTS_PLANE = READERS * ROW_STRIDE;
 constexpr int GRADIENT_BYTES_USED = FIRST_BYTES + PLANES * PRODUCTS_PLANE * 2 + (GROUP + ROWS + 4) * 4;
 #ifdef GRADIENT_BYTES

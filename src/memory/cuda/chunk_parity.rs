@@ -1,4 +1,4 @@
-//! Runs in chunks beside the f64 reference, and their gradients beside the processor's engine.
+//! Runs in chunks and their gradients beside the f64 references.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use rand::RngExt;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
 use super::super::reference::Run;
-use super::super::{Phase, Recurrence, cpu};
+use super::super::{Phase, Recurrence, gradient};
 use super::buffers::{CardEditGradient, CardGradient, CardRecurrence, Checkpoints, Numbers, Rows, Targets, Trace};
 use super::chunk_gradient::ChunkTape;
 use super::chunk_plan::{CHUNK_STEPS, Precision};
@@ -15,7 +15,7 @@ use super::driver_error;
 use super::engine::Engine;
 use super::error::CudaError;
 use super::output::Output;
-use super::parity::error;
+use super::parity::{error, map};
 
 /// What an error may be at most, by its name; `None` if it is none of a run in chunks.
 pub(super) fn bound(name: &str) -> Option<f64> {
@@ -118,7 +118,8 @@ fn backward(
     let mut rng = ChaCha8Rng::seed_from_u64(d.step as u64);
     let grad_output = Array4::from_shape_simple_fn(values, || rng.random_range(-1.0..1.0_f32));
     let grad_final = Array4::from_shape_simple_fn(memory, || rng.random_range(-1.0..1.0_f32));
-    let judge = cpu::backward(recurrence, grad_output.view(), Some(grad_final.view()));
+    let exact = map(recurrence, f64::from, f64::from);
+    let judge = gradient::backward(&exact, grad_output.mapv(f64::from).view(), Some(grad_final.mapv(f64::from).view()));
 
     let copy = |array: &Array4<f32>| {
         let stream = engine.stream();
@@ -149,7 +150,7 @@ fn backward(
         },
         final_memory: kept.final_memory.view(),
     };
-    let mut gradient = CardGradient {
+    let mut filled = CardGradient {
         query: Some(query.view_mut()),
         retention: Some(retention.view_mut()),
         edits: edits
@@ -164,14 +165,14 @@ fn backward(
         initial_memory: Some(initial.view_mut()),
     };
     let grad_output = Rows::contiguous(Numbers::F32(on_card.as_view()), d.step, d.head, d.d_v);
-    engine.backward_in_chunks(view, 0..d.step, &tape, (&grad_output, Some(&final_on_card.as_view())), &mut gradient, precision)?;
-    drop(gradient);
+    engine.backward_in_chunks(view, 0..d.step, &tape, (&grad_output, Some(&final_on_card.as_view())), &mut filled, precision)?;
+    drop(filled);
 
     note("gradient initial_memory", against(&initial, engine, &judge.initial_memory)?);
     note("gradient query", against(&query, engine, &judge.query)?);
     // By the log decay: what a channel that forgets all had is divided by next to nothing.
     let decay = retention.read(engine, judge.retention.raw_dim())? * &recurrence.retention;
-    note("gradient log_decay", error(&decay, &judge.log_decay(recurrence).mapv(f64::from)));
+    note("gradient log_decay", error(&decay, &(&judge.retention * &exact.retention)));
     for (index, ((strength, direction, value), judge)) in edits.iter().zip(&judge.edits).enumerate() {
         note(&format!("gradient strength{index}"), against(strength, engine, &judge.strength)?);
         note(&format!("gradient direction{index}"), against(direction, engine, &judge.direction)?);
@@ -182,6 +183,6 @@ fn backward(
     Ok(())
 }
 
-fn against<D: Dimension>(found: &Output, engine: &Engine, judge: &Array<f32, D>) -> Result<f64, CudaError> {
-    Ok(error(&found.read(engine, judge.raw_dim())?, &judge.mapv(f64::from)))
+fn against<D: Dimension>(found: &Output, engine: &Engine, judge: &Array<f64, D>) -> Result<f64, CudaError> {
+    Ok(error(&found.read(engine, judge.raw_dim())?, judge))
 }

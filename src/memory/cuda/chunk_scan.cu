@@ -69,23 +69,22 @@ __device__ __forceinline__ void scan(const Sizes& sizes, const unsigned char* a_
     const bool state_warp = warp < STATE_WARPS;
     float state[NB / 8][4];
     const int channel = warp * 16 + g;
-    auto each_state_pair = [&](auto visit) {
+#pragma unroll
+    for (int n = 0; n < NB / 8; n++)
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            const int c = channel + i / 2 * 8, v = first_column + n * 8 + 2 * t + i % 2;
+            const bool given = state_warp && to.initial_memory && c < DK && v < DV;
+            state[n][i] = given ? to.initial_memory[(sequence * DK + c) * DV + v] : 0.0f;
+        }
+    auto store_state = [&](float* memories, i64 index) {
 #pragma unroll
         for (int n = 0; n < NB / 8; n++)
 #pragma unroll
             for (int i = 0; i < 2; i++)
-                if (channel + 8 * i < DK) visit(channel + 8 * i, first_column + n * 8 + 2 * t, state[n][2 * i], state[n][2 * i + 1]);
+                if (channel + 8 * i < DK)
+                    store_pair(memories + (index * DK + channel + 8 * i) * DV, first_column + n * 8 + 2 * t, DV, state[n][2 * i], state[n][2 * i + 1]);
     };
-#pragma unroll
-    for (int n = 0; n < NB / 8; n++)
-#pragma unroll
-        for (int i = 0; i < 4; i++) state[n][i] = 0.0f;
-    if (state_warp && to.initial_memory)
-        each_state_pair([&](int c, int v, float& x, float& y) {
-            const float* row = to.initial_memory + (sequence * DK + c) * DV;
-            if (v < DV) x = row[v];
-            if (v + 1 < DV) y = row[v + 1];
-        });
 
     // Backward: the gradient of the chunk's output, this block's columns, two neighbours per load.
     constexpr int n_gradient_loads = STEPS * NB / 2 / (OUTPUT_WARPS * 32);
@@ -120,10 +119,7 @@ __device__ __forceinline__ void scan(const Sizes& sizes, const unsigned char* a_
                 for (int j = 0; j < 2; j++)
                     put_pair(memory, MEMORY_PLANE, (channel + 8 * j) * COLUMN_STRIDE + n * 8 + 2 * t, state[n][2 * j], state[n][2 * j + 1]);
             if (to.states && first_step % to.steps_per_state == 0)
-                each_state_pair([&](int c, int v, float& x, float& y) {
-                    const i64 kept = ((i64)batch * to.n_kept + first_step / to.steps_per_state - to.first_kept) * sizes.n_heads + head;
-                    store_pair(to.states + (kept * DK + c) * DV, v, DV, x, y);
-                });
+                store_state(to.states, ((i64)batch * to.n_kept + first_step / to.steps_per_state - to.first_kept) * sizes.n_heads + head);
         }
         __syncthreads();
         if (thread == 0 && i > 0 && i - 1 + STAGES < sizes.n_chunks) load_b_part(i - 1 + STAGES);
@@ -250,8 +246,7 @@ __device__ __forceinline__ void scan(const Sizes& sizes, const unsigned char* a_
             }
         }
     }
-    if (state_warp && to.final_memory)
-        each_state_pair([&](int c, int v, float& x, float& y) { store_pair(to.final_memory + (sequence * DK + c) * DV, v, DV, x, y); });
+    if (state_warp && to.final_memory) store_state(to.final_memory, sequence);
 }
 
 #ifdef SCAN_BYTES
