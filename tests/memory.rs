@@ -1,6 +1,7 @@
 //! The equation: the reference against formulas, identities and golden numbers; every other implementation against the reference.
 
 mod check;
+mod chunk_gradient;
 mod chunkwise;
 mod energy;
 mod gate;
