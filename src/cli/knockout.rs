@@ -150,7 +150,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     }
     output::line(&format!("What is read at {} of sequence {}, and the erases behind it, most first:", words.step(step), arguments.batch))?;
     for (number, event) in found.events.iter().enumerate() {
-        output::line(&format!("{:>3}. {event}.", number + 1))?;
+        output::line(&format!("{:>3}. {}\n     {}", number + 1, event.what(), event.without()))?;
     }
     output::line("\nWithout any erase of the head:")?;
     output::line(&heads_table(&found.heads).to_string())?;
@@ -189,10 +189,10 @@ fn heads_table(heads: &[ReadChange]) -> Table {
 #[cfg_attr(not(feature = "record"), expect(dead_code, reason = "accounts are made with the model at hand"))]
 pub fn account_text(account: &AnswerAccount) -> String {
     let mut text = format!("{}\n\n", account.headline());
-    for (number, sentence) in account.sentences().iter().enumerate() {
-        let number = if number < account.events.len() { format!("{:>3}. ", number + 1) } else { "\n".to_owned() };
-        text.push_str(&format!("{number}{sentence}\n"));
+    for (number, [what, without, answer]) in account.events_told().iter().enumerate() {
+        text.push_str(&format!("{:>3}. {what}\n     {without}\n     {answer}\n", number + 1));
     }
+    text.push_str(&format!("\n{}\n", account.together()));
     let mut table = Table::new();
     let nats = |x: Option<f64>| x.map_or(String::new(), |x| format!("{x:+.3}"));
     table.load_style(UTF8_HORIZONTAL_ONLY).set_header([

@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::knockout::{WithModel, account_text};
 use super::{output, settings};
 use crate::intervene::{Intervention, ScoreChange, Scores, SequenceWords};
-use crate::measure::{EraseEffectOptions, EraseEffects, EraseRun, Source, StatisticsOptions, erase_effects};
+use crate::measure::{EraseEffectOptions, EraseEffects, EraseRun, Interval, Source, StatisticsOptions, erase_effects};
 use crate::model::open_model;
 use crate::network::{Asked, NetworkReplay};
 use crate::task::Example;
@@ -25,7 +25,8 @@ struct OwnEffect {
 /// Runs `pentimento knockout` with a model at hand.
 pub fn run(asked: &WithModel) -> anyhow::Result<()> {
     let opened = open_model(asked.model, asked.seed)?;
-    let replay = NetworkReplay::of_trace(&opened.model, asked.trace, asked.seed)?;
+    let mut replay = NetworkReplay::of_trace(&opened.model, asked.trace, asked.seed)?;
+    replay.vocabulary = opened.vocabulary.as_ref();
     match (asked.question, asked.interventions) {
         (Some(question), None) => {
             let bar = output::spinner("running the network again without each erase");
@@ -47,12 +48,12 @@ pub fn run(asked: &WithModel) -> anyhow::Result<()> {
                 return output::json(&found);
             }
             output::line(&found.headline())?;
-            output::line(&effects_table(&found).to_string())
+            output::line(&effects_table(&found))
         }
         (None, Some(interventions)) => {
             let options = options(asked);
             let found = effects(asked, &replay, &[EraseRun::Own(interventions.to_vec())], &options)?;
-            if asked.json { output::json(&found) } else { output::line(&effects_table(&found).to_string()) }
+            if asked.json { output::json(&found) } else { output::line(&effects_table(&found)) }
         }
     }
 }
@@ -64,6 +65,10 @@ fn options(asked: &WithModel) -> EraseEffectOptions {
 
 fn own_effect(asked: &WithModel, replay: &NetworkReplay, number: usize, interventions: &[Intervention]) -> anyhow::Result<()> {
     let words = SequenceWords::of_trace(asked.trace, asked.batch)?;
+    let words = match replay.vocabulary {
+        Some(vocabulary) => words.with_vocabulary(vocabulary),
+        None => words,
+    };
     let question = words.question(number)?;
     let example: Example = words.example.clone().unwrap_or_default();
     let (as_it_is, total, direct) = replay.effect(Asked::all(&example, asked.batch as u64), interventions, question)?;
@@ -103,33 +108,41 @@ fn effects(asked: &WithModel, replay: &NetworkReplay, runs: &[EraseRun], options
         .ok_or_else(|| anyhow::anyhow!("no sequence of this trace has a question: there is no answer to change"))
 }
 
-fn effects_table(found: &EraseEffects) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header([
-        "condition",
+/// Every run over all conditions, then by condition what erases do to stale values beyond never-written ones.
+fn effects_table(found: &EraseEffects) -> String {
+    let cell = |interval: Option<&Interval>| interval.map_or(String::new(), ToString::to_string);
+    let mut all = Table::new();
+    all.load_style(UTF8_HORIZONTAL_ONLY).set_header([
         "under",
         "right [nats]",
         "stale [nats]",
         "never written [nats]",
-        "stale beyond",
+        "stale beyond never written",
         "accuracy",
     ]);
     for run in &found.runs {
-        for effect in std::iter::once(&run.all).chain(&run.conditions) {
-            let condition = effect
-                .condition
-                .map_or("all".to_owned(), |condition| format!("{} {}", condition.letter(), condition.name().replace('_', " ")));
-            let cell = |interval: &Option<crate::measure::Interval>| interval.as_ref().map_or(String::new(), ToString::to_string);
-            table.add_row([
-                condition,
-                run.run.label(),
-                effect.gold.to_string(),
-                cell(&effect.stale),
-                cell(&effect.foil),
-                cell(&effect.stale_above_foil),
-                effect.accuracy.to_string(),
-            ]);
-        }
+        let effect = &run.all;
+        let cells =
+            [Some(&effect.gold), effect.stale.as_ref(), effect.foil.as_ref(), effect.stale_above_foil.as_ref(), Some(&effect.accuracy)];
+        all.add_row(std::iter::once(run.run.label()).chain(cells.map(cell)));
     }
+    let by_condition: Vec<_> = found.runs.iter().filter(|run| !matches!(run.run, EraseRun::WithoutHead(_))).collect();
+    let mut table = Table::new();
+    let conditions = by_condition.first().map_or(&[][..], |run| &run.conditions);
+    let stale: Vec<usize> = (0..conditions.len()).filter(|&index| conditions[index].stale_above_foil.is_some()).collect();
+    let name = |index: &usize| {
+        conditions[*index]
+            .condition
+            .map_or(String::new(), |condition| format!("{} {}", condition.letter(), condition.name().replace('_', " ")))
+    };
     table
+        .load_style(UTF8_HORIZONTAL_ONLY)
+        .set_header(std::iter::once("stale beyond never written".to_owned()).chain(stale.iter().map(name)));
+    for run in by_condition {
+        let cells = stale.iter().map(|&index| cell(run.conditions[index].stale_above_foil.as_ref()));
+        table.add_row(std::iter::once(run.run.label()).chain(cells));
+    }
+    format!(
+        "{all}\n\n{table}\nChanges of log-probabilities in nats, total effects, with intervals over sequences; --json has every condition of every run."
+    )
 }

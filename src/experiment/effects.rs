@@ -2,7 +2,7 @@
 
 use crate::intervene::{AccountOptions, AnswerAccount};
 use crate::measure::{EraseEffectOptions, EraseEffects, EraseRun, Source, erase_effects};
-use crate::model::LanguageModel;
+use crate::model::OpenedModel;
 use crate::network::{NetworkError, NetworkReplay};
 use crate::task::Example;
 use crate::trace::Trace;
@@ -10,7 +10,7 @@ use crate::trace::Trace;
 /// What erases do to the answers of a trace, and the accounts of the example answers; nothing for a model without an erase or a task
 /// without questions.
 pub(super) fn of_erases(
-    model: &LanguageModel,
+    opened: &OpenedModel,
     trace: &Trace,
     examples: &[Example],
     options: &EraseEffectOptions,
@@ -19,7 +19,8 @@ pub(super) fn of_erases(
     if !has_erase || examples.iter().all(|example| example.questions.is_empty()) {
         return Ok((None, Vec::new()));
     }
-    let replay = NetworkReplay::of_trace(model, trace, options.statistics.seed)?;
+    let mut replay = NetworkReplay::of_trace(&opened.model, trace, options.statistics.seed)?;
+    replay.vocabulary = opened.vocabulary.as_ref();
     let runs = EraseRun::all(options, &Source::layers(trace));
     let lists: Vec<_> = runs.iter().map(EraseRun::interventions).collect();
     let effects = erase_effects(&runs, &replay.effects(trace, &lists, |_, _| {})?, options);

@@ -158,7 +158,7 @@ fn look_into(
     say("spectrum");
     let spectrum = spectrum(trace, &measure.spectrum)?;
     say("erases and answers (the network run again)");
-    let (erase_effects, accounts) = effects::of_erases(model, trace, &examples, &measure.erase_effects)?;
+    let (erase_effects, accounts) = effects::of_erases(&planned.opened, trace, &examples, &measure.erase_effects)?;
     progress(Stage::Reading(planned.name.clone()));
     let readouts = plan.spec.readout.as_ref().map(|options| readouts(trace, untrained, options)).transpose()?;
     Ok(ModelResults {

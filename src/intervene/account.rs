@@ -20,13 +20,14 @@ pub struct AccountOptions {
     pub writes: usize,
     /// Events among which pairs are looked at for interactions.
     pub paired: usize,
-    /// Tokens the model may run for single knockouts: where all events fit, all are replayed; else those of the largest gradient.
-    pub tokens: usize,
+    /// Tokens the model may run for single knockouts: where all events fit, all are replayed; else those of the largest gradient. Without
+    /// it as many as make 10^11 parameter-tokens: half a million for a model of 200,000 parameters.
+    pub tokens: Option<usize>,
 }
 
 impl Default for AccountOptions {
     fn default() -> Self {
-        Self { layers: None, heads: None, top: 5, writes: 3, paired: 4, tokens: 1 << 19 }
+        Self { layers: None, heads: None, top: 5, writes: 3, paired: 4, tokens: None }
     }
 }
 
@@ -137,38 +138,43 @@ impl AnswerAccount {
         )
     }
 
-    /// The events, a sentence or two each, most important first; then what all do together.
-    pub fn sentences(&self) -> Vec<String> {
-        let mut lines: Vec<String> = self.events.iter().map(|effect| self.sentence(effect)).collect();
-        let all = &self.all_erases;
-        lines.push(format!(
-            "All {} erases left out at once: {}.{}",
-            self.n_events,
-            self.change(all),
-            match &self.interaction {
-                Some(interaction) => format!(
-                    " Single knockouts add up to a change of the log-odds of {:+.2}, together they make {:+.2}: {:+.2} is interaction.",
-                    self.sum_of_singles.margin(),
-                    all.margin(),
-                    interaction.margin()
-                ),
-                None => format!(" {} of the events were replayed one by one, those of the largest gradient.", self.n_replayed),
-            }
-        ));
-        lines
+    /// The events, most important first, each in three sentences: what it removed, what the read would be without it, and the answer.
+    pub fn events_told(&self) -> Vec<[String; 3]> {
+        self.events.iter().map(|effect| [effect.event.what(), effect.event.without(), self.answer_without(effect)]).collect()
     }
 
-    fn sentence(&self, effect: &EventEffect) -> String {
+    /// What all erases do together, in a sentence or two.
+    pub fn together(&self) -> String {
+        let all = &self.all_erases;
+        let parts = match &self.interaction {
+            Some(interaction) => format!(
+                "One by one they would change the log-odds by {:+.2} in sum, together they do by {:+.2}: {:+.2} is interaction.",
+                self.sum_of_singles.margin(),
+                all.margin(),
+                interaction.margin()
+            ),
+            None => format!("{} of them were replayed one by one, those of the largest gradient.", self.n_replayed),
+        };
+        format!("All {} erases left out at once: {}. {parts}", self.n_events, self.change(all))
+    }
+
+    /// The events and what they do together, a few sentences each.
+    pub fn sentences(&self) -> Vec<String> {
+        self.events_told().into_iter().map(|parts| parts.join(" ")).chain([self.together()]).collect()
+    }
+
+    fn answer_without(&self, effect: &EventEffect) -> String {
         let answer = if effect.predicted_without == self.predicted {
             String::new()
         } else {
             format!(" The answer would be {}.", effect.predicted_without)
         };
+        let against = if self.as_it_is.stale.is_some() { "stale" } else { "never written" };
         format!(
-            "{}. Without it, the rest of the network run again: {}; through the question's own read alone, log p(right) {:+.3}.{answer}",
-            effect.event,
+            "Without it the model, run again: {}. Log-odds of right against {against}: {:+.2}, of which {:+.2} through this layer's read at the question alone.{answer}",
             self.change(&effect.total),
-            effect.direct.gold
+            effect.total.margin(),
+            effect.direct.margin()
         )
     }
 

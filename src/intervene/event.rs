@@ -201,22 +201,35 @@ pub fn ranked(reads: &[HeadRead]) -> Vec<(usize, usize, f64)> {
     all
 }
 
+impl EraseEvent {
+    /// What the event removed, in a sentence.
+    pub fn what(&self) -> String {
+        let Self { layer, head, at, strength, .. } = self;
+        let mut said = format!("Layer {layer} head {head}, {at}: the erase (gamma {strength:.2})");
+        let Some(first) = self.removed.first() else { return said + " found nothing to remove." };
+        said += &format!(" removed {} of what was left of the write of {}", percent(first.removed), first.at);
+        for other in self.removed.iter().skip(1).filter(|other| other.share >= 0.1).take(2) {
+            said += &format!("; {} of {}", percent(other.removed), other.at);
+        }
+        said + "."
+    }
+
+    /// What the read would be without it, in a sentence.
+    pub fn without(&self) -> String {
+        let moved = percent(self.read_change);
+        match self.removed.first() {
+            None => format!("Without it the head's read would move by {moved} of its length."),
+            Some(first) => format!(
+                "Without it the head's read would move by {moved} of its length; its attention to the write of step {} would be {:+.3} instead of {:+.3}.",
+                first.at.step, first.attention_without, first.attention
+            ),
+        }
+    }
+}
+
 impl std::fmt::Display for EraseEvent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}, layer {} head {}: the erase (gamma {:.2})", self.at, self.layer, self.head, self.strength)?;
-        let Some(first) = self.removed.first() else { return write!(f, " found nothing to remove") };
-        write!(f, " removed {} of what was left of the write of {}", percent(first.removed), first.at)?;
-        for other in self.removed.iter().skip(1).filter(|other| other.share >= 0.1).take(2) {
-            write!(f, ", {} of {}", percent(other.removed), other.at)?;
-        }
-        write!(
-            f,
-            ". Without it the read would move by {} of its length; its attention to the write of step {} would be {:+.3} instead of {:+.3}",
-            percent(self.read_change),
-            first.at.step,
-            first.attention_without,
-            first.attention
-        )
+        write!(f, "{} {}", self.what(), self.without())
     }
 }
 

@@ -6,7 +6,7 @@ use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
 use super::{InterveneError, Superseded};
-use crate::task::{Example, Question};
+use crate::task::{Example, Question, Vocabulary, Write};
 use crate::trace::Trace;
 
 /// What stands at a step of a sequence.
@@ -19,6 +19,9 @@ pub struct StepWords {
     /// The fact that is complete at this step, by the truth table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fact: Option<FactWords>,
+    /// The fact whose key stands at this step, its value to come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key_of: Option<FactWords>,
 }
 
 /// A fact of the truth table, seen from a later step.
@@ -62,6 +65,15 @@ impl SequenceWords {
         Ok(Self { tokens, words, example: examples.and_then(|mut examples| (batch < examples.len()).then(|| examples.swap_remove(batch))) })
     }
 
+    /// The same with the words of a vocabulary, where the trace does not spell them.
+    #[must_use]
+    pub fn with_vocabulary(mut self, vocabulary: &Vocabulary) -> Self {
+        for (token, word) in vocabulary.words().iter().enumerate() {
+            self.words.entry(token as u32).or_insert_with(|| word.clone());
+        }
+        self
+    }
+
     /// A token's word; its number if the trace never spells it.
     pub fn word(&self, token: u32) -> String {
         self.words.get(&token).cloned().unwrap_or_else(|| format!("token {token}"))
@@ -74,11 +86,16 @@ impl SequenceWords {
 
     /// What stands at a step.
     pub fn step(&self, step: usize) -> StepWords {
-        let fact = self.example.as_ref().and_then(|example| {
-            let write = example.writes.iter().find(|write| write.position == step)?;
+        let find = |stands: &dyn Fn(&Write) -> bool| {
+            let write = self.example.as_ref()?.writes.iter().find(|write| stands(write))?;
             Some(FactWords { key: self.word(write.key), value: self.word(write.value), stale_since: write.stale_at() })
-        });
-        StepWords { step, token: self.tokens.get(step).cloned().unwrap_or_default(), fact }
+        };
+        StepWords {
+            step,
+            token: self.tokens.get(step).cloned().unwrap_or_default(),
+            fact: find(&|write| write.position == step),
+            key_of: find(&|write| write.key_position == step && write.position > step),
+        }
     }
 
     /// Question `number` of the sequence.
@@ -107,10 +124,11 @@ pub fn superseded(example: &Example) -> Vec<Superseded> {
 impl std::fmt::Display for StepWords {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "step {}", self.step)?;
-        match &self.fact {
-            Some(fact) => write!(f, " ({fact})"),
-            None if self.token.is_empty() => Ok(()),
-            None => write!(f, " ('{}')", self.token),
+        match (&self.fact, &self.key_of) {
+            (Some(fact), _) => write!(f, " ({fact})"),
+            (None, Some(fact)) => write!(f, " (the key of {fact})"),
+            (None, None) if self.token.is_empty() => Ok(()),
+            (None, None) => write!(f, " ('{}')", self.token),
         }
     }
 }

@@ -11,10 +11,17 @@ use crate::intervene::{
 use crate::task::Question;
 use crate::trace::Trace;
 
+/// Work that single knockouts of one answer may take where nothing else is said: parameters times tokens.
+const PARAMETER_TOKENS: usize = 100_000_000_000;
+
 impl NetworkReplay<'_> {
     /// The erase events behind one answer of a trace's sequence.
     pub fn account(&self, trace: &Trace, batch: usize, question: usize, options: &AccountOptions) -> Result<AnswerAccount, NetworkError> {
         let words = SequenceWords::of_trace(trace, batch)?;
+        let words = match self.vocabulary {
+            Some(vocabulary) => words.with_vocabulary(vocabulary),
+            None => words,
+        };
         let asked_about = words.question(question)?.clone();
         let example = words.example.clone().unwrap_or_default();
         let asked = Asked { example: &example, sequence: batch as u64, questions: std::slice::from_ref(&asked_about) };
@@ -28,7 +35,11 @@ impl NetworkReplay<'_> {
             Some(-read.tape.strength(read.erase, step) * gradient)
         };
         let n_events = events.len();
-        let affordable = options.tokens / (asked_about.position + 1);
+        let tokens = match options.tokens {
+            Some(tokens) => tokens,
+            None => PARAMETER_TOKENS / self.model.config().count()?.active.max(1),
+        };
+        let affordable = tokens / (asked_about.position + 1);
         if affordable < n_events {
             events.sort_by(|a, b| estimate(b).unwrap_or(0.0).abs().total_cmp(&estimate(a).unwrap_or(0.0).abs()));
             events.truncate(affordable.max(options.top));

@@ -10,7 +10,7 @@ use crate::intervene::{Intervention, Place, Row, Scores, Superseded, apply, supe
 use crate::memory::{Factors, RecordOptions, Recording, cpu};
 use crate::model::{Intervene, LanguageModel, Observer};
 use crate::record::{TOKENS_PER_CALL, log_softmax, padded_tokens};
-use crate::task::{Example, Question};
+use crate::task::{Example, Question, Vocabulary};
 use crate::trace::{Answer, Trace};
 
 /// A log-probability of the trace may differ from the model's by this much (nats): rounding on another machine.
@@ -20,6 +20,8 @@ const TOLERANCE: f64 = 0.01;
 #[derive(Clone, Copy)]
 pub struct NetworkReplay<'m> {
     pub(super) model: &'m LanguageModel,
+    /// Words of the model's tokens, for those that a trace never spells.
+    pub vocabulary: Option<&'m Vocabulary>,
     /// Seed of random addresses and exchanges.
     pub seed: u64,
 }
@@ -58,7 +60,7 @@ pub enum Path {
 impl<'m> NetworkReplay<'m> {
     /// Of any model.
     pub const fn new(model: &'m LanguageModel, seed: u64) -> Self {
-        Self { model, seed }
+        Self { model, vocabulary: None, seed }
     }
 
     /// Of the model that a trace was recorded from; refuses one with other weights, and one that no longer gives the trace's answers.

@@ -316,6 +316,7 @@ pub fn account() -> AnswerAccount {
         step,
         token: "v4".to_owned(),
         fact: Some(FactWords { key: "k2".to_owned(), value: "v4".to_owned(), stale_since }),
+        key_of: None,
     };
     let removed = RemovedWrite { at: step(2, Some(5)), share: 0.8, removed: 0.6, attention: 0.01, attention_without: 0.2 };
     let event = EraseEvent { layer: 1, head: 1, at: step(5, None), strength: 0.7, read_change: 0.4, removed: vec![removed] };

@@ -117,7 +117,7 @@ fn an_event_has_words_and_a_rule_without_erase_is_refused_in_words() {
     let words = SequenceWords::of_trace(&trace, 0).unwrap();
     let reads = HeadRead::of_trace(&trace, 0, 11, Some(&[0]), Some(&[0])).unwrap();
     let said = reads[0].event(5, 3, &words).unwrap().to_string();
-    assert!(said.contains("layer 0 head 0: the erase (gamma ") && said.contains("Without it the read would move by"), "{said}");
+    assert!(said.contains("Layer 0 head 0, step 5") && said.contains("Without it the head's read would move by"), "{said}");
     assert!(reads[0].event(12, 3, &words).unwrap_err().to_string().contains("what comes later"));
     let (_folder, kda) = trace_of(&sample(Rule::Kda));
     assert!(HeadRead::of_trace(&kda, 0, 3, None, None).err().unwrap().to_string().contains("no erase"));
