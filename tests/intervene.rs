@@ -4,6 +4,7 @@ mod apply;
 #[cfg(feature = "record")]
 mod hook;
 mod event;
+mod gates;
 mod knockout;
 #[cfg(feature = "record")]
 mod network;

@@ -3,11 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use clap::ValueEnum;
 use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
 use serde::{Deserialize, Serialize};
 
 use super::{network, output};
-use crate::intervene::{AnswerAccount, EraseEvent, HeadRead, Intervention, ReadChange, SequenceWords, ranked, read_change};
+use crate::intervene::{
+    AnswerAccount, EraseEvent, Gate, GateChange, HeadRead, Intervention, ReadChange, SequenceWords, gate_changes, ranked, read_change,
+};
 use crate::trace::Trace;
 
 /// Arguments of `pentimento knockout`.
@@ -45,6 +48,9 @@ pub struct Arguments {
     /// A TOML file of interventions, whose effect is shown instead of single knockouts.
     #[arg(long = "do", value_name = "FILE")]
     interventions: Option<PathBuf>,
+    /// What is left out, step by step: the erase (told in full), or the write or decay (any rule; a table of what the read hangs on).
+    #[arg(long, default_value = "erase")]
+    gate: GateName,
     /// Events told in full.
     #[arg(long, default_value_t = 5, value_parser = output::at_least_one)]
     top: usize,
@@ -60,6 +66,13 @@ pub struct Arguments {
     /// Print JSON.
     #[arg(long)]
     json: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum GateName {
+    Erase,
+    Write,
+    Decay,
 }
 
 /// Interventions as typed in a file.
@@ -100,6 +113,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let trace = output::open_complete(&arguments.trace)?;
     let interventions = arguments.interventions.as_deref().map(read_interventions).transpose()?;
     if let Some(model) = &arguments.model {
+        if arguments.gate != GateName::Erase {
+            bail!("--gate write and --gate decay are about the read alone: leave --model out, or give the model interventions with --do");
+        }
         if let Some(step) = arguments.step {
             bail!("--model explains answers: name a --question instead of --step {step}, or leave --model out to explain the read alone");
         }
@@ -122,6 +138,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         });
     }
     let words = SequenceWords::of_trace(&trace, arguments.batch)?;
+    let gate = match arguments.gate {
+        GateName::Erase => Gate::Erase,
+        GateName::Write => Gate::Write,
+        GateName::Decay => Gate::Decay,
+    };
     let step = match (arguments.step, arguments.question) {
         (Some(step), _) => step,
         (None, Some(number)) => words.question(number)?.position,
@@ -135,6 +156,14 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         interventions.iter().try_for_each(|intervention| output::line(&intervention.to_string()))?;
         output::line(&heads_table(&found).to_string())?;
+        return output::line(&format!("note: {INSIDE}"));
+    }
+    if gate != Gate::Erase {
+        let found = gate_changes(&trace, arguments.batch, step, layers, heads, gate, arguments.top)?;
+        if arguments.json {
+            return output::json(&found);
+        }
+        output::line(&gates_table(&found).to_string())?;
         return output::line(&format!("note: {INSIDE}"));
     }
     let reads = HeadRead::of_trace(&trace, arguments.batch, step, layers, heads)?;
@@ -162,6 +191,26 @@ fn read_interventions(path: &Path) -> anyhow::Result<Vec<Intervention>> {
     let typed: Interventions = toml::from_str(&text).with_context(|| format!("not a file of interventions: {}", path.display()))?;
     anyhow::ensure!(!typed.intervention.is_empty(), "there is no [[intervention]] in {}", path.display());
     Ok(typed.intervention)
+}
+
+fn gates_table(changes: &[GateChange]) -> Table {
+    let mut table = Table::new();
+    let gate = match changes.first().map(|change| change.gate) {
+        Some(Gate::Decay) => "mean retention",
+        Some(Gate::Write) => "write strength",
+        _ => "erase strength",
+    };
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["layer", "head", "left out at", gate, "change of the read"]);
+    for change in changes {
+        table.add_row([
+            change.layer.to_string(),
+            change.head.to_string(),
+            change.at.to_string(),
+            format!("{:.3}", change.strength),
+            format!("{:.1} %", 100.0 * change.read_change),
+        ]);
+    }
+    table
 }
 
 fn heads_table(heads: &[ReadChange]) -> Table {

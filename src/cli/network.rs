@@ -97,9 +97,9 @@ fn own_effect(asked: &WithModel, replay: &NetworkReplay, number: usize, interven
 }
 
 fn effects(asked: &WithModel, replay: &NetworkReplay, runs: &[EraseRun], options: &EraseEffectOptions) -> anyhow::Result<EraseEffects> {
-    let lists: Vec<Vec<Intervention>> = runs.iter().map(EraseRun::interventions).collect();
+    let lists = |example: &Example| runs.iter().map(|run| run.interventions(example)).collect();
     let bar = settings::progress(0, "running the network again (sequences)");
-    let sequences = replay.effects(asked.trace, &lists, |done, total| {
+    let sequences = replay.effects(asked.trace, lists, |done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
     })?;

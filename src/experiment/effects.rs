@@ -22,8 +22,11 @@ pub(super) fn of_erases(
     let mut replay = NetworkReplay::of_trace(&opened.model, trace, options.statistics.seed)?;
     replay.vocabulary = opened.vocabulary.as_ref();
     let runs = EraseRun::all(options, &Source::layers(trace));
-    let lists: Vec<_> = runs.iter().map(EraseRun::interventions).collect();
-    let effects = erase_effects(&runs, &replay.effects(trace, &lists, |_, _| {})?, options);
+    let effects = erase_effects(
+        &runs,
+        &replay.effects(trace, |example| runs.iter().map(|run| run.interventions(example)).collect(), |_, _| {})?,
+        options,
+    );
     let accounts = told(examples, options)
         .into_iter()
         .map(|(batch, question)| replay.account(trace, batch, question, &AccountOptions::default()))

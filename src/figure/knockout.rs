@@ -14,6 +14,9 @@ use super::{Figure, FigureError, FigureSpec, Prepared, nothing, sheet};
 use crate::export::Table;
 use crate::intervene::AnswerAccount;
 
+/// Height of the colour bar in points.
+const BAR: f64 = 62.0;
+
 /// What the figure draws.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct KnockoutData {
@@ -100,23 +103,31 @@ impl Prepared for KnockoutData {
 
     fn draw(&self, spec: &FigureSpec) -> Scene {
         let heights: Vec<f64> = self.answers.iter().map(|map| 46.0 + 11.0 * map.rows.len() as f64).collect();
-        let height = heights.iter().sum::<f64>() + 14.0;
+        let notes = [
+            "Dots: facts, filled where true at the question, open where stale by then.",
+            "Framed: the strongest events. Colour is that of 1 nat beyond 1 nat.",
+        ];
+        let notes_room = SMALL * 1.3 * notes.len() as f64;
+        let height = heights.iter().sum::<f64>() + notes_room;
         let (mut scene, room) = sheet(spec, height / spec.width.points());
         let largest = self.answers.iter().flat_map(|map| map.change.iter().flatten().flatten()).fold(0.0_f64, |most, x| most.max(x.abs()));
-        let largest = if largest > 0.0 { largest } else { 1.0 };
+        // One event often outweighs all others by far: beyond 1 nat a deeper colour would hide them.
+        let largest = if largest > 0.0 { largest.min(1.0) } else { 1.0 };
         let scale = Scale::linear(-largest, largest);
-        let bar_room = colour_bar_room(scale, 60.0) + 12.0;
-        let share = (room.height - 12.0) / heights.iter().sum::<f64>();
+        let bar_room = colour_bar_room(scale, BAR) + 14.0;
+        let share = (room.height - notes_room) / heights.iter().sum::<f64>();
         let mut top = room.top;
         for (map, height) in self.answers.iter().zip(&heights) {
             draw_map(&mut scene, map, Rect::new(room.left, top, room.width - bar_room, height * share), scale);
             top += height * share;
         }
-        let bar = Rect::new(room.right() - bar_room + 6.0, room.top + 12.0, 5.0, (height - 60.0).clamp(40.0, 90.0));
+        let bar = Rect::new(room.right() - bar_room + 6.0, room.top + NORMAL * 1.3 + 8.0, 5.0, BAR);
         colour_bar(&mut scene, bar, scale, Gradient::RedBlue, "log-odds [nats]");
         let quiet = scene.theme.quiet();
-        let note = "● true at the question   ○ stale by then   framed: the strongest events";
-        scene.text(note, [room.left, room.bottom() - 2.0], SMALL, quiet, Anchor::Start);
+        for (n, note) in notes.iter().enumerate() {
+            let baseline = room.bottom() - notes_room + SMALL * (1.0 + 1.3 * n as f64);
+            scene.text(note, [room.left, baseline], SMALL, quiet, Anchor::Start);
+        }
         scene
     }
 }

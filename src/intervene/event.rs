@@ -21,6 +21,8 @@ pub struct EraseEvent {
     pub head: usize,
     /// Where it happened.
     pub at: StepWords,
+    /// Steps from the event to the read; 0: it stands in the reading step itself, and shapes this very read.
+    pub steps_before_read: usize,
     /// gamma; 1 for a rule whose erase has no strength of its own (RWKV-7).
     pub strength: f64,
     /// Length of the change of the read without the event, over the length of the read. In the layer's own output, before its norm.
@@ -127,6 +129,7 @@ impl HeadRead {
             layer: self.layer,
             head: self.head,
             at: words.step(step),
+            steps_before_read: self.step() - step,
             strength: self.tape.strength(self.erase, step),
             read_change,
             removed: self.removed(step, n_writes, words),
@@ -217,10 +220,11 @@ impl EraseEvent {
     /// What the read would be without it, in a sentence.
     pub fn without(&self) -> String {
         let moved = percent(self.read_change);
+        let own = if self.steps_before_read == 0 { "It stands in the reading step itself: it shapes this very read. " } else { "" };
         match self.removed.first() {
-            None => format!("Without it the head's read would move by {moved} of its length."),
+            None => format!("{own}Without it the head's read would move by {moved} of its length."),
             Some(first) => format!(
-                "Without it the head's read would move by {moved} of its length; its attention to the write of step {} would be {:+.3} instead of {:+.3}.",
+                "{own}Without it the head's read would move by {moved} of its length; its attention to the write of step {} would be {:+.3} instead of {:+.3}.",
                 first.at.step, first.attention_without, first.attention
             ),
         }
@@ -234,5 +238,11 @@ impl std::fmt::Display for EraseEvent {
 }
 
 fn percent(share: f64) -> String {
-    if share.abs() < 0.0995 { format!("{:.1} %", 100.0 * share) } else { format!("{:.0} %", 100.0 * share) }
+    if share.abs() < 0.0005 {
+        "under 0.1 %".to_owned()
+    } else if share.abs() < 0.0995 {
+        format!("{:.1} %", 100.0 * share)
+    } else {
+        format!("{:.0} %", 100.0 * share)
+    }
 }

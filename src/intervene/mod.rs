@@ -17,6 +17,7 @@ mod knockout;
 mod scores;
 mod words;
 mod event;
+mod gates;
 mod read_change;
 mod account;
 
@@ -25,6 +26,7 @@ pub use apply::{Place, Row, Superseded, apply};
 pub use carry::carry;
 pub use error::InterveneError;
 pub use event::{EraseEvent, HeadRead, RemovedWrite, ranked};
+pub use gates::{Gate, GateChange, gate_changes};
 pub use intervention::{Address, Change, Intervention, Replacement, Steps, Where};
 pub use knockout::{EditKnockouts, Knockouts, Query, decay_knockouts, knockouts, visit_retention};
 pub use read_change::{ReadChange, read_change};

@@ -11,8 +11,8 @@ use serde::{Deserialize, Serialize};
 use super::permutation::sign_flip;
 use super::words::{against, p_value, sequences};
 use super::{Bootstrap, HeadId, Interval, LayerInfo, StatisticsOptions};
-use crate::intervene::{Address, Change, Intervention, Scores, SequenceScores, Where};
-use crate::task::Condition;
+use crate::intervene::{Address, Change, Intervention, Scores, SequenceScores, Steps, Where};
+use crate::task::{Condition, Example};
 
 /// What is run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,10 @@ pub enum EraseRun {
     Dose(f64),
     /// Erases elsewhere, with the same gates.
     Address(Address),
+    /// gamma := 0 at the steps where questions are asked: there an erase shapes the very read that answers.
+    AtQuestions,
+    /// gamma := 0 at every other step: there it can only change what is kept.
+    AwayFromQuestions,
     /// gamma := 0 in one head.
     WithoutHead(HeadId),
     /// Interventions of the user's own, of any kind.
@@ -110,12 +114,20 @@ impl EraseRun {
             .iter()
             .filter(|layer| layer.rule.has_erase())
             .flat_map(|info| (0..info.dims.head).map(|head| Self::WithoutHead(HeadId { layer: info.layer, head })));
-        doses.chain(addresses.map(|&address| Self::Address(address))).chain(heads).collect()
+        let split = [Self::AtQuestions, Self::AwayFromQuestions];
+        doses.chain(addresses.map(|&address| Self::Address(address))).chain(split).chain(heads).collect()
     }
 
-    /// The interventions of the run.
-    pub fn interventions(&self) -> Vec<Intervention> {
+    /// The interventions of the run in one sequence.
+    pub fn interventions(&self, example: &Example) -> Vec<Intervention> {
+        let none_at = |steps: Vec<usize>| {
+            let at = Where { steps: Steps::Chosen(steps), ..Where::default() };
+            vec![Intervention { change: Change::RemoveErase, at }]
+        };
+        let is_asked = |step: &usize| example.questions.iter().any(|question| question.position == *step);
         match self {
+            Self::AtQuestions => none_at((0..example.len()).filter(is_asked).collect()),
+            Self::AwayFromQuestions => none_at((0..example.len()).filter(|step| !is_asked(step)).collect()),
             Self::Dose(factor) => vec![Intervention::everywhere(Change::ScaleErase { factor: *factor })],
             Self::Address(address) => vec![Intervention::everywhere(Change::EraseAddress { address: *address })],
             Self::WithoutHead(at) => vec![Intervention { change: Change::RemoveErase, at: Where::head(at.layer, at.head) }],
@@ -129,6 +141,8 @@ impl EraseRun {
             Self::Dose(factor) if *factor == 0.0 => "no erase".to_owned(),
             Self::Dose(factor) => format!("{factor} × γ"),
             Self::Address(address) => format!("erases {}", address.words()),
+            Self::AtQuestions => "no erase where questions stand".to_owned(),
+            Self::AwayFromQuestions => "no erase anywhere else".to_owned(),
             Self::WithoutHead(at) => format!("no erase in {at}"),
             Self::Own(interventions) => interventions.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
         }
@@ -284,6 +298,12 @@ impl EraseEffects {
         }
         if let Some(random) = self.run(&EraseRun::Address(Address::Random)).map(|run| &run.all) {
             said.push_str(&format!(". At random addresses with the same gates: {} nats, accuracy {}", random.gold, random.accuracy));
+        }
+        let gold = |run: &EraseRun| self.run(run).map(|run| run.all.gold);
+        if let (Some(at), Some(away)) = (gold(&EraseRun::AtQuestions), gold(&EraseRun::AwayFromQuestions)) {
+            said.push_str(&format!(
+                ". Left out only where questions stand, where an erase shapes the very read that answers: {at} nats; only elsewhere, where it can but clean: {away} nats"
+            ));
         }
         if let Some((at, effect)) = self.strongest_head() {
             said.push_str(&format!(". The erases of {at} carry most ({} nats without them)", effect.gold));

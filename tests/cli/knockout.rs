@@ -11,6 +11,10 @@ fn one_erase_is_followed_to_one_answer() {
     let reads = json(&does(here, "knockout a.trace.zarr --question 0 --batch 1 --json"));
     assert_eq!((reads["events"].as_array().unwrap().len(), reads["heads"].as_array().unwrap().len()), (5, 4));
 
+    let decays = json(&does(here, "knockout a.trace.zarr --step 30 --gate decay --top 3 --json"));
+    assert_eq!((decays.as_array().unwrap().len(), &decays[0]["gate"]), (3, &"decay".into()));
+    assert!(does(here, "knockout a.trace.zarr --step 30 --gate write").contains("write strength"));
+
     let answer = "knockout a.trace.zarr --batch 2 --answer 1 --model bundled:eda-stale-facts";
     let said = does(here, answer);
     assert!(said.contains("The model says") && said.contains("Without it the model, run again: p(right)"), "{said}");
@@ -23,7 +27,7 @@ fn one_erase_is_followed_to_one_answer() {
     assert!(said.contains("layer 1: erase strength times 0.5") && said.contains("p under it"), "{said}");
     assert!(does(here, "knockout a.trace.zarr --question 0 --do mine.toml").contains("change of the read"));
     let all = json(&does(here, "knockout a.trace.zarr --model bundled:eda-stale-facts --resamples 20 --json"));
-    assert_eq!((&all["n_sequences"], all["runs"].as_array().unwrap().len()), (&6.into(), 6 + 3 + 4));
+    assert_eq!((&all["n_sequences"], all["runs"].as_array().unwrap().len()), (&6.into(), 6 + 3 + 2 + 4));
 }
 
 #[test]

@@ -319,7 +319,8 @@ pub fn account() -> AnswerAccount {
         key_of: None,
     };
     let removed = RemovedWrite { at: step(2, Some(5)), share: 0.8, removed: 0.6, attention: 0.01, attention_without: 0.2 };
-    let event = EraseEvent { layer: 1, head: 1, at: step(5, None), strength: 0.7, read_change: 0.4, removed: vec![removed] };
+    let event =
+        EraseEvent { layer: 1, head: 1, at: step(5, None), steps_before_read: 10, strength: 0.7, read_change: 0.4, removed: vec![removed] };
     let effect =
         EventEffect { event, margin_estimate: Some(-1.1), total: change(-2.0), direct: change(-1.5), predicted_without: "v4".to_owned() };
     AnswerAccount {

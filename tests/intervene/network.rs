@@ -166,7 +166,7 @@ fn gradients_rank_as_small_doses_do() {
 fn sequences_run_together_as_they_run_alone() {
     let Recorded { trace, examples, .. } = &*RECORDED;
     let lists = [vec![Intervention::everywhere(Change::RemoveErase)], vec![Intervention::everywhere(Change::NoDecay)]];
-    let all = replay().effects(trace, &lists, |_, _| {}).unwrap();
+    let all = replay().effects(trace, |_| lists.to_vec(), |_, _| {}).unwrap();
     assert_eq!(all.len(), examples.len());
     let alone = Run { asked: Asked::all(&examples[4], 4), interventions: &lists[1], path: Path::Total };
     let found = replay().scores(&[alone]).unwrap();

@@ -57,3 +57,11 @@ fn what_makes_no_sense_is_refused_in_words() {
     refused("do = 'no_decay'\nsteps = [1]\nto = 4", "not both");
     refused("do = 'forget_key'\nwrite = 1\nsteps = [2]\nridge = 0.0", "above 0");
 }
+
+#[test]
+fn the_example_file_is_what_it_says() {
+    let file: File = toml::from_str(include_str!("../../examples/interventions.toml")).unwrap();
+    let words: Vec<String> = file.intervention.iter().map(ToString::to_string).collect();
+    assert_eq!(words[0], "layer 1: erase strength times 0.5");
+    assert_eq!(words[3], "step 20: what is left of the write of step 12 is taken out");
+}

@@ -3,7 +3,7 @@
 use pentimento::intervene::{Address, Scores, SequenceScores};
 use pentimento::measure::{EraseEffectOptions, EraseRun, LayerInfo, StatisticsOptions, erase_effects};
 use pentimento::memory::{Dims, Rule};
-use pentimento::task::Condition;
+use pentimento::task::{Condition, Example, Question};
 
 fn options() -> EraseEffectOptions {
     EraseEffectOptions {
@@ -56,6 +56,22 @@ fn runs_cover_doses_addresses_and_heads_with_an_erase() {
     let options = EraseEffectOptions { addresses, ..options() };
     let runs = EraseRun::all(&options, &[layer(0, Rule::Kda), layer(3, Rule::Eda)]);
     let labels: Vec<String> = runs.iter().map(EraseRun::label).collect();
-    assert_eq!(labels, ["no erase", "erases at random directions", "no erase in layer 3 head 0", "no erase in layer 3 head 1"]);
-    assert_eq!(runs[2].interventions()[0].to_string(), "layer 3 head 0: no erase (gamma := 0)");
+    let heads = ["no erase in layer 3 head 0", "no erase in layer 3 head 1"];
+    assert_eq!(labels[..2], ["no erase", "erases at random directions"]);
+    assert_eq!(labels[4..], heads);
+    let question = Question {
+        position: 2,
+        key: 0,
+        gold: 1,
+        gold_write: None,
+        asked_write: None,
+        age: None,
+        stale: vec![],
+        stale_writes: vec![],
+        rivals: vec![],
+        foils: vec![],
+    };
+    let example = Example { tokens: vec![0; 4], questions: vec![question], ..Example::default() };
+    let said: Vec<String> = runs[2..5].iter().map(|run| run.interventions(&example)[0].to_string()).collect();
+    assert_eq!(said, ["step 2: no erase (gamma := 0)", "steps 0, 1, 3: no erase (gamma := 0)", "layer 3 head 0: no erase (gamma := 0)"]);
 }
