@@ -104,7 +104,7 @@ impl Prepared for KnockoutData {
     fn draw(&self, spec: &FigureSpec) -> Scene {
         let heights: Vec<f64> = self.answers.iter().map(|map| 46.0 + 11.0 * map.rows.len() as f64).collect();
         let notes = [
-            "Dots: facts, filled where true at the question, open where stale by then.",
+            "Dots: facts; the open ones are stale by the question.",
             "Framed: the strongest events. Colour is that of 1 nat beyond 1 nat.",
         ];
         let notes_room = SMALL * 1.3 * notes.len() as f64;

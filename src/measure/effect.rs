@@ -281,20 +281,20 @@ impl EraseEffects {
         }
         // A small dose leaves the model close to what it was trained to be.
         let mild = self.doses().into_iter().rev().find(|(factor, _)| *factor < 1.0 && *factor > 0.0);
-        if let Some((factor, effect)) = mild {
-            if let Some(beyond) = &effect.stale_above_foil {
-                said.push_str(&format!(
-                    ". At {factor} times its strength {} ({beyond} nats, {})",
-                    against(
-                        beyond,
-                        0.0,
-                        "stale values gain more than never-written ones",
-                        "stale values gain less than never-written ones",
-                        "the two do not differ"
-                    ),
-                    p_value(effect.p_value)
-                ));
-            }
+        if let Some((factor, effect)) = mild
+            && let Some(beyond) = &effect.stale_above_foil
+        {
+            said.push_str(&format!(
+                ". At {factor} times its strength {} ({beyond} nats, {})",
+                against(
+                    beyond,
+                    0.0,
+                    "stale values gain more than never-written ones",
+                    "stale values gain less than never-written ones",
+                    "the two do not differ"
+                ),
+                p_value(effect.p_value)
+            ));
         }
         if let Some(random) = self.run(&EraseRun::Address(Address::Random)).map(|run| &run.all) {
             said.push_str(&format!(". At random addresses with the same gates: {} nats, accuracy {}", random.gold, random.accuracy));
