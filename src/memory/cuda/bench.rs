@@ -14,7 +14,8 @@ use super::super::{Dims, EditKind, Phase};
 use super::buffers::{
     CardEdit, CardEditGradient, CardGradient, CardRead, CardRecurrence, CardTape, Checkpoints, Numbers, Rows, Targets, Trace,
 };
-use super::chunk_plan::Precision;
+use super::chunk_gradient::ChunkTape;
+use super::chunk_plan::{CHUNK_STEPS, Precision};
 use super::compile::Kernel;
 use super::driver_error;
 use super::engine::Engine;
@@ -59,6 +60,9 @@ pub struct GpuRow {
     pub bf16: bool,
     /// Columns of a thread, if they were chosen by hand.
     pub columns: Option<usize>,
+    /// Why it could not be measured; the numbers are then 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
     /// Median of one run, by the card's events.
     pub ms: f64,
     /// Microseconds of one step of all sequences and heads.
@@ -77,32 +81,39 @@ pub fn run(ordinal: usize, quick: bool) -> Result<GpuBench, CudaError> {
     let mut bench = GpuBench { card, limits: limits(&engine)?, rows: vec![] };
     let square = |batch, step, head, d| Dims { batch, step, key_head: head, head, d_k: d, d_v: d };
     let (wide, long) = (square(8, 4096, 16, 128), square(1, 16_384, 16, 128));
-    for (dims, element) in [(wide, Element::F32), (wide, Element::Bf16), (long, Element::F32), (long, Element::Bf16)] {
+    let every = [(wide, Element::F32), (wide, Element::Bf16), (long, Element::F32), (long, Element::Bf16)];
+    for (dims, element) in every.into_iter().take(if quick { 1 } else { 4 }) {
         let inputs = Inputs::draw(&engine, dims, element)?;
-        shape(&engine, &inputs, &mut bench)?;
+        bench.attempt(&engine, "sequences of this size", &inputs, |bench| shape(&engine, &inputs, bench));
+        if quick {
+            continue;
+        }
         if element == Element::F32 {
-            stream(&engine, &inputs, &mut bench)?;
+            bench.attempt(&engine, "memories through the ring", &inputs, |bench| stream(&engine, &inputs, bench));
         }
-        if !quick {
-            for columns in [1, 2, 4, 8] {
-                forward(&engine.with_columns(columns), &inputs, &mut bench)?;
-            }
-        }
+        columns(&engine, &inputs, &mut bench);
     }
-    for dims in [square(4, 16_384, 16, 128), square(64, 512, 4, 64)] {
+    for dims in [square(4, 16_384, 16, 128), square(64, 512, 4, 64)].into_iter().take(if quick { 0 } else { 2 }) {
         let inputs = Inputs::draw(&engine, dims, Element::Bf16)?;
-        forward(&engine, &inputs, &mut bench)?;
-        trace(&engine, &inputs, &mut bench)?;
-        gradient(&engine, &inputs, &mut bench)?;
-        chunks::trace(&engine, &inputs, &mut bench)?;
-        chunks::gradient(&engine, &inputs, &mut bench)?;
-        if dims.d_k == 64 && !quick {
-            for columns in [1, 2, 4, 8] {
-                forward(&engine.with_columns(columns), &inputs, &mut bench)?;
-            }
+        bench.attempt(&engine, "forward", &inputs, |bench| forward(&engine, &inputs, bench));
+        bench.attempt(&engine, "trace", &inputs, |bench| trace(&engine, &inputs, bench).map(drop));
+        bench.attempt(&engine, "gradient", &inputs, |bench| gradient(&engine, &inputs, bench));
+        if engine.runs_in_chunks(&inputs.view()) {
+            bench.attempt(&engine, "gradient in chunks", &inputs, |bench| gradient_in_chunks(&engine, &inputs, bench));
+        }
+        if dims.d_k == 64 {
+            columns(&engine, &inputs, &mut bench);
         }
     }
     Ok(bench)
+}
+
+/// The forward pass with columns of a thread chosen by hand.
+fn columns(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) {
+    for columns in [1, 2, 4, 8] {
+        let engine = engine.with_columns(columns);
+        bench.attempt(&engine, "forward", inputs, |bench| forward(&engine, inputs, bench));
+    }
 }
 
 fn limits(engine: &Engine) -> Result<GpuLimits, CudaError> {
@@ -263,6 +274,16 @@ fn draw(
 }
 
 impl GpuBench {
+    /// Measures something; if it cannot be, that is a row too, and the others follow.
+    fn attempt(&mut self, engine: &Engine, work: &str, inputs: &Inputs, measure: impl FnOnce(&mut Self) -> Result<(), CudaError>) {
+        if let Err(error) = measure(self) {
+            self.push(engine, work, inputs, 0.0, None);
+            if let Some(row) = self.rows.last_mut() {
+                row.error = Some(error.to_string());
+            }
+        }
+    }
+
     fn push(&mut self, engine: &Engine, work: &str, inputs: &Inputs, ms: f64, written: Option<usize>) {
         let rate = written.map(|numbers| 4.0 * numbers as f64 / ms / 1e6);
         self.rows.push(GpuRow {
@@ -270,6 +291,7 @@ impl GpuBench {
             dims: inputs.dims,
             bf16: inputs.element == Element::Bf16,
             columns: engine.columns(),
+            error: None,
             ms,
             us_per_step: ms * 1e3 / inputs.dims.step as f64,
             written_gb_per_s: rate,
@@ -361,11 +383,7 @@ fn shape(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<(), C
     })?;
     bench.push(engine, "record every memory, trace then replay", inputs, ms, Some(n_dense));
     if engine.runs_in_chunks(&view) {
-        let ms = median_ms(engine, 200.0, || {
-            engine.forward_in_chunks(&view, 0..d.step, &mut kept.targets(d), Precision::Split)?;
-            engine.replay(&view, &kept.trace(d), 0..d.step, None, &mut [None, None, None, Some(dense.view_mut())])
-        })?;
-        bench.push(engine, "record every memory, in chunks then replay", inputs, ms, Some(n_dense));
+        bench.attempt(engine, "in chunks", inputs, |bench| in_chunks(engine, inputs, &mut kept, &mut dense, bench));
     }
     Ok(())
 }
@@ -373,11 +391,8 @@ fn shape(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<(), C
 /// Forward with the tape of its gradient, and backward from it.
 fn gradient(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<(), CudaError> {
     let (d, view) = (inputs.dims, inputs.view());
-    let raw = |len| Output::raw(engine, len);
-    let (n_key, n_value) = (d.batch * d.step * d.head * d.d_k, d.batch * d.step * d.head * d.d_v);
     let mut kept = Kept::new(engine, d)?;
-    let mut keys = (0..4).map(|_| raw(n_key)).collect::<Result<Vec<_>, _>>()?;
-    let (mut value, mut beta, mut gamma) = (raw(n_value)?, raw(n_value / d.d_v)?, raw(n_value / d.d_v)?);
+    let mut gradients = Gradients::new(engine, d)?;
     let grad_output = draw(engine, d.batch * d.step * d.head, d.d_v, false, (-1.0, 1.0), inputs.element, 77)?;
     let forward = |kept: &mut Kept| {
         let targets = &mut kept.targets(d);
@@ -390,16 +405,7 @@ fn gradient(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<()
     let mut backward = |kept: &Kept| {
         let trace = kept.trace(d);
         let tape = CardTape { residuals: trace.pseudo_values, checkpoints: trace.checkpoints };
-        let [query, retention, key, erase] = &mut keys[..] else { unreachable!("four were made") };
-        let edit =
-            |strength, direction, value| CardEditGradient { strength: Some(strength), direction: Some(direction), read: None, value };
-        let filled = &mut CardGradient {
-            query: Some(query.view_mut()),
-            retention: Some(retention.view_mut()),
-            initial_memory: None,
-            edits: vec![edit(gamma.view_mut(), erase.view_mut(), None), edit(beta.view_mut(), key.view_mut(), Some(value.view_mut()))],
-        };
-        engine.backward(&view, &tape, &rows, None, filled)
+        engine.backward(&view, &tape, &rows, None, &mut gradients.targets())
     };
     let ms = median_ms(engine, 100.0, || backward(&kept))?;
     bench.push(engine, "backward from the tape", inputs, ms, None);
@@ -431,5 +437,77 @@ fn stream(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<(), 
     let file = tempfile::tempfile().map_err(|error| CudaError::Shape(format!("making a temporary file: {error}")))?;
     let ms = run(&mut |memories| (&file).write_all(bytemuck::cast_slice(memories)))?;
     bench.push(engine, "memories to a file through the ring (wall)", inputs, ms, Some(numbers));
+    Ok(())
+}
+
+/// The trace on tensor cores, alone and with the replay of every memory from it.
+fn in_chunks(engine: &Engine, inputs: &Inputs, kept: &mut Kept, dense: &mut Output, bench: &mut GpuBench) -> Result<(), CudaError> {
+    let (d, view) = (inputs.dims, inputs.view());
+    let n_dense = d.batch * d.step * d.head * d.d_k * d.d_v;
+    for (precision, name) in [(Precision::Split, "recording precision"), (Precision::Bf16, "training precision")] {
+        let ms = median_ms(engine, 100.0, || engine.forward_in_chunks(&view, 0..d.step, &mut kept.targets(d), precision))?;
+        bench.push(engine, &format!("trace in chunks, {name}"), inputs, ms, None);
+    }
+    let ms = median_ms(engine, 200.0, || {
+        engine.forward_in_chunks(&view, 0..d.step, &mut kept.targets(d), Precision::Split)?;
+        engine.replay(&view, &kept.trace(d), 0..d.step, None, &mut [None, None, None, Some(dense.view_mut())])
+    })?;
+    bench.push(engine, "record every memory, in chunks then replay", inputs, ms, Some(n_dense));
+    Ok(())
+}
+
+/// Arrays for the gradients of Erase-then-Delta Attention.
+struct Gradients {
+    keys: Vec<Output>,
+    value: Output,
+    strengths: Vec<Output>,
+}
+
+impl Gradients {
+    fn new(engine: &Engine, d: Dims) -> Result<Self, CudaError> {
+        let rows = d.batch * d.step * d.head;
+        let raw = |n: usize, width: usize| (0..n).map(|_| Output::raw(engine, rows * width)).collect::<Result<Vec<_>, _>>();
+        Ok(Self { keys: raw(4, d.d_k)?, value: Output::raw(engine, rows * d.d_v)?, strengths: raw(2, 1)? })
+    }
+
+    fn targets(&mut self) -> CardGradient<'_> {
+        let mut keys = self.keys.iter_mut().map(Output::view_mut);
+        let mut strengths = self.strengths.iter_mut().map(Output::view_mut);
+        let (query, retention) = (keys.next(), keys.next());
+        let mut edit = |value| CardEditGradient { strength: strengths.next(), direction: keys.next(), read: None, value };
+        let edits = vec![edit(None), edit(Some(self.value.view_mut()))];
+        CardGradient { query, retention, initial_memory: None, edits }
+    }
+}
+
+/// Forward and backward on tensor cores, in the precision of training.
+fn gradient_in_chunks(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<(), CudaError> {
+    let (d, view) = (inputs.dims, inputs.view());
+    let (stream, memory) = (d.batch * d.step * d.head * d.d_v, d.batch * d.head * d.d_k * d.d_v);
+    let raw = |len| Output::raw(engine, len);
+    let count = d.step.div_ceil(CHUNK_STEPS);
+    let (mut output, mut last, mut checkpoints) = (raw(stream)?, raw(memory)?, raw(memory * count)?);
+    let mut pseudo_values = vec![raw(stream)?, raw(stream)?];
+    let mut gradients = Gradients::new(engine, d)?;
+    let grad_output = draw(engine, d.batch * d.step * d.head, d.d_v, false, (-1.0, 1.0), inputs.element, 77)?;
+    let rows = Rows::contiguous(grad_output.numbers(), d.step, d.head, d.d_v);
+    let ms = median_ms(engine, 150.0, || {
+        let targets = &mut Targets {
+            output: Some(output.view_mut()),
+            pseudo_values: pseudo_values.iter_mut().map(Output::view_mut).collect(),
+            checkpoints: Some(Checkpoints { every: CHUNK_STEPS, first: 0, count, memories: checkpoints.view_mut() }),
+            final_memory: Some(last.view_mut()),
+            ..Targets::default()
+        };
+        engine.forward_in_chunks(&view, 0..d.step, targets, Precision::Bf16)?;
+        let trace = Trace {
+            rows: None,
+            pseudo_values: pseudo_values.iter().map(Output::view).collect(),
+            checkpoints: Checkpoints { every: CHUNK_STEPS, first: 0, count, memories: checkpoints.view() },
+        };
+        let tape = ChunkTape { trace, final_memory: last.view() };
+        engine.backward_in_chunks(&view, 0..d.step, &tape, (&rows, None), &mut gradients.targets(), Precision::Bf16)
+    })?;
+    bench.push(engine, "forward and backward in chunks, training precision", inputs, ms, None);
     Ok(())
 }
