@@ -14,15 +14,14 @@ use super::super::{Dims, EditKind, Phase};
 use super::buffers::{
     CardEdit, CardEditGradient, CardGradient, CardRead, CardRecurrence, CardTape, Checkpoints, Numbers, Rows, Targets, Trace,
 };
-use super::chunk_gradient::ChunkTape;
-use super::chunk_plan::{CHUNK_STEPS, Precision};
+use super::chunk_plan::Precision;
 use super::compile::Kernel;
 use super::driver_error;
 use super::engine::Engine;
 use super::error::CudaError;
 use super::measure::median_ms;
 use super::output::{Output, fill};
-use super::ring::RingOptions;
+use super::ring::{Ring, RingOptions};
 use super::upload::Element;
 
 /// What a card does.
@@ -99,7 +98,8 @@ pub fn run(ordinal: usize, quick: bool) -> Result<GpuBench, CudaError> {
         bench.attempt(&engine, "trace", &inputs, |bench| trace(&engine, &inputs, bench).map(drop));
         bench.attempt(&engine, "gradient", &inputs, |bench| gradient(&engine, &inputs, bench));
         if engine.runs_in_chunks(&inputs.view()) {
-            bench.attempt(&engine, "gradient in chunks", &inputs, |bench| gradient_in_chunks(&engine, &inputs, bench));
+            bench.attempt(&engine, "trace in chunks", &inputs, |bench| chunks::trace(&engine, &inputs, bench));
+            bench.attempt(&engine, "gradient in chunks", &inputs, |bench| chunks::gradient(&engine, &inputs, bench));
         }
         if dims.d_k == 64 {
             columns(&engine, &inputs, &mut bench);
@@ -383,7 +383,8 @@ fn shape(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<(), C
     })?;
     bench.push(engine, "record every memory, trace then replay", inputs, ms, Some(n_dense));
     if engine.runs_in_chunks(&view) {
-        bench.attempt(engine, "in chunks", inputs, |bench| in_chunks(engine, inputs, &mut kept, &mut dense, bench));
+        bench.attempt(engine, "trace in chunks", inputs, |bench| chunks::trace(engine, inputs, bench));
+        bench.attempt(engine, "in chunks then replay", inputs, |bench| in_chunks(engine, inputs, &mut kept, &mut dense, bench));
     }
     Ok(())
 }
@@ -424,9 +425,10 @@ fn stream(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<(), 
     engine.forward(&view, 0..d.step, &mut kept.targets(d))?;
     let steps = 0..(4096 / d.batch).min(d.step);
     let numbers = d.batch * steps.len() * d.head * d.d_k * d.d_v;
-    let run = |take: &mut dyn FnMut(&[f32]) -> std::io::Result<()>| -> Result<f64, CudaError> {
+    let mut ring = Ring::new(engine, RingOptions::default())?;
+    let mut run = |take: &mut dyn FnMut(&[f32]) -> std::io::Result<()>| -> Result<f64, CudaError> {
         let start = std::time::Instant::now();
-        engine.stream_memories(&view, &kept.trace(d), steps.clone(), &[Phase::Write], None, RingOptions::default(), |_, memories| {
+        engine.stream_memories(&view, &kept.trace(d), steps.clone(), &[Phase::Write], None, &mut ring, |_, memories| {
             take(memories).map_err(|error| CudaError::Shape(format!("writing a temporary file: {error}")))
         })?;
         Ok(start.elapsed().as_secs_f64() * 1e3)
@@ -440,14 +442,10 @@ fn stream(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<(), 
     Ok(())
 }
 
-/// The trace on tensor cores, alone and with the replay of every memory from it.
+/// The trace on tensor cores, then every memory from it.
 fn in_chunks(engine: &Engine, inputs: &Inputs, kept: &mut Kept, dense: &mut Output, bench: &mut GpuBench) -> Result<(), CudaError> {
     let (d, view) = (inputs.dims, inputs.view());
     let n_dense = d.batch * d.step * d.head * d.d_k * d.d_v;
-    for (precision, name) in [(Precision::Split, "recording precision"), (Precision::Bf16, "training precision")] {
-        let ms = median_ms(engine, 100.0, || engine.forward_in_chunks(&view, 0..d.step, &mut kept.targets(d), precision))?;
-        bench.push(engine, &format!("trace in chunks, {name}"), inputs, ms, None);
-    }
     let ms = median_ms(engine, 200.0, || {
         engine.forward_in_chunks(&view, 0..d.step, &mut kept.targets(d), Precision::Split)?;
         engine.replay(&view, &kept.trace(d), 0..d.step, None, &mut [None, None, None, Some(dense.view_mut())])
@@ -478,36 +476,4 @@ impl Gradients {
         let edits = vec![edit(None), edit(Some(self.value.view_mut()))];
         CardGradient { query, retention, initial_memory: None, edits }
     }
-}
-
-/// Forward and backward on tensor cores, in the precision of training.
-fn gradient_in_chunks(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<(), CudaError> {
-    let (d, view) = (inputs.dims, inputs.view());
-    let (stream, memory) = (d.batch * d.step * d.head * d.d_v, d.batch * d.head * d.d_k * d.d_v);
-    let raw = |len| Output::raw(engine, len);
-    let count = d.step.div_ceil(CHUNK_STEPS);
-    let (mut output, mut last, mut checkpoints) = (raw(stream)?, raw(memory)?, raw(memory * count)?);
-    let mut pseudo_values = vec![raw(stream)?, raw(stream)?];
-    let mut gradients = Gradients::new(engine, d)?;
-    let grad_output = draw(engine, d.batch * d.step * d.head, d.d_v, false, (-1.0, 1.0), inputs.element, 77)?;
-    let rows = Rows::contiguous(grad_output.numbers(), d.step, d.head, d.d_v);
-    let ms = median_ms(engine, 150.0, || {
-        let targets = &mut Targets {
-            output: Some(output.view_mut()),
-            pseudo_values: pseudo_values.iter_mut().map(Output::view_mut).collect(),
-            checkpoints: Some(Checkpoints { every: CHUNK_STEPS, first: 0, count, memories: checkpoints.view_mut() }),
-            final_memory: Some(last.view_mut()),
-            ..Targets::default()
-        };
-        engine.forward_in_chunks(&view, 0..d.step, targets, Precision::Bf16)?;
-        let trace = Trace {
-            rows: None,
-            pseudo_values: pseudo_values.iter().map(Output::view).collect(),
-            checkpoints: Checkpoints { every: CHUNK_STEPS, first: 0, count, memories: checkpoints.view() },
-        };
-        let tape = ChunkTape { trace, final_memory: last.view() };
-        engine.backward_in_chunks(&view, 0..d.step, &tape, (&rows, None), &mut gradients.targets(), Precision::Bf16)
-    })?;
-    bench.push(engine, "forward and backward in chunks, training precision", inputs, ms, None);
-    Ok(())
 }

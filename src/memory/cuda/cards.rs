@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::driver::CudaSlice;
 use ndarray::{Array, Array3, Array4, Array5, ArrayView4, Axis, Dimension, RemoveAxis, Slice, concatenate, s};
@@ -16,7 +17,7 @@ use super::driver_error;
 use super::engine::Engine;
 use super::error::CudaError;
 use super::output::Output;
-use super::ring::RingOptions;
+use super::ring::{Ring, RingOptions};
 use super::room::{self, Keep};
 use super::upload::{Element, Uploaded};
 
@@ -27,6 +28,8 @@ const TAPE_EVERY: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Cards {
     engines: Vec<Engine>,
+    /// One of each card, through which dense memories leave it.
+    rings: Vec<Arc<Mutex<Ring>>>,
 }
 
 impl Cards {
@@ -37,7 +40,12 @@ impl Cards {
     pub fn open(device: &Device) -> Result<Self, CudaError> {
         match device {
             Device::Cpu => Err(CudaError::Unsupported("the processor is not a card".to_owned())),
-            Device::Cuda(numbers) => Ok(Self { engines: numbers.iter().map(|&number| Engine::open(number)).collect::<Result<_, _>>()? }),
+            Device::Cuda(numbers) => {
+                let engines = numbers.iter().map(|&number| Engine::open(number)).collect::<Result<Vec<_>, _>>()?;
+                let ring = |engine| Ring::new(engine, RingOptions::default()).map(|ring| Arc::new(Mutex::new(ring)));
+                let rings = engines.iter().map(ring).collect::<Result<_, _>>()?;
+                Ok(Self { engines, rings })
+            }
         }
     }
 
@@ -52,7 +60,9 @@ impl Cards {
     pub fn record(&self, recurrence: &Recurrence<f32>, options: &RecordOptions) -> Result<Recording, CudaError> {
         // Dense memories never stand on the card: they leave it through the ring.
         let keep = Keep::Recording(RecordOptions { dense: vec![], ..traced(options) });
-        let parts = self.each(recurrence, &keep, |engine, uploaded, sequences| record(engine, uploaded, recurrence, options, sequences))?;
+        let parts = self.each(recurrence, &keep, |(engine, ring), uploaded, sequences| {
+            record(engine, ring, uploaded, recurrence, options, sequences)
+        })?;
         let mut phases = options.dense.clone();
         phases.sort_unstable();
         phases.dedup();
@@ -94,7 +104,7 @@ impl Cards {
             }
         };
         let options = RecordOptions { pseudo_values: true, checkpoint_every: Some(every), dense: phases.to_vec() };
-        let parts = self.each(recurrence, &Keep::Recording(options), |engine, uploaded, sequences| {
+        let parts = self.each(recurrence, &Keep::Recording(options), |(engine, _), uploaded, sequences| {
             replay(engine, uploaded, recurrence.dims, recording, every, phases, sequences)
         })?;
         let phase = |phase: &Phase| Ok((*phase, join(parts.iter().map(|part| part[phase].view()).collect())?));
@@ -112,7 +122,7 @@ impl Cards {
         if grad_output.shape() != [d.batch, d.step, d.head, d.d_v] {
             return Err(CudaError::Shape(format!("gradient of the output: shape {:?}", grad_output.shape())));
         }
-        let parts = self.each(recurrence, &Keep::Gradient { every: TAPE_EVERY }, |engine, uploaded, sequences| {
+        let parts = self.each(recurrence, &Keep::Gradient { every: TAPE_EVERY }, |(engine, _), uploaded, sequences| {
             let part =
                 |array: ArrayView4<f32>| array.slice_axis(Axis(0), Slice::from(sequences.clone())).iter().copied().collect::<Vec<_>>();
             backward(engine, uploaded, recurrence, &part(grad_output.view()), grad_final_memory.map(part).as_deref())
@@ -155,14 +165,15 @@ impl Cards {
         &self,
         recurrence: &Recurrence<f32>,
         keep: &Keep,
-        run: impl Fn(&Engine, &Uploaded, Range<usize>) -> Result<T, CudaError> + Sync,
+        run: impl Fn((&Engine, &Mutex<Ring>), &Uploaded, Range<usize>) -> Result<T, CudaError> + Sync,
     ) -> Result<Vec<T>, CudaError> {
         let d = recurrence.dims;
         let form = room::form_of(recurrence);
         let n = self.engines.len();
-        let parts: Vec<_> = self.engines.iter().enumerate().map(|(i, engine)| (engine, d.batch * i / n..d.batch * (i + 1) / n)).collect();
+        let cards = self.engines.iter().zip(&self.rings).enumerate();
+        let parts: Vec<_> = cards.map(|(i, (engine, ring))| (engine, &**ring, d.batch * i / n..d.batch * (i + 1) / n)).collect();
         // Every card is asked before any is used.
-        for (engine, sequences) in &parts {
+        for (engine, _, sequences) in &parts {
             let (free, _) = engine.memory()?;
             room::check_room(&Dims { batch: sequences.len(), ..d }, form, keep, engine.stream().context().ordinal(), free)?;
         }
@@ -170,11 +181,11 @@ impl Cards {
             let run = &run;
             let threads: Vec<_> = parts
                 .into_iter()
-                .filter(|(_, sequences)| !sequences.is_empty() || n == 1)
-                .map(|(engine, sequences)| {
+                .filter(|(_, _, sequences)| !sequences.is_empty() || n == 1)
+                .map(|(engine, ring, sequences)| {
                     scope.spawn(move || {
                         let uploaded = Uploaded::new(engine, recurrence, sequences.clone(), Element::F32)?;
-                        run(engine, &uploaded, sequences)
+                        run((engine, ring), &uploaded, sequences)
                     })
                 })
                 .collect();
@@ -206,6 +217,7 @@ fn traced(options: &RecordOptions) -> RecordOptions {
 
 fn record(
     engine: &Engine,
+    ring: &Mutex<Ring>,
     uploaded: &Uploaded,
     recurrence: &Recurrence<f32>,
     options: &RecordOptions,
@@ -237,7 +249,8 @@ fn record(
             checkpoints: Checkpoints { every, first: 0, count, memories: checkpoints.view() },
         };
         let phases: Vec<Phase> = dense.keys().copied().collect();
-        engine.stream_memories(&uploaded.view(), &trace, 0..d.step, &phases, None, RingOptions::default(), |block, memories| {
+        let ring = &mut ring.lock().unwrap_or_else(PoisonError::into_inner);
+        engine.stream_memories(&uploaded.view(), &trace, 0..d.step, &phases, None, ring, |block, memories| {
             let Some(array) = dense.get_mut(&block.phase) else { return Ok::<(), CudaError>(()) };
             let mut to = array.slice_mut(s![block.batch, block.steps.clone(), .., .., ..]);
             if let Some(to) = to.as_slice_mut() {

@@ -43,7 +43,7 @@ pub use chunk_plan::{CHUNK_STEPS, ChunkPlan, Precision};
 pub use engine::{Engine, n_cards};
 pub use error::{CudaError, bytes};
 pub use plan::{CardLimits, Form, ForwardPlan, ReplayPlan, SweepPlan};
-pub use ring::{MemoryBlock, RingOptions};
+pub use ring::{MemoryBlock, Ring, RingOptions};
 pub use room::{Keep, check_room, room};
 pub use upload::{Element, Uploaded};
 

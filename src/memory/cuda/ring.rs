@@ -65,7 +65,35 @@ impl RingOptions {
     }
 }
 
+/// The buffers, made once: page-locking takes longer than filling.
+#[derive(Debug)]
+pub struct Ring {
+    options: RingOptions,
+    copies: Arc<CudaStream>,
+    slots: Vec<Slot>,
+}
+
+impl Ring {
+    /// An empty ring on a card; its buffers are made when they are first needed.
+    pub fn new(engine: &Engine, options: RingOptions) -> Result<Self, CudaError> {
+        let context = engine.stream().context();
+        let copies = context.new_stream().map_err(driver_error(context, "making a stream for copies"))?;
+        Ok(Self { options, copies, slots: Vec::new() })
+    }
+
+    fn reserve(&mut self, engine: &Engine, n_slots: usize, len: usize) -> Result<(), CudaError> {
+        if self.slots.first().is_some_and(|slot| slot.on_card.len() < len) {
+            self.slots.clear();
+        }
+        while self.slots.len() < n_slots {
+            self.slots.push(Slot::new(engine, len)?);
+        }
+        Ok(())
+    }
+}
+
 /// One place of the ring.
+#[derive(Debug)]
 struct Slot {
     on_card: CudaSlice<f32>,
     on_host: PinnedHostSlice<f32>,
@@ -86,7 +114,7 @@ impl Engine {
         steps: Range<usize>,
         phases: &[Phase],
         heads: Option<&[usize]>,
-        ring: RingOptions,
+        ring: &mut Ring,
         mut take: impl FnMut(&MemoryBlock, &[f32]) -> Result<(), E>,
     ) -> Result<(), E> {
         let d = recurrence.dims;
@@ -94,20 +122,20 @@ impl Engine {
         let fail = driver_error(context, "copying memories to the host");
         let n_heads = heads.map_or(d.head, <[usize]>::len);
         let step_numbers = n_heads * d.d_k * d.d_v;
-        let blocks = ring.blocks(d.batch, steps, phases, step_numbers, trace.checkpoints.every);
+        let blocks = ring.options.blocks(d.batch, steps, phases, step_numbers, trace.checkpoints.every);
         let Some(longest) = blocks.iter().map(|block| block.steps.len()).max() else { return Ok(()) };
-        let n_slots = ring.n_buffers.max(2).min(blocks.len());
-        let copies = context.new_stream().map_err(&fail)?;
+        let n_slots = ring.options.n_buffers.max(2).min(blocks.len());
         let heads: Option<CudaSlice<i32>> = heads
             .map(|heads| self.stream().clone_htod(&heads.iter().map(|&head| head as i32).collect::<Vec<_>>()).map_err(&fail))
             .transpose()?;
         let heads = heads.as_ref().map(CudaSlice::as_view);
-        let mut slots = (0..n_slots).map(|_| Slot::new(self, longest * step_numbers)).collect::<Result<Vec<_>, CudaError>>()?;
+        ring.reserve(self, n_slots, longest * step_numbers)?;
+        let Ring { copies, slots, .. } = ring;
         for index in 0..blocks.len() + n_slots - 1 {
             if let Some(block) = blocks.get(index) {
                 let slot = &mut slots[index % n_slots];
                 self.replay_block(recurrence, trace, block, heads.as_ref(), slot)?;
-                slot.copy(self.stream(), &copies, block.steps.len() * step_numbers).map_err(&fail)?;
+                slot.copy(self.stream(), copies, block.steps.len() * step_numbers).map_err(&fail)?;
             }
             if let Some(done) = (index + 1).checked_sub(n_slots) {
                 let (block, slot) = (&blocks[done], &mut slots[done % n_slots]);
