@@ -363,7 +363,6 @@ fn trace(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<Kept,
 fn shape(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<(), CudaError> {
     let (d, view) = (inputs.dims, inputs.view());
     forward(engine, inputs, bench)?;
-    chunks::trace(engine, inputs, bench)?;
     let mut kept = trace(engine, inputs, bench)?;
     let n_dense = d.batch * d.step * d.head * d.d_k * d.d_v;
     let mut dense = Output::raw(engine, n_dense)?;
