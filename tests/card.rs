@@ -192,3 +192,13 @@ fn kernels_need_no_header() {
     }
     assert!(n_kernels >= 6);
 }
+
+/// The host's sizes of shared memory are asserted by the kernels themselves when they are compiled.
+#[test]
+fn kernels_of_runs_in_chunks_compile_where_there_is_a_compiler() {
+    let small = Dims { batch: 1, step: 64, key_head: 1, head: 2, d_k: 40, d_v: 24 };
+    match cuda::compile_chunk_kernels(&small, 2, cuda::Precision::Split, LARGE, "sm_90") {
+        Ok(n_kernels) => assert_eq!(n_kernels, 5),
+        Err(error) => assert!(matches!(error, CudaError::NoCompiler), "{error}"),
+    }
+}

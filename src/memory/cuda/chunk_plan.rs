@@ -1,8 +1,11 @@
 //! How a run in chunks is laid over a card: the sizes of `chunk_tiles.cu` once more (the kernels assert that they agree).
 
+use rayon::prelude::*;
+
 use super::super::{Dims, EditKind};
 use super::buffers::{CardRead, CardRecurrence};
-use super::compile::Kernel;
+use super::compile::{self, Kernel};
+use super::error::CudaError;
 use super::plan::CardLimits;
 
 /// Steps of a chunk.
@@ -213,6 +216,27 @@ impl ChunkPlan {
     pub(super) fn gradient(&self) -> Kernel {
         self.kernel("chunk_gradient", GRADIENT, "GRADIENT_BYTES", self.gradient_bytes())
     }
+}
+
+/// Compiles every kernel of runs in chunks at these sizes for an architecture (`sm_90`), without a card; from the cache what
+/// is there. Returns how many.
+///
+/// # Errors
+/// If there is no compiler, or it refuses a kernel; and if the sizes need more shared memory than the card has.
+pub fn compile_chunk_kernels(
+    dims: &Dims,
+    n_edits: usize,
+    precision: Precision,
+    card: CardLimits,
+    architecture: &str,
+) -> Result<usize, CudaError> {
+    let plan = |pass| {
+        ChunkPlan::new(dims, n_edits, precision, pass, card, None)
+            .ok_or_else(|| CudaError::Unsupported("the card has too little shared memory for runs in chunks".to_owned()))
+    };
+    let (forward, backward) = (plan(Pass::Forward)?, plan(Pass::Backward)?);
+    let kernels = [forward.prepare(), forward.scan(), backward.prepare(), backward.scan(), backward.gradient()];
+    kernels.par_iter().map(|kernel| compile::binary(architecture, kernel).map(|_| 1)).sum()
 }
 
 const PREPARE: &str = concat!(

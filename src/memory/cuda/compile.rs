@@ -84,7 +84,7 @@ pub(super) fn function(context: &Arc<CudaContext>, architecture: &str, kernel: &
 }
 
 /// Machine code, from the cache if it is there.
-fn binary(architecture: &str, kernel: &Kernel) -> Result<Vec<u8>, CudaError> {
+pub(super) fn binary(architecture: &str, kernel: &Kernel) -> Result<Vec<u8>, CudaError> {
     if !super::libraries::has_compiler() {
         return Err(CudaError::NoCompiler);
     }

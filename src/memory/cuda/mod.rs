@@ -39,7 +39,7 @@ pub use buffers::{
 };
 pub use cards::Cards;
 pub use chunk_gradient::ChunkTape;
-pub use chunk_plan::{CHUNK_STEPS, ChunkPlan, Precision};
+pub use chunk_plan::{CHUNK_STEPS, ChunkPlan, Precision, compile_chunk_kernels};
 pub use engine::{Engine, n_cards};
 pub use error::{CudaError, bytes};
 pub use plan::{CardLimits, Form, ForwardPlan, ReplayPlan, SweepPlan};
