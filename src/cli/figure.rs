@@ -95,7 +95,7 @@ fn of_trace(figure: Figure, path: &Path) -> anyhow::Result<(Measured, Vec<String
             let found = capacity(&trace, &truth_of(&trace, None)?, &CapacityOptions::default())?;
             Measured::Capacity(vec![Labelled::new(label, found)])
         }
-        Figure::Readout | Figure::Training | Figure::Accuracy | Figure::Dose | Figure::Knockout => {
+        Figure::Readout | Figure::Training | Figure::Accuracy | Figure::Calibration | Figure::Dose | Figure::Knockout => {
             bail!("figure '{}' is drawn by `pentimento run`, not from a trace alone", figure.name())
         }
     };
@@ -125,7 +125,7 @@ fn of_results(figure: Figure, path: &Path, model: Option<&str>) -> anyhow::Resul
         Figure::Fate => Measured::Fate(all(&chosen, figure)?),
         Figure::Targeting => Measured::Targeting(all(&chosen, figure)?),
         Figure::Capacity => Measured::Capacity(all(&chosen, figure)?),
-        Figure::Readout | Figure::Training | Figure::Accuracy => {
+        Figure::Readout | Figure::Training | Figure::Accuracy | Figure::Calibration => {
             bail!("figure '{}' lies in the experiment's figures folder", figure.name())
         }
     };

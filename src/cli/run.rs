@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use super::{output, settings};
-use crate::experiment::{Plan, STALE_FACTS, Spec, Stage, run as run_plan, summary};
+use crate::experiment::{CalibrationSpec, Plan, STALE_FACTS, Spec, Stage, calibration_summary, run as run_plan, run_calibration, summary};
 use crate::spec_text;
 
 /// Arguments of `pentimento run`.
@@ -11,7 +11,8 @@ use crate::spec_text;
 #[command(after_help = "Examples:
   pentimento run
   pentimento run --set sequences=64 --set readout.permutations=200 --out quick
-  pentimento run examples/mine.toml")]
+  pentimento run examples/mine.toml
+  pentimento run examples/calibration.toml          how often every test errs where the truth is planted")]
 pub struct Arguments {
     /// The spec; without one, the bundled `stale-facts` on the bundled models.
     spec: Option<PathBuf>,
@@ -35,16 +36,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Some(path) => (spec_text::text_of(path)?, path.display().to_string()),
         None => (STALE_FACTS.to_owned(), "the bundled spec".to_owned()),
     };
-    let spec: Spec = if arguments.set.is_empty() {
-        // Read as text, so that an error can name the line.
-        spec_text::parse(&text, &origin)?
-    } else {
-        let mut table: toml::Table = spec_text::parse(&text, &origin)?;
-        for setting in &arguments.set {
-            settings::set(&mut table, setting)?;
-        }
-        spec_text::from_table(table, &format!("{origin} with --set"))?
-    };
+    let table: toml::Table = spec_text::parse(&text, &origin)?;
+    if table.contains_key("calibration") {
+        return calibrated(typed(&text, &origin, &arguments.set)?, arguments);
+    }
+    let spec: Spec = typed(&text, &origin, &arguments.set)?;
     let out = arguments.out.unwrap_or_else(|| PathBuf::from("pentimento-out").join(&spec.name));
     let plan = Plan::new(spec)?;
     let bar = settings::progress(0, "");
@@ -63,4 +59,36 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         return output::json(&results);
     }
     output::line(&format!("{}\nReport: {}", summary(&results), out.join("report.html").display()))
+}
+
+/// The spec with what --set says.
+fn typed<T: serde::de::DeserializeOwned>(text: &str, origin: &str, set: &[String]) -> anyhow::Result<T> {
+    if set.is_empty() {
+        // Read as text, so that an error can name the line.
+        return Ok(spec_text::parse(text, origin)?);
+    }
+    let mut table: toml::Table = spec_text::parse(text, origin)?;
+    for setting in set {
+        settings::set(&mut table, setting)?;
+    }
+    Ok(spec_text::from_table(table, &format!("{origin} with --set"))?)
+}
+
+/// Runs a calibration of the tests themselves.
+fn calibrated(spec: CalibrationSpec, arguments: Arguments) -> anyhow::Result<()> {
+    if let Some(fault) = spec.calibration.fault() {
+        anyhow::bail!("spec: {fault}");
+    }
+    let out = arguments.out.unwrap_or_else(|| PathBuf::from("pentimento-out").join(&spec.name));
+    let bar = settings::progress(0, "");
+    let found = run_calibration(&spec, &out, arguments.force, |family, done, total| {
+        bar.set_message(family.to_owned());
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    if arguments.json {
+        return output::json(&found);
+    }
+    output::line(&format!("{}\nReport: {}", calibration_summary(&found), out.join("report.html").display()))
 }

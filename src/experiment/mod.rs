@@ -2,6 +2,8 @@
 //!
 //! What the user typed ([`Spec`]) is checked and its defaults resolved before any work ([`Plan`]); [`run`] does the work;
 //! [`Results`] hold every number; the report says in words what was found and how sure it is.
+//!
+//! A spec with a table `[calibration]` ([`CalibrationSpec`]) asks of the tests themselves: how often they err where the truth is planted.
 
 mod spec;
 mod plan;
@@ -12,7 +14,12 @@ mod tables;
 mod figures;
 mod document;
 mod report;
+mod calibration;
 
+pub use calibration::{
+    Calibrated, Calibration, CalibrationOptions, CalibrationSpec, Case, Family, Fault, Rate, Standing, calibrate, calibration_summary,
+    run_calibration,
+};
 pub use plan::{Plan, PlanError};
 pub use report::summary;
 pub use results::{ModelResults, Results};

@@ -76,7 +76,7 @@ pub enum RunError {
 /// Runs an experiment and leaves everything in the folder `out`. `results.json` is written last but for the report, so a folder with
 /// a report is a finished experiment.
 pub fn run(plan: &Plan, out: &Path, force: bool, mut progress: impl FnMut(Stage)) -> Result<Results, RunError> {
-    make_room(out, force)?;
+    make_room(out, "traces", force)?;
     let spec = plan.published_spec();
     write(&out.join(SPEC_FILE), &toml::to_string(&spec).expect("a spec that was TOML is TOML"))?;
     let mut models = Vec::new();
@@ -184,12 +184,12 @@ fn look_into(
     })
 }
 
-/// An empty folder. Only a folder that an experiment made is ever replaced.
-fn make_room(out: &Path, force: bool) -> Result<(), RunError> {
+/// An empty folder but for the first of its own. Only a folder that an experiment made is ever replaced.
+pub(super) fn make_room(out: &Path, first: &str, force: bool) -> Result<(), RunError> {
     let fault = |source| RunError::Write { source, path: out.to_path_buf() };
     if out.exists() {
         let is_empty = out.is_dir() && fs::read_dir(out).map_err(fault)?.next().is_none();
-        let is_ours = out.join(SPEC_FILE).is_file() && out.join("traces").is_dir();
+        let is_ours = out.join(SPEC_FILE).is_file() && ["traces", "figures"].iter().any(|folder| out.join(folder).is_dir());
         if force && !is_empty && !is_ours {
             return Err(RunError::NotOurs(out.to_path_buf()));
         }
@@ -199,7 +199,7 @@ fn make_room(out: &Path, force: bool) -> Result<(), RunError> {
         }
         fs::remove_dir_all(out).map_err(fault)?;
     }
-    fs::create_dir_all(out.join("traces")).map_err(fault)
+    fs::create_dir_all(out.join(first)).map_err(fault)
 }
 
 /// Writes a whole file or none.

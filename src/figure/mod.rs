@@ -14,6 +14,7 @@ pub mod alignment;
 pub mod allocation;
 pub mod axes;
 pub mod capacity;
+pub mod calibration;
 pub mod cleanup;
 pub mod collateral;
 pub mod colour;
@@ -121,11 +122,13 @@ pub enum Figure {
     Targeting,
     /// What a memory's capacity is spent on.
     Capacity,
+    /// How often tests err where the truth is planted.
+    Calibration,
 }
 
 impl Figure {
     /// All figures.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Cleanup,
         Self::Allocation,
         Self::Collateral,
@@ -139,6 +142,7 @@ impl Figure {
         Self::Fate,
         Self::Targeting,
         Self::Capacity,
+        Self::Calibration,
     ];
 
     /// Its name on the command line and in specs.
@@ -157,6 +161,7 @@ impl Figure {
             Self::Fate => "fate",
             Self::Targeting => "targeting",
             Self::Capacity => "capacity",
+            Self::Calibration => "calibration",
         }
     }
 
@@ -176,6 +181,7 @@ impl Figure {
             Self::Fate => "Fate of a write",
             Self::Targeting => "Targeting of stale content",
             Self::Capacity => "Capacity and ceiling",
+            Self::Calibration => "Calibration of tests",
         }
     }
 
@@ -215,6 +221,8 @@ pub enum Measured {
     Targeting(Vec<Labelled<Targeting>>),
     /// For [`Figure::Capacity`].
     Capacity(Vec<Labelled<Capacity>>),
+    /// For [`Figure::Calibration`].
+    Calibration(calibration::Errors),
 }
 
 impl Measured {
@@ -234,6 +242,7 @@ impl Measured {
             Self::Fate(_) => Figure::Fate,
             Self::Targeting(_) => Figure::Targeting,
             Self::Capacity(_) => Figure::Capacity,
+            Self::Calibration(_) => Figure::Calibration,
         }
     }
 }
@@ -383,6 +392,7 @@ pub fn render(spec: &FigureSpec, measured: &Measured, provenance: &Provenance) -
         Measured::Fate(models) => finish(spec, &fate::prepare(models, spec)?, provenance),
         Measured::Targeting(models) => finish(spec, &targeting::prepare(models, spec)?, provenance),
         Measured::Capacity(models) => finish(spec, &capacity::prepare(models, spec)?, provenance),
+        Measured::Calibration(errors) => finish(spec, &calibration::prepare(errors, spec)?, provenance),
     }
 }
 

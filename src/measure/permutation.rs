@@ -8,8 +8,8 @@ use crate::task::random;
 
 /// Fewest sequences that can give p < 0.05 by permutation of signs: 2 / 2^6.
 const FEWEST_SEQUENCES: usize = 6;
-/// Fewest heads whose permutations can give p < 0.05: 2 / 4! and few ties.
-const FEWEST_HEADS: usize = 4;
+/// Fewest orders of heads worth a p-value: those of four heads of one layer.
+const FEWEST_ORDERS: f64 = 24.0;
 /// Sums of the same numbers in another order are equal to this.
 const ROUNDING: f64 = 1e-12;
 
@@ -41,11 +41,15 @@ pub fn sign_flip(values: &[f64], options: &StatisticsOptions) -> Option<f64> {
 }
 
 /// Two-sided p that heads' x and y go together by chance: heads are permuted, the same way in every sequence, since every
-/// sequence has the same heads. `x` and `y` are \[sequence\]\[head\]; the statistic is the mean over sequences of Spearman's rho.
-/// `None` with fewer than four heads, or when no sequence varies.
-pub fn permute_heads(x: &[Vec<f64>], y: &[Vec<f64>], options: &StatisticsOptions) -> Option<f64> {
+/// sequence has the same heads. `x` and `y` are \[sequence\]\[head\], `layers` the layer of each head, heads of a layer side by
+/// side; the statistic is the mean over sequences of Spearman's rho.
+///
+/// Heads of a layer are alike, so heads change places inside their layer only, and layers of as many heads as a whole: heads
+/// exchanged freely would count each head of a layer as news. `None` with fewer than 24 such orders, or when no sequence varies.
+pub fn permute_heads(x: &[Vec<f64>], y: &[Vec<f64>], layers: &[usize], options: &StatisticsOptions) -> Option<f64> {
     let n_heads = x.first()?.len();
-    if n_heads < FEWEST_HEADS {
+    let layers = Layers::of(layers);
+    if layers.n_orders() < FEWEST_ORDERS {
         return None;
     }
     // cross[h][g] sums rank(x_h) rank(y_g) over sequences, so that every permutation costs one term per head.
@@ -68,10 +72,57 @@ pub fn permute_heads(x: &[Vec<f64>], y: &[Vec<f64>], options: &StatisticsOptions
     let mut stream = random::stream(options.seed, "measure/permute_heads", 0);
     let mut far = 0;
     for _ in 0..options.permutations {
-        shuffle(&mut order, &mut stream);
+        layers.shuffle(&mut order, &mut stream);
         far += usize::from(statistic(&order) >= observed * (1.0 - ROUNDING));
     }
     Some((1 + far) as f64 / (1 + options.permutations) as f64)
+}
+
+/// Heads by layer: where each layer starts and how many heads it has.
+struct Layers {
+    ranges: Vec<(usize, usize)>,
+}
+
+impl Layers {
+    fn of(layers: &[usize]) -> Self {
+        let mut ranges: Vec<(usize, usize)> = Vec::new();
+        for (head, layer) in layers.iter().enumerate() {
+            match ranges.last_mut() {
+                Some((start, length)) if layers[*start] == *layer => *length += 1,
+                _ => ranges.push((head, 1)),
+            }
+        }
+        Self { ranges }
+    }
+
+    /// Layers of the same number of heads, by their places among the layers.
+    fn alike(&self) -> Vec<Vec<usize>> {
+        let mut sizes: Vec<usize> = self.ranges.iter().map(|range| range.1).collect();
+        sizes.sort_unstable();
+        sizes.dedup();
+        sizes.into_iter().map(|size| (0..self.ranges.len()).filter(|&layer| self.ranges[layer].1 == size).collect()).collect()
+    }
+
+    /// How many orders there are.
+    fn n_orders(&self) -> f64 {
+        let factorial = |n: usize| (1..=n).map(|factor| factor as f64).product::<f64>();
+        let inside: f64 = self.ranges.iter().map(|range| factorial(range.1)).product();
+        inside * self.alike().iter().map(|alike| factorial(alike.len())).product::<f64>()
+    }
+
+    /// A random order: layers of the same size exchanged, then heads inside each.
+    fn shuffle(&self, order: &mut [usize], stream: &mut impl rand::Rng) {
+        for alike in self.alike() {
+            let mut from = alike.clone();
+            shuffle(&mut from, stream);
+            for (layer, donor) in alike.into_iter().zip(from) {
+                let ((start, length), (other, _)) = (self.ranges[layer], self.ranges[donor]);
+                let mut heads: Vec<usize> = (other..other + length).collect();
+                shuffle(&mut heads, stream);
+                order[start..start + length].copy_from_slice(&heads);
+            }
+        }
+    }
 }
 
 /// Fisher and Yates.

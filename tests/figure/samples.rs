@@ -2,6 +2,8 @@
 
 use pentimento::figure::accuracy::{Answers, ConditionAnswers};
 use pentimento::figure::readout::{ReadoutCurve, ReadoutPanel, Readouts, Role as CurveRole};
+use pentimento::figure::calibration::{ErrorRate, Errors};
+use pentimento::figure::readout::{ReadoutCurve, ReadoutPanel, Readouts, Role};
 use pentimento::figure::training::TrainingLog;
 use pentimento::figure::{Estimate, Figure, Labelled, Measured};
 use pentimento::intervene::{
@@ -34,6 +36,7 @@ pub fn measured(figure: Figure) -> Measured {
         Figure::Fate => Measured::Fate(vec![Labelled::new("EDA", fate(true)), Labelled::new("KDA", fate(false))]),
         Figure::Targeting => Measured::Targeting(vec![Labelled::new("EDA", targeting(true)), Labelled::new("KDA", targeting(false))]),
         Figure::Capacity => Measured::Capacity(vec![Labelled::new("EDA", capacity(0.9)), Labelled::new("KDA", capacity(0.8))]),
+        Figure::Calibration => Measured::Calibration(errors()),
     }
 }
 
@@ -441,4 +444,22 @@ pub fn capacity(scale: f64) -> Capacity {
         ages: (0..6).map(age).collect(),
         heads: vec![],
     }
+/// Two families, one of them with power; a naive test and one with a promise of its own.
+pub fn errors() -> Errors {
+    let rate = |family: &str, test: &str, naive: bool, effect: f64, rate: f64| ErrorRate {
+        family: family.to_owned(),
+        test: test.to_owned(),
+        world: "gates remember, heads differ".to_owned(),
+        naive,
+        nominal: if test == "lower end above 0" { 0.025 } else { 0.05 },
+        effect,
+        rate: Estimate::new(rate, (rate - 0.02).max(0.0), (rate + 0.02).min(1.0)),
+    };
+    let power = [(0.0, 0.048), (0.1, 0.31), (0.3, 0.97)];
+    let mut rates: Vec<ErrorRate> = power.iter().map(|&(effect, power)| rate("relation", "inside heads", false, effect, power)).collect();
+    rates.extend(power.iter().map(|&(effect, power)| rate("relation", "between heads", false, effect, power / 2.0)));
+    rates.push(rate("relation", "pooled tokens", true, 0.0, 0.65));
+    rates.push(rate("readouts", "lower end above 0", false, 0.0, 0.0));
+    rates.push(rate("readouts", "interval of the accuracy", false, 0.0, 0.12));
+    Errors { rates }
 }

@@ -64,6 +64,23 @@ fn sign_flips_of_six_agreeing_sequences_leave_two_in_sixty_four() {
 fn heads_permuted_alike_in_every_sequence_do_not_multiply_the_evidence() {
     // Four heads in a chance order repeated by 50 sequences: 24 orders, two of which are as extreme as a perfect one.
     let x = vec![vec![1.0, 2.0, 3.0, 4.0]; 50];
-    let p = permute_heads(&x, &x, &quick()).unwrap();
+    let p = permute_heads(&x, &x, &[0; 4], &quick()).unwrap();
     assert!((p - 2.0 / 24.0).abs() < 0.03, "{p}");
+}
+
+#[test]
+fn heads_change_places_inside_their_layers_and_layers_as_a_whole() {
+    // Two layers of two heads have 2 * 2 * 2 orders: too few for a p-value. Three have 48, and six of them keep this order of layers
+    // or turn it round.
+    let x = vec![vec![1.0, 2.0, 3.0, 4.0]; 9];
+    assert_eq!(permute_heads(&x, &x, &[0, 0, 1, 1], &quick()), None);
+    let layers = [0, 0, 1, 1, 2, 2];
+    let x = vec![vec![1.0, 1.0, 5.0, 5.0, 9.0, 9.0]; 9];
+    let p = permute_heads(&x, &x, &layers, &quick()).unwrap();
+    assert!((p - 2.0 / 6.0).abs() < 0.05, "three layers can be in six orders, two of which are as far: {p}");
+    let free = permute_heads(&x, &x, &[0; 6], &quick()).unwrap();
+    assert!(free < 0.15, "heads that ignore their layers would be counted one by one: {free}");
+    // A layer of its own size stays where it is.
+    let x = vec![vec![1.0, 2.0, 3.0, 4.0, 9.0]; 9];
+    assert!((permute_heads(&x, &x, &[0, 0, 0, 0, 1], &quick()).unwrap() - 1.0 / 24.0).abs() < 0.03);
 }

@@ -222,7 +222,8 @@ pub struct Correlation {
     /// Spearman's rho, mean over sequences, in [-1, 1].
     pub rho: Interval,
     /// Two-sided p that rho is 0. Within heads: permutation of signs over sequences. Between heads: permutation of heads
-    /// (the same for all sequences), since every sequence has the same heads. `None` with fewer than six sequences or four heads.
+    /// (inside their layers, and of whole layers; the same for all sequences), since every sequence has the same heads. `None` with
+    /// fewer than six sequences, or too few heads.
     pub p_value: Option<f64>,
     /// What the nulls give; only those under which y varies.
     pub nulls: Vec<NullCorrelation>,

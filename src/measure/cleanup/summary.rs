@@ -57,7 +57,7 @@ pub(super) fn relations(parts: &Parts, options: &CleanupOptions, bootstrap: &Boo
         let p_between = |_: &[Option<f64>]| {
             let (x, y): (Vec<_>, Vec<_>) =
                 (0..bootstrap.n_sequences()).filter_map(|sequence| head_means(parts, sequence, Run::Model, axis, kind)).unzip();
-            permute_heads(&x, &y, &options.statistics)
+            permute_heads(&x, &y, &layers_of_heads(parts), &options.statistics)
         };
         Relation {
             strength,
@@ -90,6 +90,11 @@ fn rho_within(parts: &Parts, run: Run, axis: usize, kind: usize) -> Vec<Option<f
 fn rho_between(parts: &Parts, run: Run, axis: usize, kind: usize) -> Vec<Option<f64>> {
     let sequence = |sequence: usize| head_means(parts, sequence, run, axis, kind).and_then(|(x, y)| spearman(&x, &y));
     (0..parts[0].sequences.len()).map(sequence).collect()
+}
+
+/// The layer of every head, in the order of [`head_means`].
+fn layers_of_heads(parts: &Parts) -> Vec<usize> {
+    parts.iter().flat_map(|part| (0..part.info.dims.head).map(|_| part.info.layer)).collect()
 }
 
 /// Token means of x and y of every head in one sequence; `None` unless every head has both (heads must stay comparable).

@@ -1,0 +1,102 @@
+//! The bricks of every interval and p-value, on numbers drawn directly: signs of sequences, permuted heads, bootstrap intervals.
+
+use pentimento_probes::{Bootstrap as GroupBootstrap, GroupedScore, IntervalMethod, Metric};
+use rand::RngExt;
+use rand_chacha::ChaCha8Rng;
+
+use super::CalibrationOptions;
+use super::case::{Case, Fault, Outcome, Standing};
+use super::synthetic::{normal, rest};
+use crate::measure::{Bootstrap, StatisticsOptions, permute_heads, sign_flip};
+
+/// Numbers of sequences: few, a usual number, many.
+const SEQUENCES: [usize; 3] = [8, 20, 64];
+/// Layers and heads of a layer for permuted heads.
+const LAYERS: usize = 4;
+const HEADS: usize = 4;
+
+pub(super) fn cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for n in SEQUENCES {
+        cases.push(Case::new("permuted signs", &format!("{n} sequences, symmetric"), Standing::Shipped, Fault::Rejects));
+        cases.push(Case::new("permuted signs", &format!("{n} sequences, skewed"), Standing::Shipped, Fault::Rejects));
+        cases.push(Case::new("bootstrap interval of a mean", &format!("{n} sequences, symmetric"), Standing::Shipped, Fault::Misses));
+        cases.push(Case::new("bootstrap interval of a mean", &format!("{n} sequences, skewed"), Standing::Shipped, Fault::Misses));
+        cases.push(Case::new("bootstrap interval of a readout's score", &format!("{n} sequences"), Standing::Shipped, Fault::Misses));
+        cases.push(Case::new("bootstrap interval of a difference", &format!("{n} sequences"), Standing::Shipped, Fault::Misses));
+    }
+    cases.push(Case::new("permuted heads", "heads differ", Standing::Shipped, Fault::Rejects));
+    cases.push(Case::new("permuted heads", "heads of a layer are alike", Standing::Shipped, Fault::Rejects));
+    cases.push(Case::new("heads permuted between layers too", "heads of a layer are alike", Standing::Naive, Fault::Rejects));
+    cases
+}
+
+pub(super) fn trial(options: &CalibrationOptions, effect: f64, level: f64, stream: &mut ChaCha8Rng) -> Vec<Outcome> {
+    let statistics = StatisticsOptions {
+        resamples: options.resamples,
+        permutations: options.resamples,
+        seed: stream.random(),
+        ..StatisticsOptions::default()
+    };
+    let unplanted = |outcome: Outcome| if effect == 0.0 { outcome } else { Outcome::None };
+    let mut outcomes = Vec::new();
+    for n in SEQUENCES {
+        let symmetric: Vec<f64> = (0..n).map(|_| normal(stream) + effect).collect();
+        // Exponential with mean 0: the long tail to the right.
+        let skewed: Vec<f64> = (0..n).map(|_| -(1.0 - stream.random::<f64>()).ln() - 1.0 + effect).collect();
+        let bootstrap = Bootstrap::new(n, &statistics);
+        let mean = |values: &[f64]| bootstrap.mean(&values.iter().copied().map(Some).collect::<Vec<_>>()).and_then(|mean| mean.bounds());
+        outcomes.push(Outcome::of_p(sign_flip(&symmetric, &statistics), level));
+        outcomes.push(Outcome::of_p(sign_flip(&skewed, &statistics), level));
+        outcomes.push(unplanted(Outcome::of_interval(mean(&symmetric), 0.0)));
+        outcomes.push(unplanted(Outcome::of_interval(mean(&skewed), 0.0)));
+        let (score, other) = (shares(n, stream), shares(n, stream));
+        let settings =
+            GroupBootstrap { resamples: options.resamples, seed: statistics.seed, level: 0.95, method: IntervalMethod::default() };
+        let drawn = settings.draw(n);
+        let covered = |estimate: Option<pentimento_probes::Estimate>, truth| {
+            unplanted(Outcome::of_interval(estimate.map(|estimate| (estimate.low, estimate.high)), truth))
+        };
+        let drawn = drawn.as_ref().ok();
+        outcomes.push(covered(drawn.and_then(|drawn| drawn.estimate(&score).ok()), SHARE));
+        outcomes.push(covered(drawn.and_then(|drawn| drawn.difference(&score, &other).ok()), 0.0));
+    }
+    let layers: Vec<usize> = (0..LAYERS * HEADS).map(|head| head / HEADS).collect();
+    let one_layer = vec![0; LAYERS * HEADS];
+    let (x, y) = heads(0.0, effect, stream);
+    outcomes.push(Outcome::of_p(permute_heads(&x, &y, &layers, &statistics), level));
+    let (x, y) = heads(0.8, effect, stream);
+    outcomes.push(Outcome::of_p(permute_heads(&x, &y, &layers, &statistics), level));
+    outcomes.push(Outcome::of_p(permute_heads(&x, &y, &one_layer, &statistics), level));
+    outcomes
+}
+
+/// The true share of right answers in [`shares`].
+const SHARE: f64 = 0.4;
+
+/// Right answers of sequences that differ in skill and in how many questions they have.
+fn shares(n: usize, stream: &mut ChaCha8Rng) -> GroupedScore {
+    let of_sequence = |stream: &mut ChaCha8Rng| {
+        // Uniform around the share: some sequences are easy.
+        let skill = SHARE + 0.7 * (stream.random::<f64>() - 0.5);
+        let questions = stream.random_range(3..9);
+        let right = (0..questions).filter(|_| stream.random::<f64>() < skill).count();
+        (right as f64, f64::from(questions))
+    };
+    let (numerators, denominators) = (0..n).map(|_| of_sequence(stream)).unzip();
+    GroupedScore { metric: Metric::Accuracy, groups: (0..n as u64).collect(), numerators, denominators }
+}
+
+/// Means of two gates by sequence and head; `alike` is how much of a head's own mean is its layer's.
+fn heads(alike: f64, effect: f64, stream: &mut ChaCha8Rng) -> (Vec<Vec<f64>>, Vec<Vec<f64>>) {
+    let own = |stream: &mut ChaCha8Rng| -> Vec<f64> {
+        let layers: Vec<f64> = (0..LAYERS).map(|_| normal(stream)).collect();
+        (0..LAYERS * HEADS).map(|head| alike.sqrt() * layers[head / HEADS] + (1.0 - alike).sqrt() * normal(stream)).collect()
+    };
+    let (x, other) = (own(stream), own(stream));
+    let y: Vec<f64> = x.iter().zip(other).map(|(x, other)| effect * x + rest(effect) * other).collect();
+    let mut noisy = |means: &[f64]| -> Vec<Vec<f64>> {
+        (0..SEQUENCES[1]).map(|_| means.iter().map(|mean| mean + 0.3 * normal(stream)).collect()).collect()
+    };
+    (noisy(&x), noisy(&y))
+}
