@@ -15,6 +15,7 @@
 //! - [`Fate`]: what becomes of every write: surviving, decayed, erased, overwritten
 //! - [`Targeting`]: whether what is removed is what is stale
 //! - [`Capacity`]: what a memory's capacity is spent on
+//! - [`Explained`]: how much of the output an attention map explains, the exact one beside those of other tools
 
 mod error;
 mod bin;
@@ -39,6 +40,7 @@ mod truth;
 mod fate;
 mod targeting;
 mod capacity;
+mod explained;
 
 pub use alignment::{Alignment, AlignmentOptions, AlignmentSummary, HeadAlignment, LayerAlignment, alignment, random_absolute_cosine};
 pub use allocation::{
@@ -58,6 +60,7 @@ pub use effect::{AnswerEffect, EraseEffectOptions, EraseEffects, EraseRun, RunEf
 pub use eigen::{singular_values, symmetric_eigenvalues};
 pub use error::MeasureError;
 pub use fate::{AgeShares, FATES, Fate, FateOptions, FateRow, FateShares, HeadFate, Weight, fate};
+pub use explained::{AttentionMap, Explained, HeadExplained, MapError, explained, random_heads};
 pub use interval::{Bootstrap, Interval, StatisticsOptions, Unit, quantile};
 pub use permutation::{permute_heads, sign_flip};
 pub use rank::{p_value_of_independent_pairs, pearson, ranks, spearman};

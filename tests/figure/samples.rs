@@ -3,7 +3,6 @@
 use pentimento::figure::accuracy::{Answers, ConditionAnswers};
 use pentimento::figure::readout::{ReadoutCurve, ReadoutPanel, Readouts, Role as CurveRole};
 use pentimento::figure::calibration::{ErrorRate, Errors};
-use pentimento::figure::readout::{ReadoutCurve, ReadoutPanel, Readouts, Role};
 use pentimento::figure::training::TrainingLog;
 use pentimento::figure::{Estimate, Figure, Labelled, Measured};
 use pentimento::intervene::{

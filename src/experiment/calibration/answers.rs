@@ -26,7 +26,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 pub(super) fn trial(options: &CalibrationOptions, stream: &mut ChaCha8Rng) -> Vec<Outcome> {
     let [gold, old, foil, other] = [0_u32, 1, 2, 3];
-    let statistics = StatisticsOptions { resamples: options.resamples, seed: stream.random(), ..StatisticsOptions::default() };
+    let statistics = StatisticsOptions { resamples: options.quick_resamples, seed: stream.random(), ..StatisticsOptions::default() };
     let question = |position| Question {
         position,
         key: 9,

@@ -31,14 +31,14 @@ pub(super) fn trial(options: &CalibrationOptions, effect: f64, level: f64, strea
     let mean =
         |head: usize, sign: &dyn Fn(usize) -> f64| (0..n).map(|sequence| sign(sequence) * numbers[[sequence, head]]).sum::<f64>().abs();
     let observed: Vec<f64> = (0..HEADS).map(|head| mean(head, &|_| 1.0)).collect();
-    let mut null = Array2::zeros((options.resamples, HEADS));
+    let mut null = Array2::zeros((options.quick_resamples, HEADS));
     for mut row in null.rows_mut() {
         let signs: Vec<f64> = (0..n).map(|_| if stream.random() { 1.0 } else { -1.0 }).collect();
         (0..HEADS).for_each(|head| row[head] = mean(head, &|sequence| signs[sequence]));
     }
     let together = max_t(&observed, null.view());
     let p_values = |numbers: &Array2<f64>, stream: &mut ChaCha8Rng| -> Vec<f64> {
-        let statistics = StatisticsOptions { permutations: 4 * options.resamples, seed: stream.random(), ..StatisticsOptions::default() };
+        let statistics = StatisticsOptions { permutations: options.quick_resamples, seed: stream.random(), ..StatisticsOptions::default() };
         (0..HEADS).map(|head| sign_flip(&numbers.column(head).to_vec(), &statistics).unwrap_or(1.0)).collect()
     };
     let one_by_one = p_values(&numbers, stream);

@@ -58,7 +58,7 @@ pub(super) fn trial(options: &CalibrationOptions, effect: f64, level: f64, strea
         let evaluation = Evaluation { seed, ..Evaluation::default() };
         let p_value = |split: &[u64], exchange: &[u64]| -> Option<f64> {
             let evaluated = evaluate(&features, std::slice::from_ref(&targets), split, &readout, &evaluation).ok()?.remove(0);
-            let permutations = Permutations::new(exchange, &evaluated.fold_of, options.resamples, seed);
+            let permutations = Permutations::new(exchange, &evaluated.fold_of, options.quick_resamples, seed);
             Some(permutations.test(&evaluated).ok()?.p_value)
         };
         let ends = if effect == 0.0 { summed(&features, &targets, options.sequences) } else { None };

@@ -36,7 +36,8 @@ pub struct CalibrationSpec {
 /// | `steps` | 48 | of a sequence | at least 8 |
 /// | `layers`, `heads` | 2, 4 | of a world | at least 4 heads together |
 /// | `channels` | 6 | of keys and values | at least 2 |
-/// | `resamples` | 500 | behind each interval and p-value | at least 100 |
+/// | `resamples` | 500 | behind each interval and p-value where memories are replayed | at least 100 |
+/// | `quick_resamples` | 2000 | behind the others | at least 100 |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CalibrationOptions {
@@ -60,8 +61,10 @@ pub struct CalibrationOptions {
     pub heads: usize,
     /// Channels of keys and values.
     pub channels: usize,
-    /// Behind each interval and p-value.
+    /// Behind each interval and p-value where memories are replayed.
     pub resamples: usize,
+    /// Behind the others.
+    pub quick_resamples: usize,
 }
 
 impl Default for CalibrationOptions {
@@ -78,6 +81,7 @@ impl Default for CalibrationOptions {
             heads: 4,
             channels: 6,
             resamples: 500,
+            quick_resamples: 2000,
         }
     }
 }
@@ -140,6 +144,7 @@ impl CalibrationOptions {
             ("heads", self.heads, 2),
             ("channels", self.channels, 2),
             ("resamples", self.resamples, 100),
+            ("quick_resamples", self.quick_resamples, 100),
             ("families", self.families.len(), 1),
         ];
         if let Some((name, found, least)) = least.into_iter().find(|(_, found, least)| found < least) {

@@ -33,8 +33,8 @@ pub(super) fn cases() -> Vec<Case> {
 
 pub(super) fn trial(options: &CalibrationOptions, effect: f64, level: f64, stream: &mut ChaCha8Rng) -> Vec<Outcome> {
     let statistics = StatisticsOptions {
-        resamples: options.resamples,
-        permutations: options.resamples,
+        resamples: options.quick_resamples,
+        permutations: options.quick_resamples,
         seed: stream.random(),
         ..StatisticsOptions::default()
     };
@@ -52,7 +52,7 @@ pub(super) fn trial(options: &CalibrationOptions, effect: f64, level: f64, strea
         outcomes.push(unplanted(Outcome::of_interval(mean(&skewed), 0.0)));
         let (score, other) = (shares(n, stream), shares(n, stream));
         let settings =
-            GroupBootstrap { resamples: options.resamples, seed: statistics.seed, level: 0.95, method: IntervalMethod::default() };
+            GroupBootstrap { resamples: options.quick_resamples, seed: statistics.seed, level: 0.95, method: IntervalMethod::default() };
         let drawn = settings.draw(n);
         let covered = |estimate: Option<pentimento_probes::Estimate>, truth| {
             unplanted(Outcome::of_interval(estimate.map(|estimate| (estimate.low, estimate.high)), truth))
