@@ -13,6 +13,7 @@ mod behaviour;
 mod capacity;
 mod fate;
 mod targeting;
+mod explained;
 
 use std::collections::BTreeMap;
 

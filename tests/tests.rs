@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[cfg(feature = "experiment")]
+mod calibration;
+#[cfg(feature = "experiment")]
 mod cli;
 #[cfg(feature = "gpu")]
 mod card;

@@ -1,8 +1,13 @@
 //! `pentimento bench`: what this machine does.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
 use clap::ValueEnum;
 
 use super::output;
+use crate::measure::{Explained, StatisticsOptions, explained, random_heads};
+use crate::memory::{Dims, Rule};
 use crate::{memory, trace};
 
 /// Arguments of `pentimento bench`.
@@ -10,11 +15,15 @@ use crate::{memory, trace};
 #[command(after_help = "Examples:
   pentimento bench memory --json
   pentimento bench trace --json
+  pentimento bench attention --trace eda.trace.zarr how much of the output the exact attention and other tools' maps explain
   pentimento bench gpu --device cuda:0 --json
   pentimento bench gpu --parity                     every rule on the card beside the f64 reference")]
 pub struct Arguments {
     /// What to measure.
     name: Bench,
+    /// attention: traces whose heads are taken beside random ones; may be repeated.
+    #[arg(long, value_delimiter = ',')]
+    trace: Vec<PathBuf>,
     /// Print compact JSON, for a program to read; without it the same JSON is laid out for people.
     #[arg(long)]
     json: bool,
@@ -38,6 +47,8 @@ enum Bench {
     Memory,
     /// Recording to disk, and one memory read back at random.
     Trace,
+    /// How much of a head's output an attention map explains: the exact one, and those of TransformerLens and candle-mi.
+    Attention,
     /// The recurrence on an NVIDIA card, beside what the card can do at best.
     Gpu,
 }
@@ -47,8 +58,33 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.name {
         Bench::Memory => output::json(&memory::bench::run(&memory::bench::BenchOptions::default())),
         Bench::Gpu => gpu(&arguments),
+        Bench::Attention => attention(&arguments),
         Bench::Trace => output::json(&trace::bench(std::env::temp_dir(), &trace::BenchOptions::default())?),
     }
+}
+
+/// Rules of the random heads: those that the published maps are meant for, and the newest of the family.
+const RANDOM_RULES: [Rule; 6] = [Rule::Gla, Rule::DeltaNet, Rule::Gdn, Rule::Kda, Rule::Rwkv7, Rule::Eda];
+const RANDOM_HEADS: Dims = Dims { batch: 16, step: 256, key_head: 4, head: 4, d_k: 32, d_v: 32 };
+
+fn attention(arguments: &Arguments) -> anyhow::Result<()> {
+    let statistics = StatisticsOptions::default();
+    let mut found = Vec::new();
+    let bar = output::spinner("explaining");
+    for rule in RANDOM_RULES {
+        let heads = random_heads(rule, RANDOM_HEADS, arguments.seed.unwrap_or(0))?;
+        found.push((format!("random {rule}"), explained(&heads, &statistics)?));
+    }
+    for path in &arguments.trace {
+        let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+        found.push((name, explained(&output::open_complete(path)?, &statistics)?));
+    }
+    bar.finish_and_clear();
+    if arguments.json {
+        let named: BTreeMap<String, Explained> = found.into_iter().collect();
+        return output::json(&named);
+    }
+    found.iter().try_for_each(|(name, explained)| output::line(&format!("{name}: {}", explained.headline())))
 }
 
 fn gpu(arguments: &Arguments) -> anyhow::Result<()> {

@@ -258,7 +258,12 @@ pub fn random_heads(rule: Rule, dims: crate::memory::Dims, seed: u64) -> Result<
                 match rule {
                     Rule::LinearAttention | Rule::DeltaNet => array.fill(1.0),
                     // One retention for all channels of a head.
-                    Rule::RetNet | Rule::Gdn => array.lanes_mut(ndarray::Axis(3)).into_iter().for_each(|mut lane| lane.fill(lane[0])),
+                    Rule::RetNet | Rule::Gdn => {
+                        for mut lane in array.lanes_mut(ndarray::Axis(3)) {
+                            let first = lane[0];
+                            lane.fill(first);
+                        }
+                    }
                     _ => {}
                 }
                 array
