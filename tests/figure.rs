@@ -117,6 +117,7 @@ fn axes_and_keys_are_text() {
         (Figure::Targeting, ["lift among facts", "of it, address", "e shuffled over tokens", "erase, A"]),
         (Figure::Capacity, ["degrees of freedom", "noise, relative", "age from [steps]", "kept facts"]),
         (Figure::Calibration, ["pooled tokens", "naive practice", "planted effect", "share that finds it"]),
+        (Figure::Calibration, ["pooled tokens", "naive practice", "planted effect", "errors with nothing planted"]),
     ];
     for (figure, labels) in expected {
         let texts: Vec<String> = texts(&drawn(&FigureSpec::new(figure)).svg).into_iter().map(|text| text.says).collect();

@@ -6,7 +6,7 @@ use super::axes::{Frame, Panel, SeriesPoint};
 use super::colour::category;
 use super::legend::{self, Key, Swatch};
 use super::scale::Scale;
-use super::scene::{Marker, Rect, Scene, dash_of};
+use super::scene::{Anchor, Marker, Rect, SMALL, Scene, dash_of, text_width};
 use super::{Estimate, Figure, FigureError, FigureSpec, Prepared, nothing, sheet};
 use crate::export::Table;
 
@@ -135,13 +135,13 @@ impl Prepared for CalibrationData {
         let columns = if wide { 2 } else { 1 };
         let panel_rows = self.power.len().div_ceil(columns);
         let most = self.power.iter().map(|panel| panel.series.len()).max().unwrap_or(0);
-        let (row_height, panel_height) = (8.6, 96.0 + 9.5 * most as f64);
+        let (row_height, panel_height) = (16.0, 96.0 + 9.5 * most as f64);
         let lower = panel_rows as f64 * panel_height;
-        let upper = self.rows.len() as f64 * row_height + 44.0;
+        let upper = self.rows.len().div_ceil(columns) as f64 * row_height + 44.0;
         let (mut scene, room) = sheet(spec, (upper + lower + 18.0) / width);
         // What the spec's own aspect leaves is shared out in the same proportion.
         let share = room.height / (upper + lower);
-        self.draw_errors(&mut scene, Rect::new(room.left, room.top, room.width, upper * share));
+        self.draw_errors(&mut scene, Rect::new(room.left, room.top, room.width, upper * share), columns);
         let below = Rect::new(room.left, room.top + upper * share + 4.0, room.width, lower * share - 4.0);
         if panel_rows > 0 {
             for (panel, tile) in self.power.iter().zip(below.tiles(columns, panel_rows, [14.0, 4.0])) {
@@ -153,48 +153,59 @@ impl Prepared for CalibrationData {
 }
 
 impl CalibrationData {
-    fn draw_errors(&self, scene: &mut Scene, room: Rect) {
-        let (shipped, naive) = (category(0), category(1));
+    fn draw_errors(&self, scene: &mut Scene, room: Rect, columns: usize) {
+        let (shipped, naive, quiet) = (category(0), category(1), scene.theme.quiet());
         let keys = [
             Key::new("shipped", Swatch::Point(shipped, Marker::Disc)),
             Key::new("naive practice", Swatch::Point(naive, Marker::Diamond)),
-            Key::new("what is promised", Swatch::Line(scene.theme.quiet(), dash_of(1), None)),
+            Key::new("what is promised", Swatch::Line(quiet, dash_of(1), None)),
         ];
         let top = legend::height(&keys, room.width);
         legend::draw(scene, room.left, room.top, room.width, &keys);
-        let n = self.rows.len();
-        let label = |row: &ErrorRate| if room.width > 300.0 { format!("{} ({})", row.test, row.world) } else { row.test.clone() };
-        let frame = Frame {
-            x_label: "rate of errors where nothing is planted (99 % intervals)".to_owned(),
-            // The first row on top.
-            y_names: self.rows.iter().rev().map(label).collect(),
-            ..Frame::default()
-        };
         let area = Rect::new(room.left, room.top + top, room.width, room.height - top);
-        let panel = Panel::fit(area, Scale::Log { from: LEAST, to: 1.0 }, Scale::linear(-0.7, n as f64 - 0.3), frame);
-        panel.grid(scene);
-        let mut promises: Vec<f64> = self.rows.iter().map(|row| row.nominal).collect();
-        promises.sort_by(f64::total_cmp);
-        promises.dedup();
-        // The usual promise as a line, others as a tick in their row.
-        let usual = promises.iter().copied().max_by_key(|promise| self.rows.iter().filter(|row| row.nominal == *promise).count());
-        let quiet = scene.theme.quiet();
-        if let Some(usual) = usual {
-            panel.upright(scene, usual, quiet, dash_of(1));
-        }
-        for (index, row) in self.rows.iter().enumerate() {
-            let y = (n - 1 - index) as f64;
-            let (colour, marker) = if row.naive { (naive, Marker::Diamond) } else { (shipped, Marker::Disc) };
-            if usual.is_some_and(|usual| usual != row.nominal) {
-                scene.line(&[panel.at(row.nominal, y - 0.45), panel.at(row.nominal, y + 0.45)], quiet, 1.1);
+        let n = self.rows.len().div_ceil(columns);
+        for (rows, tile) in self.rows.chunks(n).zip(area.tiles(columns, 1, [14.0, 0.0])) {
+            let frame = Frame {
+                x_label: "errors with nothing planted".to_owned(),
+                // A tick for each row; its words stand above it.
+                y_names: vec![String::new(); n],
+                bare_y: true,
+                ..Frame::default()
+            };
+            let panel = Panel::fit(tile, Scale::Log { from: LEAST, to: 1.0 }, Scale::linear(-0.6, n as f64 - 0.4), frame);
+            for (index, row) in rows.iter().enumerate() {
+                let y = (n - 1 - index) as f64;
+                let (colour, marker) = if row.naive { (naive, Marker::Diamond) } else { (shipped, Marker::Disc) };
+                scene.dashed(&[panel.at(row.nominal, y - 0.5), panel.at(row.nominal, y + 0.1)], quiet, 0.9, dash_of(1));
+                if let Some([low, high]) = row.rate.interval {
+                    panel.lying_interval(scene, [low.max(LEAST), high.max(LEAST)], y - 0.2, colour);
+                }
+                scene.marker(marker, panel.at(row.rate.value.max(LEAST), y - 0.2), 2.0, colour);
+                let place = [panel.area.left + 3.0, panel.down(y + 0.12)];
+                let ink = scene.theme.ink();
+                scene.text(&shortened(&self.label(row), panel.area.width - 4.0), place, SMALL, ink, Anchor::Start);
             }
-            if let Some([low, high]) = row.rate.interval {
-                panel.lying_interval(scene, [low.max(LEAST), high.max(LEAST)], y, colour);
-            }
-            scene.marker(marker, panel.at(row.rate.value.max(LEAST), y), 2.0, colour);
+            panel.axes(scene);
         }
-        panel.axes(scene);
     }
+
+    /// The test, and its world where another row has the same test.
+    fn label(&self, row: &ErrorRate) -> String {
+        let is_alone = self.rows.iter().filter(|other| other.test == row.test).count() == 1;
+        if is_alone { row.test.clone() } else { format!("{}, {}", row.test, row.world) }
+    }
+}
+
+/// As many of the first characters as there is room for.
+fn shortened(text: &str, room: f64) -> String {
+    if text_width(text, SMALL) <= room {
+        return text.to_owned();
+    }
+    let mut kept: Vec<char> = text.chars().collect();
+    while !kept.is_empty() && text_width(&format!("{}…", kept.iter().collect::<String>()), SMALL) > room {
+        kept.pop();
+    }
+    format!("{}…", kept.into_iter().collect::<String>().trim_end())
 }
 
 fn draw_power(scene: &mut Scene, tile: Rect, panel: &PowerPanel) {
@@ -202,7 +213,9 @@ fn draw_power(scene: &mut Scene, tile: Rect, panel: &PowerPanel) {
         .series
         .iter()
         .enumerate()
-        .map(|(n, series)| Key::new(&series.label, Swatch::Line(category(n), dash_of(n), Some(Marker::of(n)))))
+        .map(|(n, series)| {
+            Key::new(shortened(&series.label, tile.width - 18.0), Swatch::Line(category(n), dash_of(n), Some(Marker::of(n))))
+        })
         .collect();
     let top = legend::height(&keys, tile.width);
     legend::draw(scene, tile.left, tile.top, tile.width, &keys);

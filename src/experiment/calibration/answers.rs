@@ -5,7 +5,7 @@ use rand_chacha::ChaCha8Rng;
 
 use super::CalibrationOptions;
 use super::case::{Case, Fault, Outcome, Standing};
-use crate::measure::{StatisticsOptions, behaviour};
+use crate::measure::{Interval, StatisticsOptions, behaviour};
 use crate::task::{Condition, Example, Question};
 use crate::trace::Answer;
 
@@ -30,7 +30,7 @@ pub(super) fn trial(options: &CalibrationOptions, stream: &mut ChaCha8Rng) -> Ve
     let question = |position| Question {
         position,
         key: 9,
-        gold: gold,
+        gold,
         gold_write: None,
         asked_write: None,
         age: None,
@@ -73,7 +73,7 @@ pub(super) fn trial(options: &CalibrationOptions, stream: &mut ChaCha8Rng) -> Ve
     vec![
         Outcome::of_interval(all.accuracy.bounds(), ACCURACY),
         Outcome::of_interval(Some((share - half, share + half)), ACCURACY),
-        Outcome::of_interval(all.stale_intrusion.as_ref().and_then(|rate| rate.bounds()), STALE),
-        Outcome::of_interval(all.intrusion_above_foils.as_ref().and_then(|excess| excess.bounds()), 0.0),
+        Outcome::of_interval(all.stale_intrusion.as_ref().and_then(Interval::bounds), STALE),
+        Outcome::of_interval(all.intrusion_above_foils.as_ref().and_then(Interval::bounds), 0.0),
     ]
 }

@@ -29,15 +29,15 @@ pub struct CalibrationSpec {
 /// |---|---|---|---|
 /// | `families` | all | which tests | |
 /// | `replications` | 1000 | of each family that replays memories, for each effect | at least 20 |
-/// | `quick_replications` | 4000 | of each family that does not | at least 20 |
+/// | `quick_replications` | 2000 | of each family that does not | at least 20 |
 /// | `effects` | 0, 0.05, 0.1, 0.2, 0.3, 0.5 | sizes of what is planted, as correlations; starts with 0 | 0 to 1 |
-/// | `power_replications` | 400 | of every family, for each effect but 0 | at least 20 |
-/// | `sequences` | 20 | of a world | at least 8 |
-/// | `steps` | 48 | of a sequence | at least 8 |
+/// | `power_replications` | 200 | of every family, for each effect but 0 | at least 20 |
+/// | `sequences` | 16 | of a world | at least 8 |
+/// | `steps` | 32 | of a sequence | at least 8 |
 /// | `layers`, `heads` | 2, 4 | of a world | at least 4 heads together |
 /// | `channels` | 6 | of keys and values | at least 2 |
 /// | `resamples` | 500 | behind each interval and p-value where memories are replayed | at least 100 |
-/// | `quick_resamples` | 2000 | behind the others | at least 100 |
+/// | `quick_resamples` | 1000 | behind the others | at least 100 |
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct CalibrationOptions {
@@ -72,16 +72,16 @@ impl Default for CalibrationOptions {
         Self {
             families: Family::ALL.to_vec(),
             replications: 1000,
-            quick_replications: 4000,
-            power_replications: 400,
+            quick_replications: 2000,
+            power_replications: 200,
             effects: vec![0.0, 0.05, 0.1, 0.2, 0.3, 0.5],
-            sequences: 20,
-            steps: 48,
+            sequences: 16,
+            steps: 32,
             layers: 2,
             heads: 4,
             channels: 6,
             resamples: 500,
-            quick_resamples: 2000,
+            quick_resamples: 1000,
         }
     }
 }
