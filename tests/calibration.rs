@@ -24,7 +24,7 @@ fn rates(families: &[Family], effects: &[f64]) -> Vec<Rate> {
 }
 
 fn rate<'a>(rates: &'a [Rate], test: &str, world: &str, effect: f64) -> &'a Rate {
-    rates.iter().find(|rate| rate.case.test == test && rate.case.world.contains(world) && rate.effect == effect).unwrap()
+    rates.iter().find(|rate| rate.case.test == test && rate.case.world.contains(world) && (rate.effect - effect).abs() < 1e-9).unwrap()
 }
 
 /// Worlds in which a shipped test is known to be too liberal, as the documentation of each says: too few sequences for a long tail.

@@ -116,7 +116,6 @@ fn axes_and_keys_are_text() {
         (Figure::Fate, ["share of what was written", "uniquely by the erase", "stale, D", "age [steps]"]),
         (Figure::Targeting, ["lift among facts", "of it, address", "e shuffled over tokens", "erase, A"]),
         (Figure::Capacity, ["degrees of freedom", "noise, relative", "age from [steps]", "kept facts"]),
-        (Figure::Calibration, ["pooled tokens", "naive practice", "planted effect", "share that finds it"]),
         (Figure::Calibration, ["pooled tokens", "naive practice", "planted effect", "errors with nothing planted"]),
     ];
     for (figure, labels) in expected {

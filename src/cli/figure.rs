@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::measure::truth_of;
 use super::output;
+use crate::figure::calibration::Errors;
 use crate::figure::{Figure, FigureSpec, Format, Labelled, Measured, Options, Width, render};
 use crate::measure::{
     AlignmentOptions, AllocationOptions, CapacityOptions, CleanupOptions, CollateralOptions, DecayAxis, FateOptions, RecallOptions,
@@ -23,7 +24,7 @@ use crate::provenance::Provenance;
   pentimento figure collateral pentimento-out/stale-facts/results.json --width acl")]
 pub struct Arguments {
     /// Which figure: cleanup, allocation, collateral, alignment, recall, fate, targeting, capacity, readout,
-    /// training, accuracy, dose, knockout.
+    /// training, accuracy, dose, knockout, calibration.
     #[arg(value_parser = figure)]
     name: Figure,
     /// A trace, or the results.json of an experiment.
@@ -106,6 +107,10 @@ fn of_trace(figure: Figure, path: &Path) -> anyhow::Result<(Measured, Vec<String
 fn of_results(figure: Figure, path: &Path, model: Option<&str>) -> anyhow::Result<(Measured, Vec<String>)> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     let results: Value = serde_json::from_str(&text).with_context(|| format!("not a results.json: {}", path.display()))?;
+    if figure == Figure::Calibration {
+        let errors = Errors::of_results(&results).with_context(|| format!("not the results of a calibration: {}", path.display()))?;
+        return Ok((Measured::Calibration(errors), Vec::new()));
+    }
     let models = results["models"].as_array().with_context(|| format!("not the results of an experiment: {}", path.display()))?;
     let named = |entry: &Value| entry["name"].as_str().unwrap_or_default().to_owned();
     let chosen: Vec<&Value> =

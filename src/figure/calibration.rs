@@ -1,6 +1,7 @@
 //! How often tests err where the truth is planted: error rates where there is nothing to find, power where there is.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::axes::{Frame, Panel, SeriesPoint};
 use super::colour::category;
@@ -34,6 +35,27 @@ pub struct ErrorRate {
     pub effect: f64,
     /// The rate with its interval.
     pub rate: Estimate,
+}
+
+impl Errors {
+    /// From the `results.json` of a calibration; `None` if it is not one.
+    pub fn of_results(results: &Value) -> Option<Self> {
+        let text = |value: &Value| value.as_str().map(str::to_owned);
+        let one = |rate: &Value| {
+            let case = &rate["case"];
+            Some(ErrorRate {
+                family: text(&rate["family"])?,
+                test: text(&case["test"])?,
+                world: text(&case["world"])?,
+                naive: case["standing"] == "naive",
+                nominal: case["nominal"].as_f64()?,
+                effect: rate["effect"].as_f64()?,
+                rate: Estimate::new(rate["rate"].as_f64()?, rate["low"].as_f64()?, rate["high"].as_f64()?),
+            })
+        };
+        let rates = results["rates"].as_array()?.iter().map(one).collect::<Option<Vec<_>>>()?;
+        Some(Self { rates })
+    }
 }
 
 /// What the figure draws.

@@ -59,8 +59,8 @@ pub use collateral::{
 pub use effect::{AnswerEffect, EraseEffectOptions, EraseEffects, EraseRun, RunEffect, erase_effects};
 pub use eigen::{singular_values, symmetric_eigenvalues};
 pub use error::MeasureError;
-pub use fate::{AgeShares, FATES, Fate, FateOptions, FateRow, FateShares, HeadFate, Weight, fate};
 pub use explained::{AttentionMap, Explained, HeadExplained, MapError, explained, random_heads};
+pub use fate::{AgeShares, FATES, Fate, FateOptions, FateRow, FateShares, HeadFate, Weight, fate};
 pub use interval::{Bootstrap, Interval, StatisticsOptions, Unit, quantile};
 pub use permutation::{permute_heads, sign_flip};
 pub use rank::{p_value_of_independent_pairs, pearson, ranks, spearman};

@@ -1,8 +1,8 @@
 //! Hand-made measures in the shape of real ones.
 
 use pentimento::figure::accuracy::{Answers, ConditionAnswers};
-use pentimento::figure::readout::{ReadoutCurve, ReadoutPanel, Readouts, Role as CurveRole};
 use pentimento::figure::calibration::{ErrorRate, Errors};
+use pentimento::figure::readout::{ReadoutCurve, ReadoutPanel, Readouts, Role as CurveRole};
 use pentimento::figure::training::TrainingLog;
 use pentimento::figure::{Estimate, Figure, Labelled, Measured};
 use pentimento::intervene::{
@@ -443,6 +443,8 @@ pub fn capacity(scale: f64) -> Capacity {
         ages: (0..6).map(age).collect(),
         heads: vec![],
     }
+}
+
 /// Two families, one of them with power; a naive test and one with a promise of its own.
 pub fn errors() -> Errors {
     let rate = |family: &str, test: &str, naive: bool, effect: f64, rate: f64| ErrorRate {

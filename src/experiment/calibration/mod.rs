@@ -14,6 +14,7 @@ mod report;
 mod run;
 mod spec;
 mod synthetic;
+mod targeting;
 mod units;
 
 pub use case::{Calibrated, Case, Fault, Rate, Standing};

@@ -7,7 +7,9 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use super::case::{Case, Outcome};
-use super::{CalibrationOptions, CalibrationSpec, Family, Fault, Rate, addresses, answers, many, readouts, relation, report, units};
+use super::{
+    CalibrationOptions, CalibrationSpec, Family, Fault, Rate, addresses, answers, many, readouts, relation, report, targeting, units,
+};
 use crate::experiment::RunError;
 use crate::experiment::run::{make_room, write};
 use crate::provenance::{Provenance, digest};
@@ -39,6 +41,7 @@ fn cases(family: Family) -> Vec<Case> {
         Family::Readouts => readouts::cases(),
         Family::Many => many::cases(),
         Family::Answers => answers::cases(),
+        Family::Targeting => targeting::cases(),
     }
 }
 
@@ -50,6 +53,7 @@ fn trial(family: Family, options: &CalibrationOptions, effect: f64, stream: &mut
         Family::Readouts => readouts::trial(options, effect, LEVEL, stream),
         Family::Many => many::trial(options, effect, LEVEL, stream),
         Family::Answers => answers::trial(options, stream),
+        Family::Targeting => targeting::trial(options, effect, LEVEL, stream),
     }
 }
 

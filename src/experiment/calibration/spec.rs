@@ -102,11 +102,13 @@ pub enum Family {
     Many,
     /// Intervals of what a model answers.
     Answers,
+    /// Whether the erase hits what is stale.
+    Targeting,
 }
 
 impl Family {
     /// All.
-    pub const ALL: [Self; 6] = [Self::Relation, Self::Addresses, Self::Units, Self::Readouts, Self::Many, Self::Answers];
+    pub const ALL: [Self; 7] = [Self::Relation, Self::Addresses, Self::Targeting, Self::Units, Self::Readouts, Self::Many, Self::Answers];
 
     /// Its name in specs.
     pub const fn name(self) -> &'static str {
@@ -117,12 +119,13 @@ impl Family {
             Self::Readouts => "readouts",
             Self::Many => "many",
             Self::Answers => "answers",
+            Self::Targeting => "targeting",
         }
     }
 
     /// Whether each replication replays memories.
     pub const fn replays(self) -> bool {
-        matches!(self, Self::Relation | Self::Addresses)
+        matches!(self, Self::Relation | Self::Addresses | Self::Targeting)
     }
 
     /// Whether something can be planted.

@@ -136,7 +136,8 @@ pub struct AddressCollateral {
     pub trajectory: Trajectory,
     /// Tokens times heads whose read before the erase is not zero.
     pub n_tokens: u64,
-    /// The score: mean |delta o| / |o|.
+    /// The score: mean |delta o| / |o|. Reads near 0 give it a long tail, so that its interval is too narrow (it misses the truth
+    /// in 19 % of worlds at a promised 5 %, `examples/calibration.md`): lean on `ratio_of_sums` for how sure it is.
     pub perturbation: Interval,
     /// The score over the learned address's, mean over layers of each layer's ratio; `None` if the learned one is 0.
     pub fold: Option<Interval>,
