@@ -9,7 +9,7 @@ use super::axes::{Frame, Panel};
 use super::colour::Gradient;
 use super::legend::{colour_bar, colour_bar_room};
 use super::scale::Scale;
-use super::scene::{Anchor, Marker, NORMAL, Rect, SMALL, Scene};
+use super::scene::{Anchor, Marker, NORMAL, Rect, SMALL, Scene, text_width};
 use super::{Figure, FigureError, FigureSpec, Prepared, nothing, sheet};
 use crate::export::Table;
 use crate::intervene::AnswerAccount;
@@ -103,10 +103,7 @@ impl Prepared for KnockoutData {
 
     fn draw(&self, spec: &FigureSpec) -> Scene {
         let heights: Vec<f64> = self.answers.iter().map(|map| 46.0 + 11.0 * map.rows.len() as f64).collect();
-        let notes = [
-            "Dots: facts; the open ones are stale by the question.",
-            "Framed: the strongest events. Colour is that of 1 nat beyond 1 nat.",
-        ];
+        let notes = ["Dots: facts; the open ones are stale by the question.", "Framed: strongest events. Colour saturates at 1 nat."];
         let notes_room = SMALL * 1.3 * notes.len() as f64;
         let height = heights.iter().sum::<f64>() + notes_room;
         let (mut scene, room) = sheet(spec, height / spec.width.points());
@@ -132,10 +129,22 @@ impl Prepared for KnockoutData {
     }
 }
 
+/// As much of a title as there is room for.
+fn fitted(title: &str, width: f64) -> String {
+    if text_width(title, NORMAL) <= width {
+        return title.to_owned();
+    }
+    let mut cut = title.to_owned();
+    while !cut.is_empty() && text_width(&format!("{cut} …"), NORMAL) > width {
+        cut.pop();
+    }
+    format!("{} …", cut.trim_end())
+}
+
 fn draw_map(scene: &mut Scene, map: &KnockoutMap, outer: Rect, scale: Scale) {
     const FACTS: f64 = 8.0;
     let ink = scene.theme.ink();
-    scene.text(&map.title, [outer.left, outer.top + NORMAL], NORMAL, ink, Anchor::Start);
+    scene.text(&fitted(&map.title, outer.width), [outer.left, outer.top + NORMAL], NORMAL, ink, Anchor::Start);
     let names: Vec<String> = map.rows.iter().map(|(layer, head)| format!("layer {layer} head {head}")).collect();
     let n_steps = map.change.first().map_or(1, Vec::len);
     let frame = Frame { x_label: "step of the erase".to_owned(), y_names: names, ..Frame::default() };
