@@ -5,10 +5,10 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::output;
+use super::{bench_model as model, output};
 use crate::measure::{Explained, StatisticsOptions, explained, random_heads};
-use crate::memory::{Dims, Rule};
-use crate::{memory, trace};
+use crate::memory::{self, Device, Dims, Rule};
+use crate::trace;
 
 /// Arguments of `pentimento bench`.
 #[derive(clap::Args)]
@@ -17,7 +17,8 @@ use crate::{memory, trace};
   pentimento bench trace --json
   pentimento bench attention --trace eda.trace.zarr how much of the output the exact attention and other tools' maps explain
   pentimento bench gpu --device cuda:0 --json
-  pentimento bench gpu --parity                     every rule on the card beside the f64 reference")]
+  pentimento bench gpu --parity                     every rule on the card beside the f64 reference
+  pentimento bench model --device cuda:0            models and gradients on the card beside the CPU")]
 pub struct Arguments {
     /// What to measure.
     name: Bench,
@@ -30,10 +31,10 @@ pub struct Arguments {
     /// gpu: compare with the reference instead of timing; exits with 1 if an error is beyond its bound.
     #[arg(long)]
     parity: bool,
-    /// gpu: which card.
+    /// gpu, model: which card (model: also cpu).
     #[arg(long, default_value = "cuda:0")]
-    device: memory::Device,
-    /// gpu --parity: what inputs are drawn from; drawn anew each run if not given.
+    device: Device,
+    /// gpu --parity, model: what inputs are drawn from; drawn anew each run if not given.
     #[arg(long)]
     seed: Option<u64>,
     /// gpu: leave out what takes long.
@@ -51,6 +52,8 @@ enum Bench {
     Attention,
     /// The recurrence on an NVIDIA card, beside what the card can do at best.
     Gpu,
+    /// Models and their gradients on --device, beside the same on the CPU: an error where rounding does not explain the difference.
+    Model,
 }
 
 /// Runs `pentimento bench`.
@@ -59,6 +62,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Bench::Memory => output::json(&memory::bench::run(&memory::bench::BenchOptions::default())),
         Bench::Gpu => gpu(&arguments),
         Bench::Attention => attention(&arguments),
+        Bench::Model => model::run(&arguments.device, arguments.seed.unwrap_or_else(fresh_seed), arguments.json),
         Bench::Trace => output::json(&trace::bench(std::env::temp_dir(), &trace::BenchOptions::default())?),
     }
 }

@@ -38,3 +38,11 @@ pub mod network {
         anyhow::bail!("this build has no `record` feature, which --model needs: rebuild with `cargo build --release --features record`")
     }
 }
+
+/// A part of `bench`.
+#[cfg(not(feature = "record"))]
+pub mod bench_model {
+    pub fn run(_device: &crate::memory::Device, _seed: u64, _json: bool) -> anyhow::Result<()> {
+        anyhow::bail!("this build has no `record` feature, which `bench model` needs: rebuild with `cargo build --release --features record`")
+    }
+}

@@ -28,6 +28,10 @@ mod table;
 use disabled::experiment as table;
 
 #[cfg(feature = "record")]
+mod bench_model;
+#[cfg(not(feature = "record"))]
+use disabled::bench_model;
+#[cfg(feature = "record")]
 mod model;
 #[cfg(not(feature = "record"))]
 use disabled::record as model;

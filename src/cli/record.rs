@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use super::{output, settings};
-use crate::memory::Phase;
-use crate::model::open_model;
+use crate::memory::{Device, Phase};
+use crate::model::{device, open_model_on};
 use crate::record::{RecordSpec, record};
 use crate::task::{Split, TaskError, TaskSpec, Text, text::words};
 use crate::trace::OnExisting;
@@ -55,9 +55,9 @@ pub struct Arguments {
     /// Steps between two checkpoints.
     #[arg(long, default_value_t = 64, value_parser = output::at_least_one)]
     checkpoint_every: usize,
-    /// Where the model runs: cpu.
-    #[arg(long, default_value = "cpu", value_parser = ["cpu"])]
-    device: String,
+    /// Where the model runs: cpu, or cuda:N (a card).
+    #[arg(long, default_value = "cpu")]
+    device: Device,
     /// Where to write the trace.
     #[arg(short, long)]
     output: PathBuf,
@@ -80,7 +80,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         (None, None) => bail!("name a --task or a --text"),
     };
     let task = with_settings(spec, &arguments.set)?.build()?;
-    let opened = open_model(&arguments.model, arguments.seed)?;
+    let opened = open_model_on(&arguments.model, arguments.seed, &device(&arguments.device)?)?;
     let task = match &opened.vocabulary {
         Some(vocabulary) => task.in_vocabulary(vocabulary).map_err(|error| unknown_word(error, &opened.name))?,
         None => task,

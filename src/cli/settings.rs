@@ -1,8 +1,11 @@
 //! What the sub-commands that run models share: progress of counted work, and settings typed on the command line.
 
+use std::path::Path;
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::spec_text;
 
 /// A progress bar on standard error; silent where that is not a terminal.
 pub fn progress(length: u64, what: &str) -> ProgressBar {
@@ -11,6 +14,20 @@ pub fn progress(length: u64, what: &str) -> ProgressBar {
     let bar = ProgressBar::new(length).with_style(style).with_message(what.to_owned());
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
+}
+
+/// A spec from a file, with `KEY=VALUE` settings, each checked as if it stood there.
+pub fn spec<T: serde::de::DeserializeOwned>(path: &Path, settings: &[String]) -> anyhow::Result<T> {
+    if settings.is_empty() {
+        // Read as text, so that an error can name the line.
+        return Ok(spec_text::read(path)?);
+    }
+    let origin = path.display().to_string();
+    let mut table: toml::Table = spec_text::parse(&spec_text::text_of(path)?, &origin)?;
+    for setting in settings {
+        set(&mut table, setting)?;
+    }
+    Ok(spec_text::from_table(table, &format!("{origin} with --set"))?)
 }
 
 /// Puts `key=value` into a TOML table; the key may be dotted, the value is TOML or else text.

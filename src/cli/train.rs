@@ -4,7 +4,8 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use super::{output, settings};
-use crate::train::{Existing, TrainSpec, run as train};
+use crate::memory::Device;
+use crate::train::{Existing, TrainSpec, run_on as train};
 
 /// Arguments of `pentimento train`.
 #[derive(clap::Args)]
@@ -20,9 +21,15 @@ pub struct Arguments {
     /// Go on from the folder's last checkpoint.
     #[arg(long, conflicts_with = "force")]
     resume: bool,
-    /// Where to train: cpu.
-    #[arg(long, default_value = "cpu", value_parser = ["cpu"])]
-    device: String,
+    /// Where to train: cpu, or cuda:N (a card).
+    #[arg(long, default_value = "cpu")]
+    device: Device,
+    /// Set a value of the spec: KEY=VALUE, the key dotted; may be repeated.
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Stop after this step, with a checkpoint to go on from.
+    #[arg(long, value_name = "STEP")]
+    until: Option<u64>,
     /// Begin again in a folder that holds a training.
     #[arg(long)]
     force: bool,
@@ -33,17 +40,18 @@ pub struct Arguments {
 
 /// Runs `pentimento train`.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let spec: TrainSpec = crate::spec_text::read(&arguments.spec)?;
+    let spec: TrainSpec = settings::spec(&arguments.spec, &arguments.set)?;
+    let device = crate::model::device(&arguments.device)?;
     let existing = match (arguments.resume, arguments.force) {
         (true, _) => Existing::Resume,
         (false, true) => Existing::Replace,
         (false, false) => Existing::Refuse,
     };
     let bar = settings::progress(spec.steps(), "training (steps)");
-    let outcome = train(&spec, &arguments.output, existing, &mut |entry| {
+    let outcome = train(&spec, &arguments.output, existing, &device, &mut |entry| {
         bar.set_position(entry.step);
         bar.set_message(format!("training, loss {:.4}", entry.loss));
-        ControlFlow::Continue(())
+        if arguments.until.is_some_and(|until| entry.step >= until) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     bar.finish_and_clear();
     if arguments.json {

@@ -1,9 +1,10 @@
 //! Gated full attention: grouped heads, RMSNorm on queries and keys, rotary positions, a sigmoid gate on the output.
 
-use candle_core::{CpuStorage, CustomOp1, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Tensor};
 
 use super::{
     AttentionConfig, Config, ModelError,
+    card::{self, Launch, Number::Float, int},
     functions::exp,
     kernel::{fill_rows, floats, tensor_like, with_floats},
     language_model::Extent,
@@ -69,16 +70,37 @@ impl Attention {
             }
             state.cache = Some((key.detach(), value.detach()));
         }
-        // Queries of a group stand below one another against their common key: [batch, key_head, group * step, head_dim].
-        let group = heads / key_heads;
-        let query = query.reshape((extent.batch, key_heads, group * extent.step, head_dim))?;
-        let weights =
-            query.matmul(&key.t()?)?.apply_op1(CausalSoftmaxOp { scale: 1.0 / (head_dim as f32).sqrt(), n_steps: extent.step })?;
-        let read = weights.matmul(&value)?.reshape((extent.batch, heads, extent.step, head_dim))?;
+        let read = self.read(&query, &key, &value)?;
         let read = read.transpose(1, 2)?.contiguous()?.reshape((extent.rows(), width))?;
         self.output.forward(&(read * candle_nn::ops::sigmoid(&gate)?)?)
     }
+
+    /// What every query [batch, head, step, head_dim] reads; the last one sees all of keys and values [batch, key_head, step,
+    /// head_dim].
+    fn read(&self, query: &Tensor, key: &Tensor, value: &Tensor) -> std::result::Result<Tensor, ModelError> {
+        let (batch, heads, steps, head_dim) = query.dims4()?;
+        let (key_heads, seen) = (key.dim(1)?, key.dim(2)?);
+        let group = heads / key_heads;
+        // Training needs the weights of all queries at once; otherwise no more are held than a block of queries makes.
+        let differentiable = query.track_op() || key.track_op() || value.track_op();
+        let at_once = if differentiable { steps } else { (SCORES_AT_ONCE / (batch * heads * seen)).clamp(1, steps) };
+        let mut blocks = Vec::new();
+        for from in (0..steps).step_by(at_once) {
+            let block = at_once.min(steps - from);
+            let keys = seen - steps + from + block;
+            // Queries of a group stand below one another against their common key: [batch, key_head, group * step, head_dim].
+            let query = query.narrow(2, from, block)?.contiguous()?.reshape((batch, key_heads, group * block, head_dim))?;
+            let (key, value) = (key.narrow(2, 0, keys)?, value.narrow(2, 0, keys)?);
+            let scores = query.matmul(&key.t()?)?;
+            let weights = scores.apply_op1(CausalSoftmaxOp { scale: 1.0 / (head_dim as f32).sqrt(), n_steps: block })?;
+            blocks.push(weights.matmul(&value)?.reshape((batch, heads, block, head_dim))?);
+        }
+        Ok(if blocks.len() == 1 { blocks.swap_remove(0) } else { Tensor::cat(&blocks, 2)? })
+    }
 }
+
+/// Attention weights of all heads and sequences that are held at once when no gradient is wanted: 512 MB.
+const SCORES_AT_ONCE: usize = 1 << 27;
 
 /// Softmax of scaled scores [.., step of the query, step of the key] over the keys up to the query's own step.
 struct CausalSoftmaxOp {
@@ -110,8 +132,22 @@ impl CustomOp1 for CausalSoftmaxOp {
         Ok((CpuStorage::F32(weights), layout.shape().clone()))
     }
 
+    fn cuda_fwd(&self, storage: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let width = layout.dims()[layout.shape().rank() - 1];
+        let rows = layout.shape().elem_count() / width;
+        let scalars = [int(rows), int(width), int(self.n_steps), Float(self.scale)];
+        card::like_first(Launch::wide_rows("causal_softmax", rows, &scalars), &[(storage, layout)])
+    }
+
     fn bwd(&self, scores: &Tensor, weights: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let width = scores.dim(candle_core::D::Minus1)?;
+        if card::holds(scores) {
+            let rows = scores.elem_count() / width;
+            let scalars = [int(rows), int(width), Float(self.scale)];
+            let launch = Launch::rows("causal_softmax_backward", rows, &scalars);
+            let [grad_scores] = card::on_tensors(launch, &[weights, grad], [scores.dims()])?;
+            return Ok(Some(grad_scores));
+        }
         let grad_scores = with_floats([weights, grad], |[weights, grad]| {
             Ok(fill_rows(weights.len() / width, width, |row, grad_scores| {
                 let (weights, grad) = (&weights[row * width..][..width], &grad[row * width..][..width]);

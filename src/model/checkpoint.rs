@@ -54,7 +54,8 @@ impl LanguageModel {
 
     /// The weights as a safetensors file (f32, little-endian, names in order).
     pub fn to_bytes(&self) -> Result<Vec<u8>, ModelError> {
-        let parameters: BTreeMap<&String, &Tensor> = self.parameters().iter().collect();
+        let on_cpu = |(name, tensor): (&String, &Tensor)| Ok((name.clone(), tensor.to_device(&Device::Cpu)?));
+        let parameters = self.parameters().iter().map(on_cpu).collect::<Result<BTreeMap<String, Tensor>, ModelError>>()?;
         ::safetensors::serialize(parameters, None).map_err(|error| ModelError::Weights { what: error.to_string() })
     }
 
@@ -66,7 +67,7 @@ impl LanguageModel {
             for &len in tensor.dims() {
                 hasher.update(&(len as u64).to_le_bytes());
             }
-            with_floats([tensor], |[values]| {
+            with_floats([&tensor.to_device(&Device::Cpu)?], |[values]| {
                 for block in values.chunks(4096) {
                     let bytes: Vec<u8> = block.iter().flat_map(|value| value.to_le_bytes()).collect();
                     hasher.update(&bytes);

@@ -1,11 +1,12 @@
 //! The decay gate: how much of the memory a step keeps, alpha = exp(g).
 
-use candle_core::{CpuStorage, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CudaStorage, CustomOp3, Layout, Result, Shape, Tensor};
 
 use crate::memory::{HookPoint, Rule};
 
 use super::{
     DecayGate, DecayRate, DeltaConfig, ModelError,
+    card::{self, Launch, Number, Number::Float, Slabs, int},
     functions::{exp, exp_m1, sigmoid, softplus},
     kernel::{fill_rows, fill_rows_and_sum, floats, tensor_like, with_floats},
     linear::{Linear, LowRank},
@@ -82,6 +83,9 @@ impl Decay {
 /// A gate's log decay from `u` and the rate A.
 trait Gate: Send + Sync {
     fn log_decay(&self, u: f32, rate: f32) -> LogDecay;
+
+    /// What a kernel on a card calls it: its number, and the bound.
+    fn on_card(&self) -> [Number; 2];
 }
 
 /// The log decay and its derivatives with respect to `u` and `A_log`.
@@ -99,6 +103,10 @@ impl Gate for LogGate {
         let value = -rate * softplus(u);
         LogDecay { value, by_input: -rate * sigmoid(u), by_rate_log: value }
     }
+
+    fn on_card(&self) -> [Number; 2] {
+        [int(0), Float(1.0)]
+    }
 }
 
 struct KdaSigmoidGate {
@@ -111,6 +119,10 @@ impl Gate for KdaSigmoidGate {
         let open = sigmoid(rate * u);
         let slope = self.lower * open * (1.0 - open) * rate;
         LogDecay { value: self.lower * open, by_input: slope, by_rate_log: slope * u }
+    }
+
+    fn on_card(&self) -> [Number; 2] {
+        [int(1), Float(-self.lower)]
     }
 }
 
@@ -125,6 +137,10 @@ impl Gate for SafeGate {
         let exponent = -rate / self.bound * delta;
         let lost = exp_m1(exponent);
         LogDecay { value: self.bound * lost, by_input: -rate * (1.0 + lost) * sigmoid(u), by_rate_log: -rate * delta * (1.0 + lost) }
+    }
+
+    fn on_card(&self) -> [Number; 2] {
+        [int(2), Float(self.bound)]
     }
 }
 
@@ -168,6 +184,21 @@ impl<G: Gate> CustomOp3 for RetentionOp<G> {
         Ok((CpuStorage::F32(retention), l1.shape().clone()))
     }
 
+    fn cuda_fwd(
+        &self,
+        s1: &CudaStorage,
+        l1: &Layout,
+        s2: &CudaStorage,
+        l2: &Layout,
+        s3: &CudaStorage,
+        l3: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (len, width) = (l1.shape().elem_count(), l1.dims()[1]);
+        let [kind, bound] = self.0.on_card();
+        let scalars = [int(len), int(width), int(l2.shape().elem_count()), int(l3.shape().elem_count()), kind, bound];
+        card::like_first(Launch::each("retention", len, &scalars), &[(s1, l1), (s2, l2), (s3, l3)])
+    }
+
     fn bwd(
         &self,
         a: &Tensor,
@@ -177,6 +208,17 @@ impl<G: Gate> CustomOp3 for RetentionOp<G> {
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
         let (rows, width) = a.dims2()?;
+        if card::holds(a) {
+            let slabs = Slabs::of(rows, width);
+            let [kind, bound] = self.0.on_card();
+            let scalars = [int(rows), int(width), int(rate_log.elem_count()), int(bias.elem_count()), kind, bound];
+            let launch = slabs.launch("retention_backward", &scalars);
+            let inputs = [a, rate_log, bias, retention, grad];
+            let [grad_a, parts] = card::on_tensors(launch, &inputs, [a.dims(), &[slabs.parts, 2 * width]])?;
+            let sums = card::column_sums(&parts)?;
+            let served = |from: usize, values: &Tensor| sums.narrow(0, from, width)?.reshape((values.elem_count(), ()))?.sum(1);
+            return Ok((Some(grad_a), Some(served(0, rate_log)?), Some(served(width, bias)?)));
+        }
         let (grad_a, sums) = with_floats([a, rate_log, bias, retention, grad], |[a, rate_log, bias, retention, grad]| {
             let rates: Vec<f32> = per_channel(rate_log, width).into_iter().map(exp).collect();
             let biases = per_channel(bias, width);

@@ -7,10 +7,11 @@ use candle_core::Tensor;
 use crate::memory::{Dims, HookPoint, RecordOptions, Rule, cpu};
 
 use super::{
-    Config, DeltaConfig, ModelError, Observer,
+    Config, DeltaConfig, ModelError, Observer, card,
     decay_gate::Decay,
     language_model::Extent,
     linear::{Linear, LowRank},
+    memory_on_card,
     memory_op::{self, Pack, Part},
     norm::{RmsNorm, unit_norm},
     parameters::Scope,
@@ -136,6 +137,19 @@ impl DeltaMixer {
         let intervention = observer.intervention(layer);
         let o = if memory.is_none() && options.is_none() && intervention.is_none() {
             memory_op::outputs_with_sink(pack, &tensors, observer.gradient_sink(layer))?
+        } else if card::holds(x) && intervention.is_none() {
+            // One kernel, observed or not: what an observer sees is computed beside it.
+            let initial = memory.as_deref().and_then(Option::as_ref);
+            let (output, last) = memory_on_card::outputs_after(&pack, &tensors, initial)?;
+            if let Some(options) = options {
+                let factors = memory_op::factors(&pack, &tensors, initial)?;
+                let recording = cpu::record(&factors.lower(), &options);
+                observer.layer(layer, factors, recording).map_err(|source| ModelError::Observer { layer, source })?;
+            }
+            if let Some(memory) = memory {
+                *memory = Some(last);
+            }
+            output
         } else {
             let initial = memory.as_deref().and_then(Option::as_ref);
             let nothing = RecordOptions::default();

@@ -108,6 +108,14 @@ pub enum ModelError {
         /// Why.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// A device that cannot be used.
+    #[error("device '{place}': {what}")]
+    Device {
+        /// The device, as it was asked for.
+        place: String,
+        /// What is wrong and what to do.
+        what: String,
+    },
     /// The recurrence refused its factors.
     #[error(transparent)]
     Memory(#[from] MemoryError),

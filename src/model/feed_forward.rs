@@ -1,9 +1,10 @@
 //! The feed-forward network: SwiGLU.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CudaStorage, CustomOp2, Layout, Result, Shape, Tensor};
 
 use super::{
     ModelError,
+    card::{self, Launch, int},
     functions::sigmoid,
     kernel::{fill_row_pairs_and_sum, fill_rows, floats, tensor_like, with_floats},
     linear::Linear,
@@ -53,7 +54,19 @@ impl CustomOp2 for SwiGluOp {
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }
 
+    fn cuda_fwd(&self, s1: &CudaStorage, l1: &Layout, s2: &CudaStorage, l2: &Layout) -> Result<(CudaStorage, Shape)> {
+        let len = l1.shape().elem_count();
+        card::like_first(Launch::each("swiglu", len, &[int(len)]), &[(s1, l1), (s2, l2)])
+    }
+
     fn bwd(&self, gate: &Tensor, up: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        if card::holds(gate) {
+            let len = gate.elem_count();
+            let scalars = [int(len)];
+            let launch = Launch::each("swiglu_backward", len, &scalars);
+            let [grad_gate, grad_up] = card::on_tensors(launch, &[gate, up, grad], [gate.dims(), up.dims()])?;
+            return Ok((Some(grad_gate), Some(grad_up)));
+        }
         let (rows, width) = gate.dims2()?;
         let (grad_gate, grad_up, _) = with_floats([gate, up, grad], |[gate, up, grad]| {
             Ok(fill_row_pairs_and_sum(rows, width, 0, |row, grad_gate, grad_up, _| {

@@ -9,6 +9,7 @@ use super::{
     layer::Layer,
     linear::Linear,
     norm::RmsNorm,
+    rows::rows_of,
     parameters::{Initial, NamedSource, ParameterCount, ParameterSource, Request, Scope, SeededSource, ShapeSource, Weights},
 };
 
@@ -42,7 +43,12 @@ impl Extent {
 impl LanguageModel {
     /// A fresh trainable model, and its parameters by name. Same seed, same bits.
     pub fn new(config: Config, seed: u64) -> Result<(Self, Weights), ModelError> {
-        let mut source = SeededSource::new(seed);
+        Self::new_on(config, seed, &Device::Cpu)
+    }
+
+    /// The same on a device; its bits do not depend on which.
+    pub fn new_on(config: Config, seed: u64, device: &Device) -> Result<(Self, Weights), ModelError> {
+        let mut source = SeededSource::new(seed, device);
         let model = Self::from_source(config, &mut source)?;
         Ok((model, source.into_weights()))
     }
@@ -53,6 +59,17 @@ impl LanguageModel {
         let model = Self::from_source(config, &mut source)?;
         source.finish()?;
         Ok(model)
+    }
+
+    /// The same model on a device, without gradients.
+    pub fn to_device(&self, device: &Device) -> Result<Self, ModelError> {
+        let moved = |(name, tensor): (&String, &Tensor)| Ok((name.clone(), tensor.detach().to_device(device)?));
+        Self::from_parameters(self.config.clone(), self.parameters.iter().map(moved).collect::<Result<_, ModelError>>()?)
+    }
+
+    /// Where its parameters lie.
+    pub fn device(&self) -> &Device {
+        self.embedding.device()
     }
 
     /// The same model with the same storage, outside the reach of gradients: evaluation without a graph. It follows the
@@ -96,7 +113,7 @@ impl LanguageModel {
         State::new(&self.config)
     }
 
-    /// Logits [batch, step, vocabulary] of tokens [batch, step] (u32).
+    /// Logits [batch, step, vocabulary] of tokens [batch, step] (u32, on any device).
     ///
     /// With a state the tokens follow those it has read; then, and in observed layers, no gradient flows through memories.
     pub fn forward(&self, tokens: &Tensor, state: Option<&mut State>, observer: &mut dyn Observer) -> Result<Tensor, ModelError> {
@@ -109,8 +126,8 @@ impl LanguageModel {
     /// of some steps only.
     pub fn hidden(&self, tokens: &Tensor, state: Option<&mut State>, observer: &mut dyn Observer) -> Result<Tensor, ModelError> {
         let extent = extent(tokens)?;
-        let ids = tokens.to_dtype(DType::U32)?.flatten_all()?;
-        if let Some(&token) = ids.to_vec1::<u32>()?.iter().find(|&&token| token as usize >= self.config.vocabulary) {
+        let ids = tokens.to_dtype(DType::U32)?.flatten_all()?.to_vec1::<u32>()?;
+        if let Some(&token) = ids.iter().find(|&&token| token as usize >= self.config.vocabulary) {
             return Err(ModelError::Token { token, vocabulary: self.config.vocabulary });
         }
         let (position, mut states) = match state {
@@ -135,7 +152,7 @@ impl LanguageModel {
                 (position, Some(&mut state.layers))
             }
         };
-        let mut x = self.embedding.index_select(&ids, 0)?;
+        let mut x = rows_of(&self.embedding, &ids)?;
         for (number, layer) in self.layers.iter().enumerate() {
             let state = states.as_mut().map(|states| &mut states[number]);
             x = layer.forward(&x, extent, position, state, observer)?;

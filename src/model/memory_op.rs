@@ -5,14 +5,15 @@
 
 use std::{collections::BTreeMap, sync::Mutex};
 
-use candle_core::{CpuStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp1, Device, Error, Layout, Result, Shape, Tensor};
 use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis, Zip};
 
 use crate::memory::{Dims, Factors, HookPoint, MemoryError, Recurrence, Rule, Scalar, Shared4, cpu};
 
 use super::{
-    GradientSink, ModelError,
+    GradientSink, ModelError, card,
     kernel::{floats, with_floats},
+    memory_on_card,
 };
 
 /// What a mixer computes for one factor: [batch, step, heads, channels]. Where a factor of the table has more heads, each entry
@@ -101,8 +102,14 @@ pub fn outputs(pack: Pack, tensors: &[Tensor]) -> std::result::Result<Tensor, Mo
     outputs_with_sink(pack, tensors, None)
 }
 
-/// The same; a gradient that flows back hands those of the factors to the sink.
+/// The same; a gradient that flows back hands those of the factors to the sink (on the CPU only).
 pub(super) fn outputs_with_sink(pack: Pack, tensors: &[Tensor], sink: Option<GradientSink>) -> std::result::Result<Tensor, ModelError> {
+    if tensors.first().is_some_and(card::holds) {
+        if sink.is_some() {
+            return Err(ModelError::Config("gradients of a layer's factors are taken on the CPU only: use --device cpu".to_owned()));
+        }
+        return memory_on_card::outputs(&pack, tensors);
+    }
     let flat = tensors.iter().map(Tensor::flatten_all).collect::<Result<Vec<_>>>()?;
     let packed = Tensor::cat(&flat, 0)?;
     let differentiable = packed.track_op();
@@ -115,8 +122,8 @@ pub(super) fn factors(
     tensors: &[Tensor],
     initial_memory: Option<&Shared4<f32>>,
 ) -> std::result::Result<Factors<f32>, ModelError> {
-    let tensors: Vec<Vec<f32>> =
-        tensors.iter().map(|tensor| with_floats([tensor], |[values]| Ok(values.to_vec()))).collect::<Result<_>>()?;
+    let numbers = |tensor: &Tensor| with_floats([&tensor.to_device(&Device::Cpu)?], |[values]| Ok(values.to_vec()));
+    let tensors: Vec<Vec<f32>> = tensors.iter().map(numbers).collect::<Result<_>>()?;
     let slices: Vec<&[f32]> = tensors.iter().map(Vec::as_slice).collect();
     Ok(pack.factors(&slices, initial_memory)?)
 }

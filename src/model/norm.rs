@@ -1,9 +1,10 @@
 //! Norms: RMSNorm, RMSNorm behind a SiLU gate, and the L2 norm of directions.
 
-use candle_core::{CpuStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, CustomOp2, CustomOp3, Layout, Result, Shape, Tensor};
 
 use super::{
     ModelError,
+    card::{self, Launch, Number::Float, Slabs, int},
     functions::sigmoid,
     kernel::{fill_row_pairs_and_sum, fill_rows, fill_rows_and_sum, floats, tensor_like, with_floats},
     parameters::{Initial, Scope},
@@ -42,6 +43,12 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
+/// Width and number of the groups that a weight normalises.
+fn group(weight: &Shape, x: &Shape) -> (usize, usize) {
+    let width = weight.elem_count();
+    (width, x.elem_count() / width)
+}
+
 struct RmsNormOp {
     epsilon: f32,
 }
@@ -69,7 +76,23 @@ impl CustomOp2 for RmsNormOp {
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }
 
+    fn cuda_fwd(&self, s1: &CudaStorage, l1: &Layout, s2: &CudaStorage, l2: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (width, rows) = group(l2.shape(), l1.shape());
+        let scalars = [int(rows), int(width), Float(self.epsilon)];
+        card::like_first(Launch::rows("rms_norm", rows, &scalars), &[(s1, l1), (s2, l2)])
+    }
+
     fn bwd(&self, x: &Tensor, weight: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        if card::holds(x) {
+            let (width, rows) = group(weight.shape(), x.shape());
+            let scalars = [int(rows), int(width), Float(self.epsilon)];
+            let launch = Launch::rows("rms_norm_backward", rows, &scalars);
+            let [grad_x, inverse] = card::on_tensors(launch, &[x, weight, grad], [x.dims(), &[rows]])?;
+            let slabs = Slabs::of(rows, width);
+            let launch = slabs.launch("rms_norm_parts", &scalars[..2]);
+            let [parts] = card::on_tensors(launch, &[x, grad, &inverse], [&[slabs.parts, width]])?;
+            return Ok((Some(grad_x), Some(card::column_sums(&parts)?)));
+        }
         let (grad_x, grad_weight) = with_floats([x, weight, grad], |[x, weight, grad]| {
             let width = weight.len();
             Ok(fill_rows_and_sum(x.len() / width, width, width, |row, grad_x, sums| {
@@ -117,6 +140,20 @@ impl CustomOp3 for GatedRmsNormOp {
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }
 
+    fn cuda_fwd(
+        &self,
+        s1: &CudaStorage,
+        l1: &Layout,
+        s2: &CudaStorage,
+        l2: &Layout,
+        s3: &CudaStorage,
+        l3: &Layout,
+    ) -> Result<(CudaStorage, Shape)> {
+        let (width, rows) = group(l3.shape(), l1.shape());
+        let scalars = [int(rows), int(width), Float(self.epsilon)];
+        card::like_first(Launch::rows("gated_rms_norm", rows, &scalars), &[(s1, l1), (s2, l2), (s3, l3)])
+    }
+
     fn bwd(
         &self,
         x: &Tensor,
@@ -125,6 +162,16 @@ impl CustomOp3 for GatedRmsNormOp {
         _y: &Tensor,
         grad: &Tensor,
     ) -> Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
+        if card::holds(x) {
+            let (width, rows) = group(weight.shape(), x.shape());
+            let scalars = [int(rows), int(width), Float(self.epsilon)];
+            let launch = Launch::rows("gated_rms_norm_backward", rows, &scalars);
+            let [grad_x, grad_gate, inverse] = card::on_tensors(launch, &[x, gate, weight, grad], [x.dims(), x.dims(), &[rows]])?;
+            let slabs = Slabs::of(rows, width);
+            let launch = slabs.launch("gated_rms_norm_parts", &scalars[..2]);
+            let [parts] = card::on_tensors(launch, &[x, gate, grad, &inverse], [&[slabs.parts, width]])?;
+            return Ok((Some(grad_x), Some(grad_gate), Some(card::column_sums(&parts)?)));
+        }
         let (grad_x, grad_gate, grad_weight) = with_floats([x, gate, weight, grad], |[x, gate, weight, grad]| {
             let width = weight.len();
             Ok(fill_row_pairs_and_sum(x.len() / width, width, width, |row, grad_x, grad_gate, sums| {
@@ -174,8 +221,20 @@ impl CustomOp1 for UnitNormOp {
         Ok((CpuStorage::F32(y), layout.shape().clone()))
     }
 
+    fn cuda_fwd(&self, storage: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
+        let rows = layout.shape().elem_count() / self.width;
+        let scalars = [int(rows), int(self.width), Float(self.scale), Float(Self::EPSILON)];
+        card::like_first(Launch::rows("unit_norm", rows, &scalars), &[(storage, layout)])
+    }
+
     fn bwd(&self, x: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
         let width = self.width;
+        if card::holds(x) {
+            let rows = x.elem_count() / width;
+            let scalars = [int(rows), int(width), Float(self.scale), Float(Self::EPSILON)];
+            let [grad_x] = card::on_tensors(Launch::rows("unit_norm_backward", rows, &scalars), &[x, grad], [x.dims()])?;
+            return Ok(Some(grad_x));
+        }
         let grad_x = with_floats([x, grad], |[x, grad]| {
             Ok(fill_rows(x.len() / width, width, |row, grad_x| {
                 let (x, grad) = (&x[row * width..][..width], &grad[row * width..][..width]);

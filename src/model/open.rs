@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use candle_core::Device;
+
 use super::{Config, LanguageModel, ModelError, PRESETS, Preset, checkpoint::CONFIG_FILE};
 use crate::spec_text;
 use crate::task::Vocabulary;
@@ -64,6 +66,12 @@ pub fn config_of(name: &str) -> Result<Config, ModelError> {
         Some(bundled) => bundled.config(),
         None => Preset::find(name).map(Preset::config).map_err(|_| unknown(name)),
     }
+}
+
+/// [`open_model`] on a device.
+pub fn open_model_on(name: &str, seed: u64, device: &Device) -> Result<OpenedModel, ModelError> {
+    let opened = open_model(name, seed)?;
+    Ok(if device.is_cpu() { opened } else { OpenedModel { model: opened.model.to_device(device)?, ..opened } })
 }
 
 /// Opens `bundled:NAME`, a folder with `config.json` and `weights.safetensors`, or a preset with random weights drawn from `seed`.

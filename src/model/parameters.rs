@@ -98,13 +98,14 @@ pub type Weights = BTreeMap<String, Var>;
 #[derive(Debug)]
 pub struct SeededSource {
     seed: u64,
+    device: Device,
     weights: Weights,
 }
 
 impl SeededSource {
     /// A source whose every value is a function of the seed and the parameter's name.
-    pub const fn new(seed: u64) -> Self {
-        Self { seed, weights: Weights::new() }
+    pub fn new(seed: u64, device: &Device) -> Self {
+        Self { seed, device: device.clone(), weights: Weights::new() }
     }
 
     /// What was given.
@@ -116,7 +117,7 @@ impl SeededSource {
 impl ParameterSource for SeededSource {
     fn take(&mut self, request: &Request<'_>) -> Result<Tensor, ModelError> {
         let values = initial_values(self.seed, request);
-        let var = Var::from_vec(values, request.shape, &Device::Cpu)?;
+        let var = Var::from_vec(values, request.shape, &self.device)?;
         let tensor = var.as_tensor().clone();
         self.weights.insert(request.name.to_owned(), var);
         Ok(tensor)

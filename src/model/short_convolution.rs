@@ -1,15 +1,19 @@
 //! The causal depthwise short convolution, followed by SiLU.
 
-use candle_core::{CpuStorage, CustomOp2, Layout, Result, Shape, Tensor};
+use candle_core::{CpuStorage, CudaStorage, CustomOp2, Device, Error, Layout, Result, Shape, Tensor};
 use rayon::prelude::*;
 
 use super::{
     ModelError,
+    card::{self, Launch, Slabs, int},
     functions::sigmoid,
     kernel::{add_up, floats, tensor_like, with_floats},
     language_model::Extent,
     parameters::{Initial, Scope},
 };
+
+/// As the kernels have it.
+const MOST_TAPS_ON_A_CARD: usize = 8;
 
 /// y_t = SiLU(sum_j weight_j x_{t - (width - 1) + j}), channel by channel, without bias.
 #[derive(Clone, Debug)]
@@ -25,7 +29,7 @@ impl ShortConvolution {
 
     /// [batch * step, channels] to the same; without a history the steps before the first are 0.
     pub fn forward(&self, x: &Tensor, extent: Extent) -> std::result::Result<Tensor, ModelError> {
-        Ok(x.apply_op2(&self.weight, ShortConvolutionOp { extent, history: None })?)
+        Ok(x.apply_op2(&self.weight, ShortConvolutionOp { extent, history: None, on_card: None })?)
     }
 
     /// The same after `history`, the last `width - 1` inputs, which it moves on. No gradient flows into the history.
@@ -39,7 +43,7 @@ impl ShortConvolution {
         let kept = (width - 1) * channels;
         let before = history.take().unwrap_or_else(|| vec![0.0; extent.batch * kept]);
         let mut after = Vec::with_capacity(before.len());
-        with_floats([x], |[x]| {
+        with_floats([&x.to_device(&Device::Cpu)?], |[x]| {
             for batch in 0..extent.batch {
                 let new = &x[batch * extent.step * channels..][..extent.step * channels];
                 let old = &before[batch * kept..][..kept];
@@ -50,16 +54,35 @@ impl ShortConvolution {
             Ok(())
         })?;
         *history = Some(after);
-        Ok(x.apply_op2(&self.weight, ShortConvolutionOp { extent, history: Some(before) })?)
+        let on_card = if card::holds(x) { Some(Tensor::new(before.as_slice(), x.device())?) } else { None };
+        Ok(x.apply_op2(&self.weight, ShortConvolutionOp { extent, history: Some(before), on_card })?)
     }
 }
 
 struct ShortConvolutionOp {
     extent: Extent,
     history: Option<Vec<f32>>, // [batch, width - 1, channels]
+    on_card: Option<Tensor>,   // the same beside x
 }
 
 impl ShortConvolutionOp {
+    /// The gradients, on a card.
+    fn backward_on_card(&self, x: &Tensor, weight: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
+        let (channels, width) = weight.dims2()?;
+        if width > MOST_TAPS_ON_A_CARD {
+            return Err(Error::Msg(format!("a short convolution of {width} taps on a card: at most {MOST_TAPS_ON_A_CARD} can be trained")));
+        }
+        let (len, rows, steps) = (x.elem_count(), self.extent.rows(), self.extent.step);
+        let slabs = Slabs::of(rows, channels);
+        let scalars = [int(rows), int(channels), int(width), int(steps)];
+        let launch = slabs.launch("short_convolution_parts", &scalars);
+        let [grad_sum, parts] = card::on_tensors(launch, &[x, weight, grad], [x.dims(), &[slabs.parts, channels * width]])?;
+        let scalars = [int(len), int(channels), int(width), int(steps)];
+        let launch = Launch::each("short_convolution_input", len, &scalars);
+        let [grad_x] = card::on_tensors(launch, &[weight, &grad_sum], [x.dims()])?;
+        Ok((Some(grad_x), Some(card::column_sums(&parts)?.reshape(weight.dims())?)))
+    }
+
     /// The sum before SiLU of one sequence's step. `weight` is [width, channels], `x` [step, channels].
     fn sum(&self, batch: usize, step: usize, x: &[f32], weight: &[f32], out: &mut [f32]) {
         let channels = out.len();
@@ -108,8 +131,23 @@ impl CustomOp2 for ShortConvolutionOp {
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }
 
+    fn cuda_fwd(&self, s1: &CudaStorage, l1: &Layout, s2: &CudaStorage, l2: &Layout) -> Result<(CudaStorage, Shape)> {
+        let (channels, width) = l2.shape().dims2()?;
+        let len = l1.shape().elem_count();
+        let scalars = [int(len), int(channels), int(width), int(self.extent.step)];
+        match &self.on_card {
+            None => card::like_first(Launch::each("short_convolution", len, &scalars), &[(s1, l1), (s2, l2)]),
+            Some(history) => card::with_storages([history], |[history]| {
+                card::like_first(Launch::each("short_convolution_after", len, &scalars), &[(s1, l1), (s2, l2), history])
+            }),
+        }
+    }
+
     fn bwd(&self, x: &Tensor, weight: &Tensor, _y: &Tensor, grad: &Tensor) -> Result<(Option<Tensor>, Option<Tensor>)> {
         let (channels, width) = weight.dims2()?;
+        if card::holds(x) {
+            return self.backward_on_card(x, weight, grad);
+        }
         let sequence = self.extent.step * channels;
         let (grad_x, grad_weight) = with_floats([x, weight, grad], |[x, weight, grad]| {
             let weight = by_tap(weight, channels);

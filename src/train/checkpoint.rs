@@ -39,8 +39,9 @@ pub(super) fn save(path: &Path, step: u64, spec_digest: &str, weights: &Weights,
     for (name, var) in weights {
         let moments = &optimizer.moments[name];
         let values = var.flatten_all()?.to_vec1::<f32>()?;
-        for (kind, numbers) in KINDS.iter().zip([&values, &moments.first, &moments.second]) {
-            arrays.push((format!("{kind}.{name}"), var.dims().to_vec(), bytes(numbers)));
+        let [first, second] = moments.numbers()?;
+        for (kind, numbers) in KINDS.iter().zip([values, first, second]) {
+            arrays.push((format!("{kind}.{name}"), var.dims().to_vec(), bytes(&numbers)));
         }
     }
     let damaged = |error: safetensors::SafeTensorError| TrainError::Damaged { what: error.to_string(), path: path.display().to_string() };
@@ -81,7 +82,7 @@ pub(super) fn restore(path: &Path, spec_digest: &str, weights: &Weights, optimiz
     for (name, var) in weights {
         let [values, first, second] = KINDS.map(|kind| read(kind, name, var.dims()));
         var.set(&Tensor::from_vec(values?, var.shape(), var.device())?)?;
-        optimizer.moments.insert(name.clone(), Moments { first: first?, second: second? });
+        optimizer.moments.insert(name.clone(), Moments::new(first?, second?, var.device())?);
     }
     optimizer.updates = number("updates")?;
     number("step")

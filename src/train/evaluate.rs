@@ -5,6 +5,7 @@ use super::batch::{Targets, loss};
 use crate::model::LanguageModel;
 use crate::task::{Example, Metrics, Split, Task};
 use candle_core::D;
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
@@ -34,10 +35,11 @@ pub fn evaluate(
     let mut next = indices.start;
     while next < indices.end {
         let end = indices.end.min(next + batch.max(1) as u64);
-        let examples: Vec<Example> = (next..end).map(|index| task.generate(seed, split, index)).collect();
+        let examples: Vec<Example> = (next..end).into_par_iter().map(|index| task.generate(seed, split, index)).collect();
         next = end;
         let targets = Targets::of(&examples);
-        let (logits, mean) = loss(model, &examples, &targets)?;
+        let tokens: Vec<Vec<u32>> = examples.iter().map(|example| example.tokens.clone()).collect();
+        let (logits, mean) = loss(model, &tokens, &targets)?;
         let answers = logits.argmax(D::Minus1)?.to_vec1::<u32>()?;
         total += f64::from(mean.to_scalar::<f32>()?) * answers.len() as f64;
         count += answers.len() as f64;

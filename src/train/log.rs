@@ -13,7 +13,7 @@ pub struct LogEntry {
     pub steps: u64,
     /// The stage, from 0.
     pub stage: usize,
-    /// The task of this step.
+    /// The task of this step; `mixture` where every sequence has its own.
     pub task: String,
     /// Mean cross-entropy of the step's gold answers, in nats.
     pub loss: f64,
@@ -23,6 +23,9 @@ pub struct LogEntry {
     pub learning_rate: f64,
     /// Tokens trained on a second since the line before. The only number here that depends on the machine's speed.
     pub tokens_per_second: f64,
+    /// Why the stage ends with this step although it has steps left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage_end: Option<super::StageEnd>,
     /// Held-out results, on steps that were evaluated: by task.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub held_out: BTreeMap<String, HeldOut>,

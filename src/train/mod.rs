@@ -12,13 +12,15 @@
 //!
 //! A model is trained at the questions only: the target is the gold token at each question's position. A sequence without
 //! questions (free text) trains on every next token. Data, weights at the start and the order of all sums are functions of the
-//! seed, so the same spec gives the same weights on the same kind of machine, interrupted or not.
+//! seed, so the same spec gives the same weights on the same kind of machine (or card), interrupted or not.
 
 mod error;
 mod spec;
 mod schedule;
+mod stop;
 mod optimizer;
 mod batch;
+mod prefetch;
 mod evaluate;
 mod checkpoint;
 mod log;
@@ -29,6 +31,7 @@ pub use error::TrainError;
 pub use evaluate::{Evaluation, evaluate};
 pub use log::{HeldOut, LogEntry};
 pub use optimizer::{AdamW, AdamWSpec};
-pub use run::{Existing, Outcome, run};
+pub use run::{Existing, Outcome, run, run_on};
 pub use schedule::Schedule;
-pub use spec::{Stage, TrainSpec, WeightedTask};
+pub use spec::{MatrixProducts, Mixing, Stage, TrainSpec, WeightedTask};
+pub use stop::{StageEnd, Stop};

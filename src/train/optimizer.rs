@@ -1,8 +1,8 @@
 //! AdamW: Adam with decoupled weight decay (arXiv 1711.05101).
 
 use super::TrainError;
-use crate::model::Weights;
-use candle_core::{Tensor, backprop::GradStore};
+use crate::model::{Weights, card};
+use candle_core::{Device, Tensor, Var, backprop::GradStore};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -44,11 +44,31 @@ impl AdamWSpec {
     }
 }
 
-/// Running means of one parameter's gradient, in the order of its numbers.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) struct Moments {
-    pub first: Vec<f32>,
-    pub second: Vec<f32>,
+/// Running means of one parameter's gradient and its square, beside the parameter.
+#[derive(Clone, Debug)]
+pub(super) enum Moments {
+    /// In the order of its numbers.
+    Host { first: Vec<f32>, second: Vec<f32> },
+    /// On a card.
+    Card { first: Tensor, second: Tensor },
+}
+
+impl Moments {
+    /// On the device of their parameter.
+    pub fn new(first: Vec<f32>, second: Vec<f32>, device: &Device) -> Result<Self, TrainError> {
+        if device.is_cpu() {
+            return Ok(Self::Host { first, second });
+        }
+        Ok(Self::Card { first: Tensor::new(first, device)?, second: Tensor::new(second, device)? })
+    }
+
+    /// The numbers of both.
+    pub fn numbers(&self) -> Result<[Vec<f32>; 2], TrainError> {
+        Ok(match self {
+            Self::Host { first, second } => [first.clone(), second.clone()],
+            Self::Card { first, second } => [first.to_vec1()?, second.to_vec1()?],
+        })
+    }
 }
 
 /// The optimiser and its state.
@@ -63,10 +83,10 @@ pub struct AdamW {
 
 impl AdamW {
     /// An optimiser that has made no update.
-    pub fn new(spec: AdamWSpec, weights: &Weights) -> Self {
-        let zero = |count| Moments { first: vec![0.0; count], second: vec![0.0; count] };
-        let moments = weights.iter().map(|(name, var)| (name.clone(), zero(var.elem_count()))).collect();
-        Self { spec, moments, updates: 0 }
+    pub fn new(spec: AdamWSpec, weights: &Weights) -> Result<Self, TrainError> {
+        let zero = |var: &Var| Moments::new(vec![0.0; var.elem_count()], vec![0.0; var.elem_count()], var.device());
+        let moments = weights.iter().map(|(name, var)| Ok((name.clone(), zero(var)?))).collect::<Result<_, TrainError>>()?;
+        Ok(Self { spec, moments, updates: 0 })
     }
 
     /// One update of all weights; gradients are scaled down to `clip_norm` if their common norm is greater. Returns the norm before.
@@ -75,12 +95,10 @@ impl AdamW {
         let mut found = Vec::new();
         for (name, var) in weights {
             if let Some(gradient) = gradients.get(var.as_tensor()) {
-                found.push((name, var, gradient.flatten_all()?.to_vec1::<f32>()?));
+                found.push((name, var, gradient.flatten_all()?.contiguous()?));
             }
         }
-        // Summed in order of names: the same bits whatever the threads.
-        let squares = found.iter().map(|(_, _, gradient)| gradient.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>());
-        let norm = squares.sum::<f64>().sqrt();
+        let norm = norm(found.iter().map(|(_, _, gradient)| gradient))?;
         if !norm.is_finite() {
             return Ok(norm);
         }
@@ -89,19 +107,27 @@ impl AdamW {
         let step = Step::new(&self.spec, self.updates, learning_rate, scale);
         for (name, var, gradient) in found {
             let moments = self.moments.get_mut(name).expect("moments exist for every weight");
-            let mut values = var.flatten_all()?.to_vec1::<f32>()?;
             let decay = if var.rank() > 1 { learning_rate * self.spec.weight_decay } else { 0.0 };
-            values
-                .par_iter_mut()
-                .zip(&mut moments.first)
-                .zip(&mut moments.second)
-                .zip(&gradient)
-                .with_min_len(4096)
-                .for_each(|(((value, first), second), gradient)| step.apply(value, first, second, *gradient, decay as f32));
-            var.set(&Tensor::from_vec(values, var.shape(), var.device())?)?;
+            match moments {
+                Moments::Host { first, second } => step.on_host(var, first, second, &gradient.to_vec1()?, decay as f32)?,
+                Moments::Card { first, second } => card::adamw([var.as_tensor(), first, second], &gradient, &step.numbers(decay as f32))?,
+            }
         }
         Ok(norm)
     }
+}
+
+/// The common norm of gradients, summed in their order: the same bits whatever the threads.
+fn norm<'a>(gradients: impl Iterator<Item = &'a Tensor> + Clone) -> Result<f64, TrainError> {
+    let mut squares = 0.0;
+    if gradients.clone().all(|gradient| gradient.device().is_cpu()) {
+        for gradient in gradients {
+            squares += gradient.to_vec1::<f32>()?.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>();
+        }
+    } else {
+        squares = card::squares(&gradients.collect::<Vec<_>>())?;
+    }
+    Ok(squares.sqrt())
 }
 
 /// The numbers that all parameters share in one update.
@@ -127,6 +153,18 @@ impl Step {
             root: bias(spec.beta2).sqrt().recip() as f32,
             epsilon: spec.epsilon as f32,
         }
+    }
+
+    fn on_host(&self, var: &Var, first: &mut [f32], second: &mut [f32], gradient: &[f32], decay: f32) -> Result<(), TrainError> {
+        let mut values = var.flatten_all()?.to_vec1::<f32>()?;
+        let numbers = values.par_iter_mut().zip(first).zip(second).zip(gradient).with_min_len(4096);
+        numbers.for_each(|(((value, first), second), gradient)| self.apply(value, first, second, *gradient, decay));
+        Ok(var.set(&Tensor::from_vec(values, var.shape(), var.device())?)?)
+    }
+
+    /// What the kernel on a card takes.
+    fn numbers(&self, decay: f32) -> [f32; 7] {
+        [self.beta1, self.beta2, self.scale, self.rate, self.root, self.epsilon, decay]
     }
 
     fn apply(&self, value: &mut f32, first: &mut f32, second: &mut f32, gradient: f32, decay: f32) {

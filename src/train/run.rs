@@ -1,16 +1,20 @@
 //! From a spec to a trained model.
 
-use super::batch::{Mixture, Targets, loss, mixtures};
+use super::batch::{Batch, Mixture, loss, mixtures};
 use super::checkpoint::{self, write_whole};
-use super::{AdamW, HeldOut, LOG_FILE, LogEntry, SPEC_FILE, TRAINING_FILE, TrainError, TrainSpec, VOCABULARY_FILE, evaluate};
+use super::prefetch::Prefetch;
+use super::stop::Score;
+use super::{AdamW, HeldOut, LOG_FILE, LogEntry, MatrixProducts, SPEC_FILE, TRAINING_FILE, TrainError, TrainSpec, VOCABULARY_FILE, evaluate};
 use crate::model::{CONFIG_FILE, LanguageModel, WEIGHTS_FILE, Weights};
 use crate::provenance;
 use crate::task::{Split, Vocabulary};
+use candle_core::Device;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// What to do when the output directory holds a training already.
@@ -47,14 +51,29 @@ pub fn run(
     existing: Existing,
     progress: &mut dyn FnMut(&LogEntry) -> ControlFlow<()>,
 ) -> Result<Outcome, TrainError> {
-    let mut training = Training::begin(spec, out, existing)?;
+    run_on(spec, out, existing, &Device::Cpu, progress)
+}
+
+/// [`run`] on a device. Each kind of device has its own last bits.
+pub fn run_on(
+    spec: &TrainSpec,
+    out: &Path,
+    existing: Existing,
+    device: &Device,
+    progress: &mut dyn FnMut(&LogEntry) -> ControlFlow<()>,
+) -> Result<Outcome, TrainError> {
+    // One setting for the whole process; it is a card's alone.
+    candle_core::cuda::set_gemm_reduced_precision_f32(spec.matrix_products == MatrixProducts::Tf32);
+    let mut training = Training::begin(spec, out, existing, device)?;
     let mut broken = false;
     while training.step < training.steps && !broken {
+        let before = training.step;
         if let Some(entry) = training.advance()? {
             training.write(&entry)?;
             broken = progress(&entry).is_break();
         }
-        if broken || training.step == training.steps || training.step.is_multiple_of(spec.checkpoint_every) {
+        let jumped = training.step > before + 1;
+        if broken || jumped || training.step == training.steps || training.step.is_multiple_of(spec.checkpoint_every) {
             training.keep()?;
         }
     }
@@ -71,7 +90,8 @@ struct Training<'a> {
     spec: &'a TrainSpec,
     out: &'a Path,
     spec_digest: String,
-    stages: Vec<Mixture>,
+    stages: Arc<Vec<Mixture>>,
+    batches: Prefetch,
     vocabulary: Vocabulary,
     model: LanguageModel,
     weights: Weights,
@@ -79,13 +99,15 @@ struct Training<'a> {
     step: u64,
     steps: u64,
     held_out: BTreeMap<String, HeldOut>,
+    /// Evaluations of the stage under way.
+    scores: Vec<Score>,
     log: fs::File,
     /// Tokens since the last line of the log, and when that was written.
     pace: (usize, Instant),
 }
 
 impl<'a> Training<'a> {
-    fn begin(spec: &'a TrainSpec, out: &'a Path, existing: Existing) -> Result<Self, TrainError> {
+    fn begin(spec: &'a TrainSpec, out: &'a Path, existing: Existing, device: &Device) -> Result<Self, TrainError> {
         spec.check()?;
         let (stages, vocabulary) = mixtures(spec)?;
         let mut config = spec.model.clone();
@@ -95,8 +117,8 @@ impl<'a> Training<'a> {
             let wanted = format!("at least {}, the words of all tasks (or 0 for that number)", vocabulary.len());
             return Err(TrainError::setting("model.vocabulary", config.vocabulary, wanted));
         }
-        let (model, weights) = LanguageModel::new(config, spec.seed)?;
-        let mut optimizer = AdamW::new(spec.optimizer.clone(), &weights);
+        let (model, weights) = LanguageModel::new_on(config, spec.seed, device)?;
+        let mut optimizer = AdamW::new(spec.optimizer.clone(), &weights)?;
         let (state, spec_digest, path) = (out.join(TRAINING_FILE), provenance::digest(spec), out.display().to_string());
         let step = match existing {
             Existing::Refuse if occupied(out) => return Err(TrainError::Exists { path }),
@@ -107,17 +129,47 @@ impl<'a> Training<'a> {
                 0
             }
         };
-        let log = open_log(&out.join(LOG_FILE), step)?;
+        let (log, lines) = open_log(&out.join(LOG_FILE), step)?;
+        let stage = spec.stage_at(step);
+        let scores = lines.iter().filter(|entry| entry.stage == stage).filter_map(Score::of).collect();
+        let stages = Arc::new(stages);
+        let batches = Prefetch::from(spec, &stages, step)?;
         let held_out = BTreeMap::new();
         let (steps, pace) = (spec.steps(), (0, Instant::now()));
-        Ok(Self { spec, out, spec_digest, stages, vocabulary, model, weights, optimizer, step, steps, held_out, log, pace })
+        Ok(Self {
+            spec,
+            out,
+            spec_digest,
+            stages,
+            batches,
+            vocabulary,
+            model,
+            weights,
+            optimizer,
+            step,
+            steps,
+            held_out,
+            scores,
+            log,
+            pace,
+        })
+    }
+
+    /// What the next step trains on.
+    fn batch(&mut self) -> Result<Batch, TrainError> {
+        if let Some(batch) = self.batches.take(self.step) {
+            return Ok(batch);
+        }
+        // A stage ended early: the batches under way are of steps that will not be made.
+        self.batches = Prefetch::from(self.spec, &self.stages, self.step)?;
+        Ok(self.batches.take(self.step).unwrap_or_else(|| self.stages[self.spec.stage_at(self.step)].batch(self.spec.seed, self.step)))
     }
 
     /// One step; a line for the log if one is due.
     fn advance(&mut self) -> Result<Option<LogEntry>, TrainError> {
         let (spec, stage) = (self.spec, self.spec.stage_at(self.step));
-        let (task, examples) = self.stages[stage].batch(spec.seed, self.step, spec.batch);
-        let (_, loss) = loss(&self.model, &examples, &Targets::of(&examples))?;
+        let batch = self.batch()?;
+        let (_, loss) = loss(&self.model, &batch.tokens, &batch.targets)?;
         let learning_rate = spec.schedule.at(self.step, self.steps);
         let value = f64::from(loss.to_scalar::<f32>()?);
         let diverged = |what, value| TrainError::Diverged { what, value, step: self.step };
@@ -129,7 +181,7 @@ impl<'a> Training<'a> {
             return Err(diverged("the gradient's norm", gradient_norm));
         }
         self.step += 1;
-        self.pace.0 += examples.iter().map(crate::task::Example::len).sum::<usize>();
+        self.pace.0 += batch.n_tokens();
         let evaluated = self.step == self.steps || self.step.is_multiple_of(spec.evaluate_every);
         if !evaluated && !self.step.is_multiple_of(spec.log_every) {
             return Ok(None);
@@ -137,17 +189,31 @@ impl<'a> Training<'a> {
         let tokens_per_second = self.pace.0 as f64 / self.pace.1.elapsed().as_secs_f64();
         let held_out = if evaluated { self.evaluate(stage)? } else { BTreeMap::new() };
         self.pace = (0, Instant::now());
-        Ok(Some(LogEntry {
+        let task = batch.task.map_or("mixture", |task| self.stages[stage].tasks[task].spec().name()).to_owned();
+        let mut entry = LogEntry {
             step: self.step,
             steps: self.steps,
             stage,
-            task: self.stages[stage].tasks[task].spec().name().to_owned(),
+            task,
             loss: value,
             gradient_norm,
             learning_rate,
             tokens_per_second,
+            stage_end: None,
             held_out,
-        }))
+        };
+        self.scores.extend(Score::of(&entry));
+        let end = spec.end_of(stage);
+        if let Some(stop) = spec.stages[stage].stop.as_ref().filter(|_| evaluated && self.step < end) {
+            entry.stage_end = stop.judge(&self.scores);
+        }
+        if entry.stage_end.is_some() {
+            self.step = end;
+        }
+        if self.step >= end {
+            self.scores.clear();
+        }
+        Ok(Some(entry))
     }
 
     /// Held-out results of every task of a stage. A name that stands twice in the stage is numbered.
@@ -156,7 +222,7 @@ impl<'a> Training<'a> {
         let mut results = BTreeMap::new();
         for task in &self.stages[stage].tasks {
             let count = self.spec.held_out_sequences.min(task.count(Split::Validation).unwrap_or(u64::MAX));
-            let found = evaluate(&model, task, self.spec.seed, Split::Validation, 0..count, self.spec.batch, |_, _| ())?;
+            let found = evaluate(&model, task, self.spec.seed, Split::Validation, 0..count, self.batch_of(stage), |_, _| ())?;
             let name = task.spec().name();
             let numbered = (2..).map(|number| format!("{name}_{number}"));
             let free = std::iter::once(name.to_owned()).chain(numbered).find(|name| !results.contains_key(name));
@@ -164,6 +230,10 @@ impl<'a> Training<'a> {
         }
         self.held_out.clone_from(&results);
         Ok(results)
+    }
+
+    fn batch_of(&self, stage: usize) -> usize {
+        self.spec.stages[stage].batch.unwrap_or(self.spec.batch)
     }
 
     fn write(&mut self, entry: &LogEntry) -> Result<(), TrainError> {
@@ -197,11 +267,18 @@ fn prepare(spec: &TrainSpec, out: &Path, vocabulary: &Vocabulary) -> Result<(), 
     write_whole(&out.join(VOCABULARY_FILE), &words)
 }
 
-/// Opens the log to go on after `step`: later lines belong to steps that will be made again.
-fn open_log(path: &Path, step: u64) -> Result<fs::File, TrainError> {
+/// Opens the log to go on after `step`, and gives its lines up to there: later ones belong to steps that will be made again.
+fn open_log(path: &Path, step: u64) -> Result<(fs::File, Vec<LogEntry>), TrainError> {
     let text = if path.exists() { fs::read_to_string(path).map_err(TrainError::file("cannot read the log", path))? } else { String::new() };
-    let kept = |line: &&str| serde_json::from_str::<LogEntry>(line).is_ok_and(|entry| entry.step <= step);
-    let kept: String = text.lines().take_while(kept).flat_map(|line| [line, "\n"]).collect();
+    let mut entries = Vec::new();
+    let mut kept = String::new();
+    for line in text.lines() {
+        let Some(entry) = serde_json::from_str::<LogEntry>(line).ok().filter(|entry| entry.step <= step) else { break };
+        entries.push(entry);
+        kept.push_str(line);
+        kept.push('\n');
+    }
     write_whole(path, kept.as_bytes())?;
-    fs::OpenOptions::new().append(true).open(path).map_err(TrainError::file("cannot open the log", path))
+    let file = fs::OpenOptions::new().append(true).open(path).map_err(TrainError::file("cannot open the log", path))?;
+    Ok((file, entries))
 }

@@ -1,6 +1,6 @@
 //! What to train, as typed.
 
-use super::{AdamWSpec, Schedule, TrainError};
+use super::{AdamWSpec, Schedule, Stop, TrainError};
 use crate::model::{Config, MixerKind};
 use crate::task::TaskSpec;
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,9 @@ pub struct TrainSpec {
     /// Steps between checkpoints (default 250); the last step is kept always.
     #[serde(default = "checkpoint_every")]
     pub checkpoint_every: u64,
+    /// How a card multiplies matrices (default `f32`).
+    #[serde(default)]
+    pub matrix_products: MatrixProducts,
     /// The learning rate over the steps.
     #[serde(default)]
     pub schedule: Schedule,
@@ -78,11 +81,49 @@ pub struct TrainSpec {
 pub struct Stage {
     /// Steps of this stage.
     pub steps: u64,
+    /// Sequences of a step (default: those of the training).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<usize>,
+    /// What shares a task: all sequences of a step, or none (default `step`).
+    #[serde(default, skip_serializing_if = "Mixing::is_by_step")]
+    pub mixing: Mixing,
+    /// When the stage ends before its steps are over; the schedule then goes on where the stage would have ended (default: never).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
     /// Tokens of a sequence, for all its tasks (default: each task's own length).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub length: Option<usize>,
-    /// The tasks. Each step draws one of them, by weight, for all its sequences.
+    /// The tasks. Each step draws one of them, by weight, for all its sequences; or each sequence its own (`mixing`).
     pub tasks: Vec<WeightedTask>,
+}
+
+/// What shares a task.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mixing {
+    /// All sequences of a step.
+    #[default]
+    Step,
+    /// Every sequence has its own; all tasks of the stage then have the same length.
+    Sequence,
+}
+
+impl Mixing {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    fn is_by_step(&self) -> bool {
+        *self == Self::Step
+    }
+}
+
+/// How a card multiplies matrices. The CPU always computes in f32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MatrixProducts {
+    /// In f32.
+    #[default]
+    F32,
+    /// Factors rounded to 11 significant bits, sums in f32: several times as fast.
+    Tf32,
 }
 
 /// A task of a mixture: `name` and parameters of the task, and `weight`.
@@ -117,6 +158,11 @@ impl TrainSpec {
         found.unwrap_or(self.stages.len() - 1)
     }
 
+    /// The step after the last one of a stage.
+    pub fn end_of(&self, stage: usize) -> u64 {
+        self.stages[..=stage].iter().map(|stage| stage.steps).sum()
+    }
+
     /// The same training of a twin: all linear-attention layers are of another kind.
     #[must_use]
     pub fn with_mixer(mut self, mixer: MixerKind) -> Self {
@@ -141,6 +187,18 @@ impl TrainSpec {
             return Err(TrainError::setting("clip_norm", self.clip_norm, "above 0"));
         }
         for stage in &self.stages {
+            if stage.batch == Some(0) {
+                return Err(TrainError::setting("stages.batch", 0, "at least 1"));
+            }
+            let mut lengths = stage.tasks.iter().map(|task| stage.length.unwrap_or_else(|| task.task.length()));
+            let first = lengths.next().unwrap_or_default();
+            if let Some(other) = lengths.find(|&length| length != first && stage.mixing == Mixing::Sequence) {
+                let wanted = "given where every sequence has its own task: all sequences of a step need one length";
+                return Err(TrainError::setting("stages.length", format!("not set, and tasks have {first} and {other}"), wanted));
+            }
+            if let Some(stop) = &stage.stop {
+                stop.check()?;
+            }
             let weights = stage.tasks.iter().map(|task| task.weight);
             if let Some(wrong) = weights.clone().find(|weight| !(weight.is_finite() && *weight >= 0.0)) {
                 return Err(TrainError::setting("weight", wrong, "a finite number, at least 0"));
