@@ -60,7 +60,7 @@ pub fn spinner(what: &str) -> ProgressBar {
 }
 
 /// Reads a word as the value a spec would take there.
-#[cfg(any(feature = "probe", feature = "figure"))]
+#[cfg(any(feature = "probe", feature = "figure", feature = "record"))]
 pub fn by_serde<T: serde::de::DeserializeOwned>(word: &str) -> Result<T, String> {
     serde_json::from_value(serde_json::Value::String(word.to_owned())).map_err(|error| error.to_string())
 }
