@@ -305,7 +305,7 @@ extern "C" __global__ void causal_softmax(const float *scores, float *weights, s
     scores += row * width;
     weights += row * width;
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
-    float highest = -INFINITY;
+    float highest = __int_as_float(0xff800000);
     for (size key = threadIdx.x; key < seen; key += blockDim.x) highest = fmaxf(highest, scores[key]);
     for (int offset = 16; offset > 0; offset /= 2) highest = fmaxf(highest, __shfl_xor_sync(0xffffffffu, highest, offset));
     if (lane == 0) shared[warp] = highest;
