@@ -16,6 +16,8 @@ pub mod intervene;
 #[cfg(feature = "record")]
 pub mod network;
 pub mod measure;
+#[cfg(feature = "record")]
+pub mod evaluate;
 #[cfg(feature = "probe")]
 pub mod readout;
 pub mod export;

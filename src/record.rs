@@ -4,6 +4,10 @@
 //! `batch`); long ones in blocks of steps that carry the model's state (it grows along `step`). Either way no more than a block is
 //! held in memory, and a killed run leaves a trace that is an exact prefix.
 
+mod answers;
+
+pub use answers::answers;
+
 use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::ops::Range;

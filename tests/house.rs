@@ -22,6 +22,7 @@ const ORDER: [&str; 18] = [
     "intervene",
     "network",
     "measure",
+    "evaluate",
     "readout",
     "export",
     "figure",

@@ -22,6 +22,10 @@ mod settings;
 mod run;
 #[cfg(not(feature = "experiment"))]
 use disabled::experiment as run;
+#[cfg(feature = "record")]
+mod evaluate;
+#[cfg(not(feature = "record"))]
+use disabled::record as evaluate;
 #[cfg(feature = "experiment")]
 mod table;
 #[cfg(not(feature = "experiment"))]
@@ -84,6 +88,8 @@ struct Arguments {
 enum Command {
     /// Run a probe experiment from its spec to its report (without a spec: the bundled `stale-facts`).
     Run(run::Arguments),
+    /// Let models answer the further tasks of an experiment: accuracy and stale intrusion, at any length.
+    Evaluate(evaluate::Arguments),
     /// Run a model over a task or a text and record its memory as a trace.
     Record(record::Arguments),
     /// Make a trace from factors recorded elsewhere (PyTorch, say).
@@ -125,6 +131,7 @@ pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let result = match arguments.command {
         Command::Run(arguments) => run::run(arguments),
+        Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Record(arguments) => record::run(arguments),
         Command::Import(arguments) => import::run(arguments),
         Command::Trace(arguments) => trace::run(arguments),

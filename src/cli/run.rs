@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::{output, settings};
 use crate::experiment::{CalibrationSpec, Plan, STALE_FACTS, Spec, Stage, calibration_summary, run as run_plan, run_calibration, summary};
+use crate::memory::Device;
 use crate::spec_text;
 
 /// Arguments of `pentimento run`.
@@ -19,6 +20,9 @@ pub struct Arguments {
     /// Where everything goes (default: pentimento-out/NAME).
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Where the models run: cpu, or cuda:N (a card).
+    #[arg(long, default_value = "cpu")]
+    device: Device,
     /// Set a value of the spec: KEY=VALUE, the key dotted; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -42,7 +46,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     }
     let spec: Spec = typed(&text, &origin, &arguments.set)?;
     let out = arguments.out.unwrap_or_else(|| PathBuf::from("pentimento-out").join(&spec.name));
-    let plan = Plan::new(spec)?;
+    let plan = Plan::on(spec, &arguments.device)?;
     let bar = settings::progress(0, "");
     let results = run_plan(&plan, &out, arguments.force, |stage| match stage {
         Stage::Recording(name, done, total) => {
@@ -50,6 +54,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             bar.set_length(total as u64);
             bar.set_position(done as u64);
         }
+        Stage::Answering(name, task, length) => bar.set_message(format!("{name} answers {task} at {length} tokens")),
         Stage::Measuring(name, what) => bar.set_message(format!("measuring {name}: {what}")),
         Stage::Reading(name) => bar.set_message(format!("fitting readouts of {name}")),
         Stage::Writing => bar.set_message("drawing and writing"),

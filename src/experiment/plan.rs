@@ -1,6 +1,8 @@
 //! What will be done: the spec with every default resolved, checked before any work.
 
-use crate::model::{ModelError, OpenedModel, open_model};
+use crate::evaluate::AnswersError;
+use crate::memory::Device;
+use crate::model::{ModelError, OpenedModel, device, open_model_on};
 use crate::readout::ReadoutError;
 use crate::task::{Task, TaskError};
 
@@ -18,6 +20,10 @@ pub struct Plan {
 pub struct PlannedModel {
     /// Its name in the report, fit for a file name.
     pub name: String,
+    /// Its family, to which claims refer.
+    pub family: Option<String>,
+    /// The seed of its training.
+    pub seed: Option<u64>,
     /// Weights and vocabulary.
     pub opened: OpenedModel,
     /// The task in the model's vocabulary.
@@ -46,14 +52,27 @@ pub enum PlanError {
         /// The cause.
         source: TaskError,
     },
+    /// A task of which only the answers are looked at.
+    #[error("model '{name}': {source}")]
+    Answers {
+        /// The model's name in the spec.
+        name: String,
+        /// The cause.
+        source: AnswersError,
+    },
     /// The readout's options.
     #[error(transparent)]
     Readout(#[from] ReadoutError),
 }
 
 impl Plan {
-    /// Checks a spec and resolves its defaults.
-    pub fn new(mut spec: Spec) -> Result<Self, PlanError> {
+    /// Checks a spec and resolves its defaults; models run on the CPU.
+    pub fn new(spec: Spec) -> Result<Self, PlanError> {
+        Self::on(spec, &Device::Cpu)
+    }
+
+    /// The same with models on a device.
+    pub fn on(mut spec: Spec, place: &Device) -> Result<Self, PlanError> {
         let bad = |reason: String| Err(PlanError::Spec(reason));
         if spec.models.is_empty() {
             return bad("`models` is empty: name at least one checkpoint".to_owned());
@@ -75,19 +94,38 @@ impl Plan {
                 return bad(format!("two models are named '{}': files are named after them", model.name));
             }
         }
+        for claim in &spec.claims {
+            let has = |family: &str| spec.models.iter().any(|model| model.family.as_deref() == Some(family));
+            if let Some(family) = std::iter::once(&claim.family).chain(&claim.than).find(|family| !has(family)) {
+                return bad(format!("claim '{}' is about the family '{family}', of which there is no model", claim.text));
+            }
+        }
+        for (index, answers) in spec.answers.iter().enumerate() {
+            if answers.sequences < 2 {
+                return bad(format!("answers '{}' have {} sequences: at least 2 are needed", answers.name, answers.sequences));
+            }
+            if spec.answers[..index].iter().any(|other| other.name == answers.name) {
+                return bad(format!("two `answers` are named '{}'", answers.name));
+            }
+        }
         spec.hand_down_seed();
         if let Some(readout) = &spec.readout {
             readout.check()?;
         }
         let models = spec.models.iter().map(|model| {
             let name = model.name.clone();
-            let opened = open_model(&model.checkpoint, spec.seed).map_err(|source| PlanError::Model { name: name.clone(), source })?;
+            let failed = |source| PlanError::Model { name: name.clone(), source };
+            let opened = open_model_on(&model.checkpoint, spec.seed, &device(place).map_err(failed)?).map_err(failed)?;
+            for answers in &spec.answers {
+                let checked = answers.check(opened.vocabulary.as_ref());
+                checked.map_err(|source| PlanError::Answers { name: name.clone(), source })?;
+            }
             let task = spec.task.build().and_then(|task| match &opened.vocabulary {
                 Some(vocabulary) => task.in_vocabulary(vocabulary),
                 None => Ok(task),
             });
             let task = task.map_err(|source| PlanError::Task { name: name.clone(), source })?;
-            Ok(PlannedModel { name, opened, task })
+            Ok(PlannedModel { name, family: model.family.clone(), seed: model.seed, opened, task })
         });
         let models = models.collect::<Result<_, PlanError>>()?;
         Ok(Self { spec, models })
@@ -104,6 +142,9 @@ impl Plan {
             }
         }
         spec.task = spec.task.without_folders();
+        for answers in &mut spec.answers {
+            answers.task = answers.task.clone().without_folders();
+        }
         spec
     }
 }

@@ -14,6 +14,11 @@ pub(super) fn document(results: &Results, drawn: &[Drawn], tabled: &[Tabled]) ->
     if !results.spec.question.is_empty() {
         blocks.push(Block::Paragraph(results.spec.question.clone()));
     }
+    if let Some(claims) = tabled.iter().find(|tabled| tabled.stem == "claims") {
+        blocks.push(Block::Section("Claims".to_owned()));
+        blocks.push(Block::Paragraph(CLAIMS.to_owned()));
+        blocks.push(table(claims));
+    }
     for model in &results.models {
         blocks.push(Block::Section(format!("{}: what was found", model.name)));
         blocks.push(Block::Paragraph(described(model)));
@@ -58,7 +63,7 @@ pub(super) fn document(results: &Results, drawn: &[Drawn], tabled: &[Tabled]) ->
         "Behaviour",
         "Right answers by condition, and wrong answers that were true once beside equally many values that were never written.",
         &[Figure::Accuracy],
-        &["behaviour"],
+        &["behaviour", "answers"],
     );
     part("Gate-strength allocation", ALLOCATION_NOTICE, &[Figure::Allocation], &["gates"]);
     part(
@@ -110,6 +115,8 @@ fn example_answers(results: &Results) -> Vec<Block> {
     blocks
 }
 
+const CLAIMS: &str = "The rule stands in the program and was fixed before anything was measured: the interval is that of the mean over models of different seeds (Student's t; the sequences of a model are nested in it), differences are taken between twins of one seed; a claim is confirmed if the whole interval lies on the claimed side, not confirmed if it lies on the other, undecided otherwise. Each claim stands for itself: nothing is corrected for their number.";
+
 fn described(model: &ModelResults) -> String {
     let rules: Vec<String> = model.rules.iter().map(ToString::to_string).collect();
     format!(
@@ -157,6 +164,10 @@ fn for_people(table: &Table) -> Table {
 /// What was found, for a terminal: a heading and a few sentences per model, alarms first.
 pub fn summary(results: &Results) -> String {
     let mut text = format!("{}\n", results.spec.name);
+    for judged in &results.claims {
+        let found = judged.found.map_or("nothing".to_owned(), |found| found.to_string());
+        text.push_str(&format!("  {}: {} (found {found})\n", judged.claim.text, judged.verdict));
+    }
     for model in &results.models {
         text.push_str(&format!("\n{} ({}):\n", model.name, model.checkpoint));
         for alarm in model.alarms() {

@@ -2,13 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::evaluate::Answers;
 use crate::intervene::AnswerAccount;
 use crate::measure::{Alignment, Allocation, Behaviour, Capacity, Cleanup, Collateral, EraseEffects, Fate, Recall, Spectrum, Targeting};
 use crate::memory::Rule;
 use crate::provenance::Provenance;
 use crate::readout::Readouts;
 
-use super::Spec;
+use super::{Judged, Spec};
 
 /// What `results.json` holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -19,6 +20,9 @@ pub struct Results {
     pub spec: Spec,
     /// One per model, in the order of the spec.
     pub models: Vec<ModelResults>,
+    /// One per claim, in the order of the spec.
+    #[serde(default)]
+    pub claims: Vec<Judged>,
 }
 
 /// What was found in one model.
@@ -26,6 +30,12 @@ pub struct Results {
 pub struct ModelResults {
     /// Its name in the spec.
     pub name: String,
+    /// Its family in the spec.
+    #[serde(default)]
+    pub family: Option<String>,
+    /// The seed of its training in the spec.
+    #[serde(default)]
+    pub seed: Option<u64>,
     /// Where it came from: `bundled:NAME` or the last part of its path.
     pub checkpoint: String,
     /// The rules of its layers with a memory.
@@ -38,6 +48,9 @@ pub struct ModelResults {
     pub trace_digest: Option<String>,
     /// What it answers; `None` for a task without questions.
     pub behaviour: Option<Behaviour>,
+    /// What it answers to the further tasks, at each length.
+    #[serde(default)]
+    pub answers: Vec<Answers>,
     /// Gate-strength allocation.
     pub allocation: Allocation,
     /// Collateral perturbation; `None` for a model without erase.

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use crate::evaluate::AnswersError;
 use crate::export::whole_file;
 use crate::measure::{
     MeasureError, Truth, alignment, allocation, behaviour, capacity, cleanup, collateral, fate, recall, spectrum, targeting,
@@ -15,7 +16,7 @@ use crate::task::Example;
 use crate::trace::{Answer, Trace, TraceError};
 
 use super::plan::PlannedModel;
-use super::{ModelResults, Plan, Results, effects, figures, report, tables};
+use super::{ClaimError, ModelResults, Plan, Results, claims, effects, figures, report, tables};
 
 /// The resolved spec: the first file of an output folder, by which it is known as one.
 const SPEC_FILE: &str = "spec.toml";
@@ -25,6 +26,8 @@ const SPEC_FILE: &str = "spec.toml";
 pub enum Stage {
     /// Recording a model: tokens done, of how many.
     Recording(String, usize, usize),
+    /// Letting a model answer a task: which, at which length.
+    Answering(String, String, usize),
     /// Measuring a model's trace: what.
     Measuring(String, &'static str),
     /// Fitting readouts on a model's trace.
@@ -68,6 +71,12 @@ pub enum RunError {
     /// A readout.
     #[error(transparent)]
     Readout(#[from] ReadoutError),
+    /// Answers.
+    #[error(transparent)]
+    Answers(#[from] AnswersError),
+    /// A claim.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
     /// A figure.
     #[error(transparent)]
     Figure(#[from] crate::figure::FigureError),
@@ -93,7 +102,8 @@ pub fn run(plan: &Plan, out: &Path, force: bool, mut progress: impl FnMut(Stage)
     }
     progress(Stage::Writing);
     let provenance = Provenance { seed: Some(plan.spec.seed), spec_digest: Some(digest(&spec)), ..Provenance::here("run") };
-    let results = Results { provenance, spec, models };
+    let claims = claims::judge(&plan.spec.claims, &models, plan.spec.measure.allocation.statistics.level)?;
+    let results = Results { provenance, spec, models, claims };
     let drawn = figures::draw(&results, &out.join("figures"))?;
     let tabled = tables::write(&results, &out.join("tables"))?;
     write(&out.join("results.json"), &(serde_json::to_string_pretty(&results).expect("plain data serialises") + "\n"))?;
@@ -128,6 +138,13 @@ fn look_into(
     progress: &mut impl FnMut(Stage),
 ) -> Result<ModelResults, RunError> {
     let (model, measure) = (&planned.opened.model, &plan.spec.measure);
+    let mut answered = Vec::new();
+    for spec in &plan.spec.answers {
+        let (vocabulary, statistics) = (planned.opened.vocabulary.as_ref(), &measure.allocation.statistics);
+        answered.extend(spec.run(model, vocabulary, plan.spec.seed, statistics, |length| {
+            progress(Stage::Answering(planned.name.clone(), spec.name.clone(), length));
+        })?);
+    }
     let rules: Vec<_> = trace.layers().iter().map(|layer| layer.rule).collect();
     let has_erase = rules.iter().any(|rule| rule.has_erase());
     let mut say = |what| progress(Stage::Measuring(planned.name.clone(), what));
@@ -163,12 +180,15 @@ fn look_into(
     let readouts = plan.spec.readout.as_ref().map(|options| readouts(trace, untrained, options)).transpose()?;
     Ok(ModelResults {
         name: planned.name.clone(),
+        family: planned.family.clone(),
+        seed: planned.seed,
         checkpoint: planned.opened.name.clone(),
         rules,
         parameters: model.config().count()?.total,
         weights_digest: model.weights_digest()?,
         trace_digest: trace.digest().map(str::to_owned),
         behaviour,
+        answers: answered,
         allocation,
         collateral,
         alignment,

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::evaluate::AnswersSpec;
 use crate::figure::{Format, Width};
 use crate::measure::{
     AlignmentOptions, AllocationOptions, CapacityOptions, CleanupOptions, CollateralOptions, EraseEffectOptions, FateOptions,
@@ -9,6 +10,8 @@ use crate::measure::{
 };
 use crate::readout::ReadoutOptions;
 use crate::task::TaskSpec;
+
+use super::Claim;
 
 /// An experiment as typed. Everything but `name`, `models` and `task` has a default.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -35,6 +38,12 @@ pub struct Spec {
     /// What is measured, and how.
     #[serde(default)]
     pub measure: MeasureSpec,
+    /// Further tasks, of which only the answers are looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<AnswersSpec>,
+    /// Claims to be judged by what is found, several models of a family together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub claims: Vec<Claim>,
     /// What is read out of the memories; without it no readouts are fitted.
     #[serde(default)]
     pub readout: Option<ReadoutOptions>,
@@ -57,8 +66,14 @@ const fn default_checkpoint_every() -> usize {
 pub struct ModelSpec {
     /// Its name in the report.
     pub name: String,
-    /// `bundled:NAME`, or a folder with `config.json` and `model.safetensors`.
+    /// `bundled:NAME`, or a folder with `config.json` and `weights.safetensors`.
     pub checkpoint: String,
+    /// The family to which claims refer; models of one family differ by their seed alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    /// Seed of its training: models of one seed in different families are twins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
 }
 
 /// Options of every measure. Each defaults to what the paper states, or to the stated default where it states none.

@@ -23,7 +23,9 @@ pub struct Tabled {
 pub fn tables(results: &Results) -> Vec<Tabled> {
     let models = &results.models;
     let tables = [
+        ("claims", claims(results)),
         ("behaviour", behaviour(models)),
+        ("answers", answers(models)),
         ("gates", gates(models)),
         ("addresses", addresses(models)),
         ("cleanup", cleanup(models)),
@@ -95,6 +97,56 @@ fn behaviour(models: &[ModelResults]) -> Table {
             let intervals =
                 [Some(&part.accuracy), part.stale_intrusion.as_ref(), part.matched_foil_rate.as_ref(), part.intrusion_above_foils.as_ref()];
             table.push(row(names, &intervals));
+        }
+    }
+    table
+}
+
+fn claims(results: &Results) -> Table {
+    let mut table = table(
+        "Claims: confirmed if the whole interval over models lies on the claimed side, not confirmed if on the other, else undecided",
+        &["claim", "reported", "models", "side", "value", "verdict"],
+        &["found"],
+    );
+    for judged in &results.claims {
+        let claim = &judged.claim;
+        let models = claim.than.as_ref().map_or(claim.family.clone(), |than| format!("{} - {than}", claim.family));
+        let side = match claim.side {
+            super::Side::Above => "above",
+            super::Side::Below => "below",
+        };
+        let names = vec![
+            text(&claim.text),
+            text(&claim.reported),
+            text(format!("{models}, {}", judged.models.len())),
+            text(side),
+            Some(claim.value).into(),
+            text(judged.verdict),
+        ];
+        table.push(row(names, &[judged.found.as_ref()]));
+    }
+    table
+}
+
+fn answers(models: &[ModelResults]) -> Table {
+    let mut table = table(
+        "Answers to the further tasks",
+        &["model", "task", "length [tokens]", "condition", "questions"],
+        &["accuracy", "stale intrusion", "matched foil rate"],
+    );
+    for model in models {
+        for found in &model.answers {
+            for part in found.behaviour.conditions.iter().chain([&found.behaviour.all]) {
+                let condition = part.condition.map_or("all".to_owned(), |condition| condition.name().replace('_', " "));
+                let names = vec![
+                    text(&model.name),
+                    text(&found.name),
+                    Value::Integer(found.length as i64),
+                    text(condition),
+                    Value::Integer(part.n_questions as i64),
+                ];
+                table.push(row(names, &[Some(&part.accuracy), part.stale_intrusion.as_ref(), part.matched_foil_rate.as_ref()]));
+            }
         }
     }
     table

@@ -17,16 +17,27 @@ use crate::task::random;
 pub enum Unit {
     /// Whole sequences.
     Sequence,
+    /// Trained models, each from its own seed.
+    Model,
 }
 
-/// An estimate and how far it could have come out elsewhere with other sequences.
+impl Unit {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Sequence => "sequence",
+            Self::Model => "model",
+        }
+    }
+}
+
+/// An estimate and how far it could have come out elsewhere with other sequences, or other models.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Interval {
-    /// The estimate from all sequences.
+    /// The estimate from all units.
     pub estimate: f64,
-    /// Lower end; `None` when fewer than two sequences contribute.
+    /// Lower end; `None` when fewer than two units contribute.
     pub low: Option<f64>,
-    /// Upper end; `None` when fewer than two sequences contribute.
+    /// Upper end; `None` when fewer than two units contribute.
     pub high: Option<f64>,
     /// Nominal coverage, in (0, 1).
     pub level: f64,
@@ -52,8 +63,8 @@ impl std::fmt::Display for Interval {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.bounds() {
             Some((low, high)) => write!(f, "{:.3} [{low:.3}, {high:.3}]", self.estimate),
-            None if self.n == 1 => write!(f, "{:.3} [no interval from 1 sequence]", self.estimate),
-            None => write!(f, "{:.3} [no interval from {} sequences]", self.estimate, self.n),
+            None if self.n == 1 => write!(f, "{:.3} [no interval from 1 {}]", self.estimate, self.unit.word()),
+            None => write!(f, "{:.3} [no interval from {} {}s]", self.estimate, self.n, self.unit.word()),
         }
     }
 }

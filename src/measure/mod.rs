@@ -20,6 +20,7 @@
 mod error;
 mod bin;
 mod interval;
+mod models;
 mod rank;
 mod permutation;
 mod source;
@@ -62,6 +63,7 @@ pub use error::MeasureError;
 pub use explained::{AttentionMap, Explained, HeadExplained, MapError, explained, random_heads};
 pub use fate::{AgeShares, FATES, Fate, FateOptions, FateRow, FateShares, HeadFate, Weight, fate};
 pub use interval::{Bootstrap, Interval, StatisticsOptions, Unit, quantile};
+pub use models::over_models;
 pub use permutation::{permute_heads, sign_flip};
 pub use rank::{p_value_of_independent_pairs, pearson, ranks, spearman};
 pub use recall::{HeadRecall, LagRecall, LayerRecall, Recall, RecallOptions, recall};
