@@ -66,7 +66,6 @@ struct Job {
 /// Runs `pentimento train`.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let spec: TrainSpec = settings::spec(&arguments.spec, &arguments.set)?;
-    let place = device(&arguments.device)?;
     let jobs = jobs(&spec, &arguments);
     let bar = settings::progress(jobs.iter().map(|job| job.spec.steps()).sum(), "training (steps)");
     let begun = Instant::now();
@@ -83,6 +82,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             (false, false) => Existing::Refuse,
         };
         let mut last = 0;
+        let place = device(&arguments.device)?;
         let outcome = train(&job.spec, &job.output, existing, &place, &mut |entry| {
             bar.inc(entry.step.saturating_sub(last));
             last = entry.step;

@@ -4,9 +4,9 @@ use candle_core::{Device, Error};
 
 use crate::memory;
 
-use super::ModelError;
+use super::{ModelError, card};
 
-/// The place `cpu` or `cuda:N` for a model, which runs on one card at most.
+/// The place `cpu` or `cuda:N` for a model, which runs on one card at most. Threads that work side by side open it each for itself.
 pub fn device(place: &memory::Device) -> Result<Device, ModelError> {
     let fail = |what: String| Err(ModelError::Device { place: place.to_string(), what });
     let number = match place {
@@ -17,7 +17,10 @@ pub fn device(place: &memory::Device) -> Result<Device, ModelError> {
         },
     };
     match Device::new_cuda(number) {
-        Ok(device) => Ok(device),
+        Ok(device) => {
+            card::prepare(&device);
+            Ok(device)
+        }
         Err(Error::NotCompiledWithCudaSupport) => {
             fail("this build has no `cuda` feature; rebuild with `cargo build --release --features cuda`, or use cpu".to_owned())
         }

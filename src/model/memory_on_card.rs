@@ -129,7 +129,8 @@ impl CardLayer {
         const AHEAD: usize = 4;
         let Dims { d_k, d_v, .. } = self.dims;
         let warps = d_v / 32;
-        let numbers = 2 * AHEAD * ROW_VECTORS * d_k + 2 * d_k * (d_v + 4) + warps * ROW_VECTORS * d_k + 2 * warps;
+        const STATES: usize = 3;
+        let numbers = 2 * AHEAD * ROW_VECTORS * d_k + STATES * d_k * (d_v + 4) + warps * ROW_VECTORS * d_k + 2 * warps;
         self.launch(self.kernels.1, numbers * size_of::<f32>(), scalars)
     }
 }

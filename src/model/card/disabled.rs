@@ -1,6 +1,6 @@
 //! Without the `cuda` feature: what every launch answers.
 
-use candle_core::{CudaStorage, Error, Layout, Result, Tensor};
+use candle_core::{CudaStorage, Device, Error, Layout, Result, Tensor};
 
 use super::Launch;
 
@@ -23,3 +23,5 @@ pub fn on_tensors<const N: usize>(launch: Launch<'_>, _inputs: &[&Tensor], _outp
 pub fn update(launch: Launch<'_>, _changed: &[&Tensor], _inputs: &[&Tensor]) -> Result<()> {
     missing(launch)
 }
+
+pub fn prepare(_device: &Device) {}

@@ -140,3 +140,11 @@ pub fn update(launch: Launch<'_>, changed: &[&Tensor], inputs: &[&Tensor]) -> Re
     let arrays = guards.iter().map(|(storage, layout)| Array::new(on_card(storage)?, layout)).collect::<Result<Vec<_>>>()?;
     run(&device.cuda_stream(), launch, &arrays, &mut [])
 }
+
+/// Makes a card ready for a model.
+pub fn prepare(device: &Device) {
+    if let Device::Cuda(device) = device {
+        // SAFETY: a model, its gradients and its optimiser live on one stream, that of the thread that opened the device.
+        unsafe { device.disable_event_tracking() };
+    }
+}

@@ -8,6 +8,7 @@
 
 #define ABSENT 0xffffffffu
 #define AHEAD 4        // steps that are staged at once
+#define STATES 3       // memories that are staged, one after the other
 #define ROW_VECTORS 5  // q, k, e, alpha, c
 
 // Where the parts of a packed tensor begin, in numbers; ABSENT where the rule has no such part. Each is [batch, step, head, ..].
@@ -122,6 +123,15 @@ __device__ __forceinline__ void memory_forward(const float *packed, const float 
         for (int j = 0; j < 8; j++) S[i][j] = has_initial ? initial[base + (i * 8 + lane % 8) * layer.d_v + own + j] : 0.0f;
     stage_rows<DK>(staging[0], packed, layer, batch, head, 0);
     staged();
+    // What a lane needs of the next step, on its way while this one is computed.
+    float next_value, next_beta, next_gamma;
+    auto fetch = [&](size step) {
+        size row = (batch * layer.steps + (step < layer.steps ? step : layer.steps - 1)) * layer.heads + head;
+        next_value = packed[layer.value + row * layer.d_v + column];
+        next_beta = layer.write_strength == ABSENT ? 1.0f : packed[layer.write_strength + row];
+        next_gamma = erases ? packed[layer.erase_strength + row] : 0.0f;
+    };
+    fetch(0);
     for (size first = 0; first < layer.steps; first += AHEAD) {
         int now = first / AHEAD % 2;
         await_staged<0>();
@@ -131,9 +141,8 @@ __device__ __forceinline__ void memory_forward(const float *packed, const float 
         for (size step = first; step < first + AHEAD && step < layer.steps; step++) {
             const float *rows = staging[now] + (step - first) * ROW_VECTORS * DK;
             size row = (batch * layer.steps + step) * layer.heads + head;
-            float value = packed[layer.value + row * layer.d_v + column];
-            float beta = layer.write_strength == ABSENT ? 1.0f : packed[layer.write_strength + row];
-            float gamma = erases ? packed[layer.erase_strength + row] : 0.0f;
+            float value = next_value, beta = next_beta, gamma = next_gamma;
+            fetch(step + 1);
             if (taped) {
                 float *to = states + row * DK * layer.d_v;
 #pragma unroll
@@ -203,8 +212,8 @@ __device__ __forceinline__ void memory_backward(const float *packed, const float
     constexpr int R = DK / 8, DV = 32 * WARPS, PITCH = DV + 4;
     extern __shared__ float shared[];
     float *staging = shared;                                      // [2][AHEAD][ROW_VECTORS][DK]
-    float *state = staging + 2 * AHEAD * ROW_VECTORS * DK;        // [2][DK][PITCH]
-    float *sums_of_rows = state + 2 * DK * PITCH;                 // [warp][q, k, e, alpha, c][DK]
+    float *state = staging + 2 * AHEAD * ROW_VECTORS * DK;        // [STATES][DK][PITCH]
+    float *sums_of_rows = state + STATES * DK * PITCH;            // [warp][q, k, e, alpha, c][DK]
     float *sums_of_step = sums_of_rows + WARPS * ROW_VECTORS * DK;  // [warp][beta, gamma]
     size batch = blockIdx.x / layer.heads, head = blockIdx.x % layer.heads;
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32;
@@ -219,31 +228,44 @@ __device__ __forceinline__ void memory_backward(const float *packed, const float
     auto row_of = [&](size step) { return (batch * layer.steps + step) * layer.heads + head; };
     auto stage_state = [&](size step) {
         const float *from = states + row_of(step) * DK * DV;
-        float *to = state + step % 2 * DK * PITCH;
+        float *to = state + step % STATES * DK * PITCH;
         for (int i = threadIdx.x * 4; i < DK * DV; i += blockDim.x * 4) stage_four(to + i / DV * PITCH + i % DV, from + i);
     };
     stage_rows<DK>(staging + (blocks - 1) % 2 * AHEAD * ROW_VECTORS * DK, packed, layer, batch, head, (blocks - 1) * AHEAD);
     stage_state(layer.steps - 1);
     staged();
+    if (layer.steps > 1) stage_state(layer.steps - 2);
+    staged();
+    // What a lane needs of the step before, on its way while this one is computed.
+    float next_grad, next_w, next_beta, next_gamma, next_r;
+    auto fetch = [&](size step) {
+        size row = row_of(step);
+        next_grad = grad[row * DV + column];
+        next_w = residuals[row * DV + column];
+        next_beta = layer.write_strength == ABSENT ? 1.0f : packed[layer.write_strength + row];
+        next_gamma = erases ? packed[layer.erase_strength + row] : 0.0f;
+        next_r = erases ? removed[row * DV + column] : 0.0f;
+    };
+    fetch(layer.steps - 1);
     for (size block = blocks; block-- > 0;) {
         size first = block * AHEAD, end = first + AHEAD < layer.steps ? first + AHEAD : layer.steps;
         for (size step = end; step-- > first;) {
             // What this step needs has come; everybody has left the step after it.
-            await_staged<0>();
+            // (The second step waits for all, as the rows of its block may have been asked for by the first.)
+            if (step + 2 == layer.steps) await_staged<0>();
+            else await_staged<1>();
             __syncthreads();
             if (step + 1 == end && block > 0)
                 stage_rows<DK>(staging + (block - 1) % 2 * AHEAD * ROW_VECTORS * DK, packed, layer, batch, head, first - AHEAD);
-            if (step > 0) stage_state(step - 1);
+            if (step > 1) stage_state(step - 2);
             staged();
             const float *rows = staging + (block % 2 * AHEAD + step - first) * ROW_VECTORS * DK;
             size row = row_of(step);
-            float grad_o = grad[row * DV + column], w = residuals[row * DV + column];
-            float beta = layer.write_strength == ABSENT ? 1.0f : packed[layer.write_strength + row];
-            float gamma = erases ? packed[layer.erase_strength + row] : 0.0f;
-            float r = erases ? removed[row * DV + column] : 0.0f;
+            float grad_o = next_grad, w = next_w, beta = next_beta, gamma = next_gamma, r = next_r;
+            fetch(step > 0 ? step - 1 : 0);
 
             float S[R][8], e[R], k[R], u[R], a[8], d[8];
-            const float *found = state + step % 2 * DK * PITCH;
+            const float *found = state + step % STATES * DK * PITCH;
 #pragma unroll
             for (int i = 0; i < R; i++) {
                 const float4 *place = (const float4 *)(found + (i * 8 + lane % 8) * PITCH + own);

@@ -18,7 +18,7 @@ use enabled as backend;
 use candle_core::{CudaStorage, DType, Device, Error, Layout, Result, Shape, Storage, Tensor};
 
 use backend::update;
-pub(super) use backend::{on_storages, on_tensors};
+pub(super) use backend::{on_storages, on_tensors, prepare};
 
 /// Threads of a block where a kernel does not ask for another number.
 const THREADS: usize = 256;
