@@ -130,8 +130,7 @@ impl AnswersSpec {
         for length in self.lengths() {
             let task = self.build(length, vocabulary)?;
             progress(length);
-            let (examples, answers) =
-                answers_of(model, &task, seed, Split::Test, 0..self.sequences as u64, |_| ()).map_err(failed)?;
+            let (examples, answers) = answers_of(model, &task, seed, Split::Test, 0..self.sequences as u64, |_| ()).map_err(failed)?;
             let behaviour = behaviour(&examples, &answers, options);
             let behaviour = behaviour.ok_or_else(|| failed(RecordError::Empty("the task asks no questions")))?;
             found.push(Answers { name: self.name.clone(), length, behaviour });

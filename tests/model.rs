@@ -9,7 +9,7 @@ use pentimento::{
         AttentionConfig, Config, DecayGate, DecayRate, DeltaConfig, FeedForwardConfig, LanguageModel, MixerKind, ModelError, NoObserver,
         Observer, Preset,
         memory_op::{self, Pack, Part},
-        params, token_tensor,
+        params, parity, rows_of, token_tensor,
     },
 };
 
@@ -388,4 +388,34 @@ fn a_config_survives_its_file() {
     assert_eq!(toml::from_str::<Config>(&text).unwrap(), config);
     let error = serde_json::from_str::<Config>(&json.replace("d_model", "d_modl")).unwrap_err().to_string();
     assert!(error.contains("d_modl"), "{error}");
+}
+
+#[test]
+fn rows_by_number_give_back_every_gradient_to_the_row_it_came_from() {
+    let table = Var::from_slice(&[1.0_f32, 2.0, 3.0, 4.0, 5.0, 6.0], (3, 2), &Device::Cpu).unwrap();
+    let rows = rows_of(table.as_tensor(), &[2, 0, 2]).unwrap();
+    assert_eq!(numbers(&rows), [5.0, 6.0, 1.0, 2.0, 5.0, 6.0]);
+    let weights = Tensor::new(&[[1.0_f32, 10.0], [2.0, 20.0], [4.0, 40.0]], &Device::Cpu).unwrap();
+    let gradients = (rows * weights).unwrap().sum_all().unwrap().backward().unwrap();
+    assert_eq!(numbers(gradients.get(table.as_tensor()).unwrap()), [2.0, 20.0, 0.0, 0.0, 5.0, 50.0]);
+    assert!(rows_of(table.as_tensor(), &[3]).unwrap_err().to_string().contains("row 3 of a table of 3"));
+}
+
+#[test]
+fn attention_in_blocks_of_queries_equals_attention_at_once() {
+    // Long enough that a model without gradients takes its queries in blocks.
+    let mut config = tiny(&[MixerKind::Attention]);
+    config.attention = Some(AttentionConfig { heads: 2, key_heads: 1, head_dim: 4, rotary_base: 100.0, rotary_fraction: 1.0 });
+    let (model, _) = LanguageModel::new(config, 3).unwrap();
+    let tokens = tokens(1, 3000);
+    let at_once = model.forward(&tokens, None, &mut NoObserver).unwrap();
+    let in_blocks = model.frozen().unwrap().forward(&tokens, None, &mut NoObserver).unwrap();
+    assert!(largest_difference(&at_once, &in_blocks) < 1e-5);
+}
+
+#[test]
+fn the_comparison_of_devices_finds_the_processor_equal_to_itself() {
+    for model in parity(&Device::Cpu, 1).unwrap() {
+        assert!(model.holds() && model.logits == 0.0 && model.gradient == 0.0, "{model:?}");
+    }
 }

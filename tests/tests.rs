@@ -5,6 +5,8 @@
 #[cfg(feature = "experiment")]
 mod calibration;
 #[cfg(feature = "experiment")]
+mod claims;
+#[cfg(feature = "experiment")]
 mod cli;
 #[cfg(feature = "gpu")]
 mod card;

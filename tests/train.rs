@@ -4,7 +4,8 @@ use candle_core::{Device, Tensor, Var};
 use pentimento::model::{LanguageModel, MixerKind};
 use pentimento::task::{Split, Vocabulary};
 use pentimento::train::{
-    AdamW, AdamWSpec, Existing, LOG_FILE, LogEntry, Outcome, Schedule, TrainError, TrainSpec, VOCABULARY_FILE, evaluate, run,
+    AdamW, AdamWSpec, Existing, LOG_FILE, LogEntry, Mixing, Outcome, Schedule, StageEnd, Stop, TrainError, TrainSpec, VOCABULARY_FILE,
+    evaluate, run,
 };
 use std::ops::ControlFlow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -185,7 +186,7 @@ fn the_first_update_of_adamw_is_the_one_computed_by_hand() {
     let variable = |values: &[f32], shape: &[usize]| Var::from_slice(values, shape, &Device::Cpu).expect("a variable");
     let weights: pentimento::model::Weights =
         [("bias".to_owned(), variable(&[1.0], &[1])), ("matrix".to_owned(), variable(&[1.0, 2.0], &[1, 2]))].into();
-    let mut optimizer = AdamW::new(AdamWSpec { weight_decay: 0.5, ..AdamWSpec::default() }, &weights);
+    let mut optimizer = AdamW::new(AdamWSpec { weight_decay: 0.5, ..AdamWSpec::default() }, &weights).expect("an optimiser");
     // The gradient is (3, -4) on the matrix and 0 on the bias: norm 5, clipped to (0.6, -0.8). The first step is then the learning
     // rate in the direction of each sign, and only the matrix decays.
     let slope = Tensor::new(&[[3_f32, -4.0]], &Device::Cpu).expect("a tensor");
@@ -199,4 +200,45 @@ fn the_first_update_of_adamw_is_the_one_computed_by_hand() {
         assert!((found - expected).abs() < 1e-6, "{found} is not {expected}");
     }
     assert_eq!(values("bias"), [1.0]);
+}
+
+#[test]
+fn sequences_of_one_step_can_have_tasks_of_their_own_and_stages_batches_of_their_own() {
+    let mut spec = spec();
+    spec.stages[1].mixing = Mixing::Sequence;
+    let folder = tempfile::tempdir().expect("a folder");
+    let error = train(&spec, folder.path(), Existing::Refuse).expect_err("tasks of 64 and 20 tokens");
+    assert!(error.to_string().contains("64 and 20"), "{error}");
+    spec.stages[1].length = Some(64);
+    spec.stages[1].batch = Some(3);
+    train(&spec, folder.path(), Existing::Refuse).expect("trained");
+    let log = log(folder.path());
+    assert!(log.iter().any(|entry| entry.stage == 0 && entry.task == "mqar"));
+    assert!(log.iter().filter(|entry| entry.stage == 1).all(|entry| entry.task == "mixture"));
+}
+
+#[test]
+fn a_stage_that_is_solved_or_flat_ends_early_and_a_resumed_training_does_the_same() {
+    let mut spec = spec();
+    spec.evaluate_every = 2;
+    // Nothing counts as a gain, so the curve is flat as soon as patience ends.
+    spec.stages[0].stop = Some(Stop { accuracy: 1.0, patience: 2, gain: 1.0 });
+    // Any accuracy is good enough.
+    spec.stages[1].stop = Some(Stop { accuracy: 0.0, ..Stop::default() });
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = |name: &str| folder.path().join(name);
+    let outcome = train(&spec, &path("whole"), Existing::Refuse).expect("trained");
+    assert!(outcome.finished && outcome.step == spec.steps());
+    let ends: Vec<_> = log(&path("whole")).into_iter().filter_map(|entry| Some((entry.stage, entry.step, entry.stage_end?))).collect();
+    // Evaluations at 2, 4 and 6; the next stage begins where the first would have ended, at step 9.
+    assert_eq!(ends, [(0, 6, StageEnd::Flat), (1, 10, StageEnd::Solved)]);
+
+    // Broken off inside the first stage: what was evaluated before counts after resuming too.
+    let broken = run(&spec, &path("broken"), Existing::Refuse, &mut |entry| {
+        if entry.step >= 4 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert!(!broken.expect("broke off").finished);
+    train(&spec, &path("broken"), Existing::Resume).expect("resumed");
+    assert_eq!(log(&path("whole")), log(&path("broken")));
+    assert_eq!(weights(&path("whole")), weights(&path("broken")));
 }

@@ -43,6 +43,8 @@ pub mod network {
 #[cfg(not(feature = "record"))]
 pub mod bench_model {
     pub fn run(_device: &crate::memory::Device, _seed: u64, _json: bool) -> anyhow::Result<()> {
-        anyhow::bail!("this build has no `record` feature, which `bench model` needs: rebuild with `cargo build --release --features record`")
+        anyhow::bail!(
+            "this build has no `record` feature, which `bench model` needs: rebuild with `cargo build --release --features record`"
+        )
     }
 }

@@ -82,7 +82,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         for found in &answers {
             let accuracy = found.behaviour.all.accuracy;
-            bar.suspend(|| output::line(&format!("{:<16} {:<20} {:>7} tokens: accuracy {accuracy}", model.name, found.name, found.length)))?;
+            bar.suspend(|| {
+                output::line(&format!("{:<16} {:<20} {:>7} tokens: accuracy {accuracy}", model.name, found.name, found.length))
+            })?;
         }
         let evaluated = Evaluated { weights_digest: opened.model.weights_digest()?, seed: spec.seed, tasks: tasks.clone(), answers };
         let line = serde_json::to_string(&evaluated)?;

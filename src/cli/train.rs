@@ -97,8 +97,11 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         if let ([outcome], false) = (outcomes.as_slice(), several) {
             return output::json(&outcome.held_out);
         }
-        let all: serde_json::Map<_, _> =
-            jobs.iter().zip(&outcomes).map(|(job, outcome)| Ok((job.name.clone(), serde_json::to_value(&outcome.held_out)?))).collect::<anyhow::Result<_>>()?;
+        let all: serde_json::Map<_, _> = jobs
+            .iter()
+            .zip(&outcomes)
+            .map(|(job, outcome)| Ok((job.name.clone(), serde_json::to_value(&outcome.held_out)?)))
+            .collect::<anyhow::Result<_>>()?;
         return output::json(&all);
     }
     for (job, outcome) in jobs.iter().zip(&outcomes) {

@@ -83,7 +83,8 @@ impl Attention {
         let group = heads / key_heads;
         // Training needs the weights of all queries at once; otherwise no more are held than a block of queries makes.
         let differentiable = query.track_op() || key.track_op() || value.track_op();
-        let at_once = if differentiable { steps } else { (SCORES_AT_ONCE / (batch * heads * seen)).clamp(1, steps) };
+        let most = SCORES_AT_ONCE[usize::from(card::holds(query))];
+        let at_once = if differentiable { steps } else { (most / (batch * heads * seen)).clamp(1, steps) };
         let mut blocks = Vec::new();
         for from in (0..steps).step_by(at_once) {
             let block = at_once.min(steps - from);
@@ -99,8 +100,8 @@ impl Attention {
     }
 }
 
-/// Attention weights of all heads and sequences that are held at once when no gradient is wanted: 512 MB.
-const SCORES_AT_ONCE: usize = 1 << 27;
+/// Attention weights of all heads and sequences that are held at once when no gradient is wanted: 64 MB on the CPU, 2 GB on a card.
+const SCORES_AT_ONCE: [usize; 2] = [1 << 24, 1 << 29];
 
 /// Softmax of scaled scores [.., step of the query, step of the key] over the keys up to the query's own step.
 struct CausalSoftmaxOp {

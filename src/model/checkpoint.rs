@@ -38,13 +38,18 @@ impl LanguageModel {
 
     /// Writes the checkpoint into a directory, which is made if need be. Each file appears whole or not at all.
     pub fn save(&self, directory: &Path) -> Result<(), ModelError> {
+        self.save_as(directory, DType::F32)
+    }
+
+    /// The same with weights rounded to a type of number.
+    pub fn save_as(&self, directory: &Path, stored: DType) -> Result<(), ModelError> {
         let file = |what, path: &Path| {
             let path = path.to_owned();
             move |source| ModelError::File { what, source, path }
         };
         fs::create_dir_all(directory).map_err(file("cannot make the checkpoint's directory", directory))?;
         let config = serde_json::to_string_pretty(&self.config()).map_err(|error| ModelError::Config(error.to_string()))? + "\n";
-        for (name, bytes) in [(WEIGHTS_FILE, self.to_bytes()?), (CONFIG_FILE, config.into_bytes())] {
+        for (name, bytes) in [(WEIGHTS_FILE, self.to_bytes_as(stored)?), (CONFIG_FILE, config.into_bytes())] {
             let path = directory.join(name);
             let draft = directory.join(format!("{name}.draft"));
             fs::write(&draft, bytes).and_then(|()| fs::rename(&draft, &path)).map_err(file("cannot write the checkpoint", &path))?;
@@ -54,7 +59,12 @@ impl LanguageModel {
 
     /// The weights as a safetensors file (f32, little-endian, names in order).
     pub fn to_bytes(&self) -> Result<Vec<u8>, ModelError> {
-        let on_cpu = |(name, tensor): (&String, &Tensor)| Ok((name.clone(), tensor.to_device(&Device::Cpu)?));
+        self.to_bytes_as(DType::F32)
+    }
+
+    /// The same in a type of number.
+    pub fn to_bytes_as(&self, stored: DType) -> Result<Vec<u8>, ModelError> {
+        let on_cpu = |(name, tensor): (&String, &Tensor)| Ok((name.clone(), tensor.to_device(&Device::Cpu)?.to_dtype(stored)?));
         let parameters = self.parameters().iter().map(on_cpu).collect::<Result<BTreeMap<String, Tensor>, ModelError>>()?;
         ::safetensors::serialize(parameters, None).map_err(|error| ModelError::Weights { what: error.to_string() })
     }

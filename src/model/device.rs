@@ -25,6 +25,9 @@ pub fn device(place: &memory::Device) -> Result<Device, ModelError> {
             fail("this build has no `cuda` feature; rebuild with `cargo build --release --features cuda`, or use cpu".to_owned())
         }
         // Candle prints a backtrace after the first line.
-        Err(error) => fail(format!("{}; is there such a card, with its driver and the CUDA libraries (cuBLAS, cuRAND, NVRTC)? Otherwise use cpu", error.to_string().lines().next().unwrap_or_default())),
+        Err(error) => fail(format!(
+            "{}; is there such a card, with its driver and the CUDA libraries (cuBLAS, cuRAND, NVRTC)? Otherwise use cpu",
+            error.to_string().lines().next().unwrap_or_default()
+        )),
     }
 }

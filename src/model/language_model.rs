@@ -9,8 +9,8 @@ use super::{
     layer::Layer,
     linear::Linear,
     norm::RmsNorm,
-    rows::rows_of,
     parameters::{Initial, NamedSource, ParameterCount, ParameterSource, Request, Scope, SeededSource, ShapeSource, Weights},
+    rows::rows_of,
 };
 
 /// A hybrid language model whose memories can be watched (arXiv 2606.26560).

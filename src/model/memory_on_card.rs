@@ -129,8 +129,8 @@ impl CardLayer {
         const AHEAD: usize = 4;
         let Dims { d_k, d_v, .. } = self.dims;
         let warps = d_v / 32;
-        const STATES: usize = 3;
-        let numbers = 2 * AHEAD * ROW_VECTORS * d_k + STATES * d_k * (d_v + 4) + warps * ROW_VECTORS * d_k + 2 * warps;
+        let states = if d_k > 64 { 2 } else { 3 };
+        let numbers = 2 * AHEAD * ROW_VECTORS * d_k + states * d_k * (d_v + 4) + warps * ROW_VECTORS * d_k + 2 * warps;
         self.launch(self.kernels.1, numbers * size_of::<f32>(), scalars)
     }
 }

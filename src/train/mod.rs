@@ -33,5 +33,5 @@ pub use log::{HeldOut, LogEntry};
 pub use optimizer::{AdamW, AdamWSpec};
 pub use run::{Existing, Outcome, run, run_on};
 pub use schedule::Schedule;
-pub use spec::{MatrixProducts, Mixing, Stage, TrainSpec, WeightedTask};
+pub use spec::{MatrixProducts, Mixing, Stage, StoredWeights, TrainSpec, WeightedTask};
 pub use stop::{StageEnd, Stop};

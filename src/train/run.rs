@@ -4,11 +4,14 @@ use super::batch::{Batch, Mixture, loss, mixtures};
 use super::checkpoint::{self, write_whole};
 use super::prefetch::Prefetch;
 use super::stop::Score;
-use super::{AdamW, HeldOut, LOG_FILE, LogEntry, MatrixProducts, SPEC_FILE, TRAINING_FILE, TrainError, TrainSpec, VOCABULARY_FILE, evaluate};
+use super::{
+    AdamW, HeldOut, LOG_FILE, LogEntry, MatrixProducts, SPEC_FILE, StoredWeights, TRAINING_FILE, TrainError, TrainSpec, VOCABULARY_FILE,
+    evaluate,
+};
 use crate::model::{CONFIG_FILE, LanguageModel, WEIGHTS_FILE, Weights};
 use crate::provenance;
 use crate::task::{Split, Vocabulary};
-use candle_core::Device;
+use candle_core::{DType, Device};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
@@ -244,7 +247,11 @@ impl<'a> Training<'a> {
     /// Writes the checkpoint: first what resuming needs, then the model as others read it.
     fn keep(&self) -> Result<(), TrainError> {
         checkpoint::save(&self.out.join(TRAINING_FILE), self.step, &self.spec_digest, &self.weights, &self.optimizer)?;
-        Ok(self.model.save(self.out)?)
+        let stored = match self.spec.stored_weights {
+            StoredWeights::F32 => DType::F32,
+            StoredWeights::Bf16 => DType::BF16,
+        };
+        Ok(self.model.save_as(self.out, stored)?)
     }
 }
 

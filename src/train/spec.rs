@@ -63,6 +63,9 @@ pub struct TrainSpec {
     /// How a card multiplies matrices (default `f32`).
     #[serde(default)]
     pub matrix_products: MatrixProducts,
+    /// How the model's own file holds its weights (default `f32`); training goes on from f32 in any case.
+    #[serde(default)]
+    pub stored_weights: StoredWeights,
     /// The learning rate over the steps.
     #[serde(default)]
     pub schedule: Schedule,
@@ -113,6 +116,17 @@ impl Mixing {
     fn is_by_step(&self) -> bool {
         *self == Self::Step
     }
+}
+
+/// How the model's own file holds its weights.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StoredWeights {
+    /// As they are.
+    #[default]
+    F32,
+    /// Rounded to 8 significant bits: half the size.
+    Bf16,
 }
 
 /// How a card multiplies matrices. The CPU always computes in f32.

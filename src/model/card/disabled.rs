@@ -8,11 +8,7 @@ fn missing<T>(launch: Launch<'_>) -> Result<T> {
     Err(Error::Msg(format!("{} on a card: this build has no `cuda` feature; rebuild with --features cuda", launch.kernel)))
 }
 
-pub fn on_storages<const N: usize>(
-    launch: Launch<'_>,
-    _inputs: &[(&CudaStorage, &Layout)],
-    _lens: [usize; N],
-) -> Result<[CudaStorage; N]> {
+pub fn on_storages<const N: usize>(launch: Launch<'_>, _inputs: &[(&CudaStorage, &Layout)], _lens: [usize; N]) -> Result<[CudaStorage; N]> {
     missing(launch)
 }
 

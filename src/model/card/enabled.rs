@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex, OnceLock};
 use candle_core::backend::BackendStorage;
 use candle_core::cuda::WrapErr;
 use candle_core::cuda::cudarc::driver::sys::CUfunction_attribute;
-use candle_core::cuda::cudarc::driver::{CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, CudaView, LaunchArgs, LaunchConfig, PushKernelArg};
+use candle_core::cuda::cudarc::driver::{
+    CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, CudaView, LaunchArgs, LaunchConfig, PushKernelArg,
+};
 use candle_core::cuda::cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 use candle_core::op::BackpropOp;
 use candle_core::{CudaDevice, CudaStorage, DType, Device, Error, Layout, Result, Storage, Tensor};
@@ -52,8 +54,12 @@ fn module(context: &Arc<CudaContext>) -> Result<Arc<CudaModule>> {
         return Ok(module.clone());
     }
     let (major, minor) = context.compute_capability().w()?;
-    let options = CompileOptions { options: vec![format!("--gpu-architecture=compute_{major}{minor}"), "--std=c++17".to_owned()], ..Default::default() };
-    let ptx = compile_ptx_with_opts(SOURCE, options).map_err(|error| Error::Msg(format!("the model's kernels do not compile: {error:?}")))?;
+    let options = CompileOptions {
+        options: vec![format!("--gpu-architecture=compute_{major}{minor}"), "--std=c++17".to_owned()],
+        ..Default::default()
+    };
+    let ptx =
+        compile_ptx_with_opts(SOURCE, options).map_err(|error| Error::Msg(format!("the model's kernels do not compile: {error:?}")))?;
     let module = context.load_module(ptx).w()?;
     modules.insert(context.ordinal(), module.clone());
     Ok(module)
@@ -87,7 +93,8 @@ fn run(stream: &CudaStream, launch: Launch<'_>, inputs: &[Array<'_>], outputs: &
     if launch.shared > SHARED_UNASKED {
         function.set_attribute(CUfunction_attribute::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, shared as i32).w()?;
     }
-    let config = LaunchConfig { grid_dim: (launch.blocks as u32, 1, 1), block_dim: (launch.threads as u32, 1, 1), shared_mem_bytes: shared };
+    let config =
+        LaunchConfig { grid_dim: (launch.blocks as u32, 1, 1), block_dim: (launch.threads as u32, 1, 1), shared_mem_bytes: shared };
     // SAFETY: the arrays are as long as the scalars say, which each operation derives from their shapes; kernels stay inside them.
     unsafe { arguments.launch(config) }.w()?;
     Ok(())

@@ -8,7 +8,6 @@
 
 #define ABSENT 0xffffffffu
 #define AHEAD 4        // steps that are staged at once
-#define STATES 3       // memories that are staged, one after the other
 #define ROW_VECTORS 5  // q, k, e, alpha, c
 
 // Where the parts of a packed tensor begin, in numbers; ABSENT where the rule has no such part. Each is [batch, step, head, ..].
@@ -210,6 +209,8 @@ template <int DK, int WARPS>
 __device__ __forceinline__ void memory_backward(const float *packed, const float *grad, const float *states, const float *residuals,
                                                 const float *removed, float *grad_packed, const Layer &layer) {
     constexpr int R = DK / 8, DV = 32 * WARPS, PITCH = DV + 4;
+    // Memories that are staged, one after the other: as many as shared memory holds; all but one are on their way.
+    constexpr int STATES = DK > 64 ? 2 : 3, UNDER_WAY = STATES - 1;
     extern __shared__ float shared[];
     float *staging = shared;                                      // [2][AHEAD][ROW_VECTORS][DK]
     float *state = staging + 2 * AHEAD * ROW_VECTORS * DK;        // [STATES][DK][PITCH]
@@ -232,10 +233,11 @@ __device__ __forceinline__ void memory_backward(const float *packed, const float
         for (int i = threadIdx.x * 4; i < DK * DV; i += blockDim.x * 4) stage_four(to + i / DV * PITCH + i % DV, from + i);
     };
     stage_rows<DK>(staging + (blocks - 1) % 2 * AHEAD * ROW_VECTORS * DK, packed, layer, batch, head, (blocks - 1) * AHEAD);
-    stage_state(layer.steps - 1);
-    staged();
-    if (layer.steps > 1) stage_state(layer.steps - 2);
-    staged();
+#pragma unroll
+    for (int i = 0; i < UNDER_WAY; i++) {
+        if (layer.steps > i) stage_state(layer.steps - 1 - i);
+        staged();
+    }
     // What a lane needs of the step before, on its way while this one is computed.
     float next_grad, next_w, next_beta, next_gamma, next_r;
     auto fetch = [&](size step) {
@@ -253,11 +255,11 @@ __device__ __forceinline__ void memory_backward(const float *packed, const float
             // What this step needs has come; everybody has left the step after it.
             // (The second step waits for all, as the rows of its block may have been asked for by the first.)
             if (step + 2 == layer.steps) await_staged<0>();
-            else await_staged<1>();
+            else await_staged<UNDER_WAY - 1>();
             __syncthreads();
             if (step + 1 == end && block > 0)
                 stage_rows<DK>(staging + (block - 1) % 2 * AHEAD * ROW_VECTORS * DK, packed, layer, batch, head, first - AHEAD);
-            if (step > 1) stage_state(step - 2);
+            if (step >= UNDER_WAY) stage_state(step - UNDER_WAY);
             staged();
             const float *rows = staging + (block % 2 * AHEAD + step - first) * ROW_VECTORS * DK;
             size row = row_of(step);
