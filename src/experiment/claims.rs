@@ -38,6 +38,29 @@ pub struct Claim {
     pub value: f64,
 }
 
+/// A number that is shown of every family, as typed.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Quantity {
+    /// In plain words.
+    pub text: String,
+    /// Where it stands in a model's results, as in a claim; families that do not have it are left out.
+    pub place: String,
+}
+
+/// A number of one family.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FamilyQuantity {
+    /// In plain words.
+    pub text: String,
+    /// The family.
+    pub family: String,
+    /// The number of each model, in the order of the spec.
+    pub models: Vec<f64>,
+    /// The mean over models.
+    pub found: Interval,
+}
+
 /// A side of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -116,6 +139,29 @@ pub fn judge(claims: &[Claim], models: &[ModelResults], level: f64) -> Result<Ve
     claims.iter().map(|claim| one(claim, models, &values, level)).collect()
 }
 
+/// Every quantity of every family that has it.
+pub fn by_family(quantities: &[Quantity], models: &[ModelResults], level: f64) -> Vec<FamilyQuantity> {
+    let values: Vec<Value> = models.iter().map(|model| serde_json::to_value(model).unwrap_or_default()).collect();
+    let mut families: Vec<&str> = Vec::new();
+    for family in models.iter().filter_map(|model| model.family.as_deref()) {
+        if !families.contains(&family) {
+            families.push(family);
+        }
+    }
+    let mut found = Vec::new();
+    for quantity in quantities {
+        for &family in &families {
+            let own = models.iter().zip(&values).filter(|(model, _)| model.family.as_deref() == Some(family));
+            let numbers: Vec<f64> = own.filter_map(|(_, value)| number_at(value, &quantity.place).ok().flatten()).collect();
+            if let Some(interval) = over_models(&numbers, level) {
+                let (text, family) = (quantity.text.clone(), family.to_owned());
+                found.push(FamilyQuantity { text, family, models: numbers, found: interval });
+            }
+        }
+    }
+    found
+}
+
 impl Claim {
     /// The verdict on an interval.
     pub fn verdict(&self, found: Option<&Interval>) -> Verdict {
@@ -173,7 +219,7 @@ fn one(claim: &Claim, models: &[ModelResults], values: &[Value], level: f64) -> 
     Ok(Judged { claim: claim.clone(), verdict: claim.verdict(interval.as_ref()), models: found, found: interval })
 }
 
-/// The number at a place like `a.b[2].c[name=x].d`; an interval there counts by its estimate, nothing (null) as no number.
+/// The number at a place like `a.b[2].c[name=x,kind=y].d`; an interval there counts by its estimate, nothing (null) as no number.
 fn number_at(value: &Value, place: &str) -> Result<Option<f64>, String> {
     let mut at = value;
     for part in place.split('.') {
@@ -184,7 +230,9 @@ fn number_at(value: &Value, place: &str) -> Result<Option<f64>, String> {
             let items = at.as_array().ok_or_else(|| format!("'{name}' is no list"))?;
             let chosen = match selector.split_once('=') {
                 None => selector.parse().ok().and_then(|index: usize| items.get(index)),
-                Some((key, wanted)) => items.iter().find(|item| item.get(key).is_some_and(|found| is(found, wanted))),
+                Some(_) => items.iter().find(|item| {
+                    selector.split(',').all(|pair| pair.split_once('=').is_some_and(|(key, wanted)| item.get(key).is_some_and(|found| is(found, wanted))))
+                }),
             };
             at = chosen.ok_or_else(|| format!("'{name}' has no [{selector}] among its {}", items.len()))?;
         }

@@ -21,7 +21,7 @@ pub use calibration::{
     Calibrated, Calibration, CalibrationOptions, CalibrationSpec, Case, Family, Fault, Rate, Standing, calibrate, calibration_summary,
     run_calibration,
 };
-pub use claims::{Claim, ClaimError, Judged, Side, Verdict};
+pub use claims::{Claim, ClaimError, FamilyQuantity, Judged, Quantity, Side, Verdict};
 pub use plan::{Plan, PlanError};
 pub use report::summary;
 pub use results::{ModelResults, Results};

@@ -18,6 +18,7 @@ pub(super) fn document(results: &Results, drawn: &[Drawn], tabled: &[Tabled]) ->
         blocks.push(Block::Section("Claims".to_owned()));
         blocks.push(Block::Paragraph(CLAIMS.to_owned()));
         blocks.push(table(claims));
+        blocks.extend(tabled.iter().filter(|tabled| tabled.stem == "families").map(table));
     }
     for model in &results.models {
         blocks.push(Block::Section(format!("{}: what was found", model.name)));

@@ -9,7 +9,7 @@ use crate::memory::Rule;
 use crate::provenance::Provenance;
 use crate::readout::Readouts;
 
-use super::{Judged, Spec};
+use super::{FamilyQuantity, Judged, Spec};
 
 /// What `results.json` holds.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -20,6 +20,9 @@ pub struct Results {
     pub spec: Spec,
     /// One per model, in the order of the spec.
     pub models: Vec<ModelResults>,
+    /// The quantities of the spec, by family.
+    #[serde(default)]
+    pub families: Vec<FamilyQuantity>,
     /// One per claim, in the order of the spec.
     #[serde(default)]
     pub claims: Vec<Judged>,

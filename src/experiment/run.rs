@@ -102,8 +102,10 @@ pub fn run(plan: &Plan, out: &Path, force: bool, mut progress: impl FnMut(Stage)
     }
     progress(Stage::Writing);
     let provenance = Provenance { seed: Some(plan.spec.seed), spec_digest: Some(digest(&spec)), ..Provenance::here("run") };
-    let claims = claims::judge(&plan.spec.claims, &models, plan.spec.measure.allocation.statistics.level)?;
-    let results = Results { provenance, spec, models, claims };
+    let level = plan.spec.measure.allocation.statistics.level;
+    let claims = claims::judge(&plan.spec.claims, &models, level)?;
+    let families = claims::by_family(&plan.spec.quantities, &models, level);
+    let results = Results { provenance, spec, models, families, claims };
     let drawn = figures::draw(&results, &out.join("figures"))?;
     let tabled = tables::write(&results, &out.join("tables"))?;
     write(&out.join("results.json"), &(serde_json::to_string_pretty(&results).expect("plain data serialises") + "\n"))?;

@@ -11,7 +11,7 @@ use crate::measure::{
 use crate::readout::ReadoutOptions;
 use crate::task::TaskSpec;
 
-use super::Claim;
+use super::{Claim, Quantity};
 
 /// An experiment as typed. Everything but `name`, `models` and `task` has a default.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,6 +41,9 @@ pub struct Spec {
     /// Further tasks, of which only the answers are looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub answers: Vec<AnswersSpec>,
+    /// Numbers that are shown of every family.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quantities: Vec<Quantity>,
     /// Claims to be judged by what is found, several models of a family together.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub claims: Vec<Claim>,

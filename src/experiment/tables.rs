@@ -24,6 +24,7 @@ pub fn tables(results: &Results) -> Vec<Tabled> {
     let models = &results.models;
     let tables = [
         ("claims", claims(results)),
+        ("families", families(results)),
         ("behaviour", behaviour(models)),
         ("answers", answers(models)),
         ("gates", gates(models)),
@@ -124,6 +125,15 @@ fn claims(results: &Results) -> Table {
             text(judged.verdict),
         ];
         table.push(row(names, &[judged.found.as_ref()]));
+    }
+    table
+}
+
+fn families(results: &Results) -> Table {
+    let mut table = table("Families: means over models of different seeds", &["quantity", "family", "models"], &["mean"]);
+    for part in &results.families {
+        let names = vec![text(&part.text), text(&part.family), Value::Integer(part.models.len() as i64)];
+        table.push(row(names, &[Some(&part.found)]));
     }
     table
 }
