@@ -231,7 +231,9 @@ fn number_at(value: &Value, place: &str) -> Result<Option<f64>, String> {
             let chosen = match selector.split_once('=') {
                 None => selector.parse().ok().and_then(|index: usize| items.get(index)),
                 Some(_) => items.iter().find(|item| {
-                    selector.split(',').all(|pair| pair.split_once('=').is_some_and(|(key, wanted)| item.get(key).is_some_and(|found| is(found, wanted))))
+                    selector
+                        .split(',')
+                        .all(|pair| pair.split_once('=').is_some_and(|(key, wanted)| item.get(key).is_some_and(|found| is(found, wanted))))
                 }),
             };
             at = chosen.ok_or_else(|| format!("'{name}' has no [{selector}] among its {}", items.len()))?;

@@ -26,6 +26,7 @@ const THREADS: usize = 256;
 const SLABS: usize = 512;
 
 /// One kernel, and how often. Its parameters are the inputs, the outputs, then the scalars.
+#[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "read where there are cards"))]
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Launch<'a> {
     /// Its name in `kernels.cu`.
@@ -41,6 +42,7 @@ pub(super) struct Launch<'a> {
 }
 
 /// A number handed to a kernel.
+#[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "read where there are cards"))]
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Number {
     /// A size or a choice (`unsigned`).
