@@ -92,7 +92,7 @@ fn attention(arguments: &Arguments) -> anyhow::Result<()> {
 }
 
 fn gpu(arguments: &Arguments) -> anyhow::Result<()> {
-    let memory::Device::Cuda(cards) = &arguments.device else {
+    let Device::Cuda(cards) = &arguments.device else {
         anyhow::bail!(
             "`pentimento bench gpu` measures a card: give --device cuda:0 (the processor is measured by `pentimento bench memory`)"
         );

@@ -47,6 +47,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let spec: Spec = typed(&text, &origin, &arguments.set)?;
     let out = arguments.out.unwrap_or_else(|| PathBuf::from("pentimento-out").join(&spec.name));
     let plan = Plan::on(spec, &arguments.device)?;
+    if !plan.left_out.is_empty() && !arguments.json {
+        output::line(&format!("left out, as they are not here: {}", plan.left_out.join(", ")))?;
+    }
     let bar = settings::progress(0, "");
     let results = run_plan(&plan, &out, arguments.force, |stage| match stage {
         Stage::Recording(name, done, total) => {

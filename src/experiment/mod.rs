@@ -26,7 +26,7 @@ pub use plan::{Plan, PlanError};
 pub use report::summary;
 pub use results::{ModelResults, Results};
 pub use run::{RunError, Stage, run};
-pub use spec::{FigureChoices, MeasureSpec, ModelSpec, Spec};
+pub use spec::{FigureChoices, MeasureSpec, Missing, ModelSpec, Spec};
 pub use tables::{Tabled, tables};
 
 /// The bundled experiment on the bundled models.

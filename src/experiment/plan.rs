@@ -1,12 +1,14 @@
 //! What will be done: the spec with every default resolved, checked before any work.
 
+use std::path::Path;
+
 use crate::evaluate::AnswersError;
 use crate::memory::Device;
-use crate::model::{ModelError, OpenedModel, device, open_model_on};
+use crate::model::{CONFIG_FILE, ModelError, OpenedModel, config_of, device, open_model_on};
 use crate::readout::ReadoutError;
 use crate::task::{Task, TaskError};
 
-use super::Spec;
+use super::{Missing, ModelSpec, Spec};
 
 /// An experiment that can be run.
 pub struct Plan {
@@ -14,6 +16,8 @@ pub struct Plan {
     pub spec: Spec,
     /// The models, in the order of the spec.
     pub models: Vec<PlannedModel>,
+    /// Models of the spec that are left out, as it allows: there are none by that name here.
+    pub left_out: Vec<String>,
 }
 
 /// A model that was opened, and the task in its words.
@@ -112,6 +116,16 @@ impl Plan {
         if let Some(readout) = &spec.readout {
             readout.check()?;
         }
+        let may_go = |model: &ModelSpec| {
+            let named = config_of(&model.checkpoint).is_ok() || Path::new(&model.checkpoint).join(CONFIG_FILE).is_file();
+            model.missing == Missing::Skip && !named
+        };
+        let (gone, there): (Vec<ModelSpec>, Vec<ModelSpec>) = std::mem::take(&mut spec.models).into_iter().partition(may_go);
+        let left_out: Vec<String> = gone.into_iter().map(|model| model.name).collect();
+        if there.is_empty() {
+            return bad(format!("none of its models is here: {}", left_out.join(", ")));
+        }
+        spec.models = there;
         let models = spec.models.iter().map(|model| {
             let name = model.name.clone();
             let failed = |source| PlanError::Model { name: name.clone(), source };
@@ -128,7 +142,7 @@ impl Plan {
             Ok(PlannedModel { name, family: model.family.clone(), seed: model.seed, opened, task })
         });
         let models = models.collect::<Result<_, PlanError>>()?;
-        Ok(Self { spec, models })
+        Ok(Self { spec, models, left_out })
     }
 }
 

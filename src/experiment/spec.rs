@@ -77,6 +77,20 @@ pub struct ModelSpec {
     /// Seed of its training: models of one seed in different families are twins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seed: Option<u64>,
+    /// What to do where there is no such model: `fail` (the default), or `skip` it; claims on it are then undecided.
+    #[serde(default)]
+    pub missing: Missing,
+}
+
+/// What to do where a model is missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missing {
+    /// Stop before any work.
+    #[default]
+    Fail,
+    /// Leave it out, and say so.
+    Skip,
 }
 
 /// Options of every measure. Each defaults to what the paper states, or to the stated default where it states none.
