@@ -151,7 +151,7 @@ impl Plan {
     pub fn published_spec(&self) -> Spec {
         let mut spec = self.spec.clone();
         for (model, planned) in spec.models.iter_mut().zip(&self.models) {
-            if std::path::Path::new(&model.checkpoint).is_absolute() {
+            if Path::new(&model.checkpoint).is_absolute() {
                 model.checkpoint.clone_from(&planned.opened.name);
             }
         }
