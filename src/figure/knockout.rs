@@ -31,7 +31,7 @@ pub struct KnockoutMap {
     pub title: String,
     /// Layer and head of each row.
     pub rows: Vec<(usize, usize)>,
-    /// Change of the log-odds without the erase, [row][step]; absent where it was not replayed.
+    /// Change of the log-odds without the erase, \[row\]\[step\]; absent where it was not replayed.
     pub change: Vec<Vec<Option<f64>>>,
     /// Steps at which a fact is complete: the step, and whether it is stale at the question.
     pub facts: Vec<(usize, bool)>,

@@ -2,7 +2,7 @@
 
 use crate::memory::{Read, Recurrence, Scalar};
 
-/// `u` such that `u v^T` is what is left of one edit's value `v` at the end of step `until` (the edit's own step or later), [d_k], in
+/// `u` such that `u v^T` is what is left of one edit's value `v` at the end of step `until` (the edit's own step or later), \[d_k\], in
 /// f64: memory is linear in every value, so each write is carried on its own.
 ///
 /// `write` is the step of the edit and its number in the recurrence.

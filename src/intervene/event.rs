@@ -168,7 +168,7 @@ impl HeadRead {
         written.collect()
     }
 
-    /// What is left of a write when the erase of a step finds it, [d_k].
+    /// What is left of a write when the erase of a step finds it, \[d_k\].
     fn left_before_erase(&self, edit: usize, write: usize, step: usize) -> Vec<f64> {
         let tape = &self.tape;
         let strength = tape.strength(edit, write);

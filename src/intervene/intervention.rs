@@ -98,7 +98,7 @@ pub enum Address {
 pub enum Replacement {
     /// What the step of this number writes.
     OfStep(usize),
-    /// These numbers, [d_v].
+    /// These numbers, \[d_v\].
     Given(Vec<f64>),
 }
 

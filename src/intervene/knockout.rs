@@ -26,7 +26,7 @@ pub struct Query<F> {
     pub step: usize,
     /// The moment within it.
     pub phase: Phase,
-    /// [d_k].
+    /// \[d_k\].
     pub vector: Vec<F>,
 }
 
@@ -37,7 +37,7 @@ pub struct Knockouts<F> {
     pub query: Query<F>,
     /// In the order of the update.
     pub edits: Vec<EditKnockouts<F>>,
-    /// g_0 with which the query reads the initial memory, [d_k].
+    /// g_0 with which the query reads the initial memory, \[d_k\].
     pub initial: Vec<F>,
 }
 
@@ -58,13 +58,13 @@ impl<F: Scalar> Query<F> {
 }
 
 impl<F: Scalar> Knockouts<F> {
-    /// By how much the reading changes with the strength of an edit at a step: `do/dsigma`, [d_v].
+    /// By how much the reading changes with the strength of an edit at a step: `do/dsigma`, \[d_v\].
     pub fn derivative(&self, tape: &HeadTape<F>, edit: usize, step: usize) -> Vec<F> {
         let reach = self.edits[edit].reach[step];
         tape.residual(edit, step).iter().map(|&residual| reach * residual).collect()
     }
 
-    /// The reading under another strength of one edit at one step, minus the reading as it is: exact, [d_v].
+    /// The reading under another strength of one edit at one step, minus the reading as it is: exact, \[d_v\].
     pub fn effect(&self, tape: &HeadTape<F>, edit: usize, step: usize, strength: F) -> Vec<F> {
         let change = strength - tape.strength(edit, step);
         self.derivative(tape, edit, step).into_iter().map(|x| change * x).collect()
@@ -100,7 +100,7 @@ pub fn knockouts<F: Scalar>(tape: &HeadTape<F>, queries: &[Query<F>]) -> Result<
         .collect())
 }
 
-/// The same sweep over retention: visits, for every query and step, backwards, `(query number, step, g, memory before)` with g [d_k]
+/// The same sweep over retention: visits, for every query and step, backwards, `(query number, step, g, memory before)` with g \[d_k\]
 /// the vector by which the query reads the memory after that step's decay, and the memory before it, [d_k, d_v]. So
 /// `do/dalpha_i = g_i S_i`, and `o[do(alpha_i := x)] - o = (x - alpha_i) g_i S_i` exactly, channel by channel: rows add up, so any set
 /// of channels of one step is exact too.
@@ -132,7 +132,7 @@ pub fn visit_retention<F: Scalar>(
     Ok(())
 }
 
-/// What not decaying at all at a step (`alpha := 1` on every channel) would change of a reading, for every step: [step][d_v].
+/// What not decaying at all at a step (`alpha := 1` on every channel) would change of a reading, for every step, \[step\]\[d_v\].
 pub fn decay_knockouts<F: Scalar>(tape: &HeadTape<F>, query: &Query<F>) -> Result<Vec<Vec<F>>, InterveneError> {
     let mut effects = vec![vec![F::zero(); tape.d_v]; query.step + 1];
     visit_retention(tape, std::slice::from_ref(query), |_, step, vector, memory| {
@@ -161,9 +161,9 @@ fn empty<F: Scalar>(query: &Query<F>, tape: &HeadTape<F>) -> Knockouts<F> {
 
 /// A query on its way back.
 struct Reading<F> {
-    /// g, [d_k].
+    /// g, \[d_k\].
     vector: Vec<F>,
-    /// What joins g once the step's decay is behind it, [d_k].
+    /// What joins g once the step's decay is behind it, \[d_k\].
     beyond_decay: Vec<F>,
     /// Edits of its own step that it sees, then all.
     n_edits: usize,

@@ -81,6 +81,6 @@ pub struct SequenceScores {
     pub gold: Vec<u32>,
     /// The stale values of each question.
     pub stale: Vec<Vec<u32>>,
-    /// [run][question].
+    /// \[run\]\[question\].
     pub runs: Vec<Vec<Scores>>,
 }

@@ -132,17 +132,17 @@ impl<F: Scalar> HeadTape<F> {
         self.edits.iter().position(|edit| edit.kind == kind)
     }
 
-    /// o_t, [d_v].
+    /// o_t, \[d_v\].
     pub fn output(&self, step: usize) -> &[F] {
         row(&self.output, step, self.d_v)
     }
 
-    /// q_t as it was lowered (Comba's output correction is part of it), [d_k].
+    /// q_t as it was lowered (Comba's output correction is part of it), \[d_k\].
     pub fn query(&self, step: usize) -> &[F] {
         row(&self.query, step, self.d_k)
     }
 
-    /// alpha_t, [d_k].
+    /// alpha_t, \[d_k\].
     pub fn retention(&self, step: usize) -> &[F] {
         row(&self.retention, step, self.d_k)
     }
@@ -152,12 +152,12 @@ impl<F: Scalar> HeadTape<F> {
         self.edits[edit].strength[step]
     }
 
-    /// Where an edit lands, [d_k].
+    /// Where an edit lands, \[d_k\].
     pub fn direction(&self, edit: usize, step: usize) -> &[F] {
         row(&self.edits[edit].direction, step, self.d_k)
     }
 
-    /// What an edit reads, [d_k]; `None` if it reads nothing.
+    /// What an edit reads, \[d_k\]; `None` if it reads nothing.
     pub fn read(&self, edit: usize, step: usize) -> Option<&[F]> {
         let edit = &self.edits[edit];
         (edit.reads != Reads::Nothing).then(|| row(edit.read.as_ref().unwrap_or(&edit.direction), step, self.d_k))
@@ -168,7 +168,7 @@ impl<F: Scalar> HeadTape<F> {
         self.edits[edit].reads == Reads::BeforeDecay
     }
 
-    /// `value - S^T read`, what an edit puts along its direction at strength 1, [d_v].
+    /// `value - S^T read`, what an edit puts along its direction at strength 1, \[d_v\].
     pub fn residual(&self, edit: usize, step: usize) -> &[F] {
         row(&self.edits[edit].residual, step, self.d_v)
     }

@@ -41,7 +41,7 @@ impl<'m> LiveReplay<'m> {
         self.state.memory(layer)
     }
 
-    /// Reads tokens; gives the log-probabilities of every token of the vocabulary after each, [step][token].
+    /// Reads tokens; gives the log-probabilities of every token of the vocabulary after each, \[step\]\[token\].
     pub fn advance(&mut self, tokens: &[u32]) -> Result<Vec<Vec<f64>>, NetworkError> {
         if tokens.is_empty() {
             return Ok(Vec::new());

@@ -85,7 +85,7 @@ impl<'m> NetworkReplay<'m> {
         Ok(replay)
     }
 
-    /// What the model says to the questions of each run, [run][question]. Runs may be of different sequences.
+    /// What the model says to the questions of each run, \[run\]\[question\]. Runs may be of different sequences.
     pub fn scores(&self, runs: &[Run]) -> Result<Vec<Vec<Scores>>, NetworkError> {
         let mut all = Vec::with_capacity(runs.len());
         let mut rest = runs;
