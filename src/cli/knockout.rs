@@ -83,6 +83,7 @@ struct Interventions {
 }
 
 /// What is asked with a model at hand.
+#[cfg_attr(not(feature = "record"), expect(dead_code, reason = "only a build with models reads it"))]
 pub struct WithModel<'a> {
     pub trace: &'a Trace,
     pub model: &'a str,
