@@ -8,9 +8,9 @@ use pentimento::experiment::{Calibrated, CalibrationOptions, Family, Fault, Rate
 fn rates(families: &[Family], effects: &[f64]) -> Vec<Rate> {
     let options = CalibrationOptions {
         families: families.to_vec(),
-        replications: 24,
+        replications: 20,
         quick_replications: 300,
-        power_replications: 40,
+        power_replications: 20,
         effects: effects.to_vec(),
         sequences: 12,
         steps: 24,

@@ -108,8 +108,10 @@ pub fn prepare(errors: &Errors, _spec: &FigureSpec) -> Result<CalibrationData, F
         if points.len() < 2 {
             continue;
         }
-        let worlds = errors.rates.iter().filter(|other| other.family == row.family).any(|other| other.world != row.world);
-        let label = if worlds { format!("{}, {}", row.test, row.world) } else { row.test.clone() };
+        // The world is named where the test is run in several.
+        let is_alone =
+            errors.rates.iter().filter(|other| other.family == row.family && other.test == row.test).all(|other| other.world == row.world);
+        let label = if is_alone { row.test.clone() } else { format!("{}, {}", row.test, row.world) };
         let series = PowerSeries { label, naive: row.naive, points };
         match power.iter_mut().find(|panel| panel.family == row.family) {
             Some(panel) => panel.series.push(series),
@@ -198,7 +200,7 @@ impl CalibrationData {
             for (index, row) in rows.iter().enumerate() {
                 let y = (n - 1 - index) as f64;
                 let (colour, marker) = if row.naive { (naive, Marker::Diamond) } else { (shipped, Marker::Disc) };
-                scene.dashed(&[panel.at(row.nominal, y - 0.5), panel.at(row.nominal, y + 0.1)], quiet, 0.9, dash_of(1));
+                scene.dashed(&[panel.at(row.nominal, y - 0.4), panel.at(row.nominal, y + 0.02)], quiet, 0.9, dash_of(1));
                 if let Some([low, high]) = row.rate.interval {
                     panel.lying_interval(scene, [low.max(LEAST), high.max(LEAST)], y - 0.2, colour);
                 }
