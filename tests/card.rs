@@ -102,7 +102,7 @@ fn plans_cover_every_column_and_fit_every_card() {
                     // A lane has a strength to fetch for every pair of step and edit.
                     assert!(plan.steps.div_ceil(plan.producers) * form.n_edits <= 32);
                 }
-                let replay = ReplayPlan::new(&dims, form, 1);
+                let replay = ReplayPlan::new(&dims, form);
                 assert_eq!(replay.consumers * 32 / replay.column_threads * replay.rows, form.padded, "{replay:?}");
                 assert!(replay.column_blocks * replay.column_threads * 4 >= d_v && replay.consumers <= 16, "{replay:?}");
                 let sweep = SweepPlan::new(&dims, form, LARGE, None).unwrap();

@@ -19,8 +19,6 @@ pub struct Engine {
     stream: Arc<CudaStream>,
     architecture: String,
     limits: CardLimits,
-    /// Whether blocks can hand whole pieces of shared memory to a copy engine (compute capability 9.0).
-    has_bulk_copies: bool,
     columns: Option<usize>,
 }
 
@@ -54,7 +52,7 @@ impl Engine {
             n_multiprocessors: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT).map_err(&fail)? as usize,
             shared_bytes: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN).map_err(&fail)? as usize,
         };
-        Ok(Self { stream, architecture: format!("sm_{major}{minor}"), limits, has_bulk_copies: major >= 9, columns: None })
+        Ok(Self { stream, architecture: format!("sm_{major}{minor}"), limits, columns: None })
     }
 
     /// The same, with so many columns to a thread in the sequential kernels (1, 2, 4 or 8) where they fit. By default the plan
@@ -144,9 +142,7 @@ impl Engine {
         let bits = (0..4).filter(|&phase| dense[phase].is_some()).fold(0, |bits, phase| bits | 1 << phase);
         let chunks = plan::chunks(&steps, trace.checkpoints.every);
         let aligned = bound.replay_arrays(&d, &steps, trace, heads, dense)?;
-        let bulk =
-            if aligned && self.has_bulk_copies { std::env::var("ENGINE_BULK").ok().and_then(|x| x.parse().ok()).unwrap_or(1) } else { 0 };
-        let plan = ReplayPlan::new(&d, form.form, bulk);
+        let plan = ReplayPlan::new(&d, form.form);
         bound.arguments.n_chunks = chunks.len() as i32;
         let kernel = Kernel {
             name: "replay",
@@ -160,7 +156,6 @@ impl Engine {
                 ("STAGES", plan.stages),
                 ("DENSE", bits),
                 ("ALIGNED", usize::from(aligned)),
-                ("BULK", plan.bulk),
             ]),
             shared_bytes: plan.shared_bytes,
         };

@@ -162,8 +162,6 @@ impl SweepPlan {
 /// How the replay kernel is launched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplayPlan {
-    /// Bulk copies of a warp under way; 0: threads store.
-    pub bulk: usize,
     /// Threads along a row, four columns each.
     pub column_threads: usize,
     /// Rows of a thread.
@@ -182,9 +180,7 @@ pub struct ReplayPlan {
 
 impl ReplayPlan {
     /// The plan for these sizes.
-    ///
-    /// `bulk` is how many bulk copies of a warp are under way, where the card has them and a warp's rows are one piece.
-    pub fn new(dims: &Dims, form: Form, bulk: usize) -> Self {
+    pub fn new(dims: &Dims, form: Form) -> Self {
         let column_threads = dims.d_v.div_ceil(4).next_power_of_two().clamp(4, 32);
         let block_columns = 4 * column_threads;
         // Rows by sixteen if that still gives whole warps, else fewer.
@@ -192,17 +188,14 @@ impl ReplayPlan {
         let consumers = (column_threads * (form.padded / rows)).div_ceil(32);
         let (steps, stages) = (4, 3);
         let slot = (1 + form.n_edits) * form.padded + form.n_edits * block_columns;
-        let whole_rows = dims.d_v == block_columns && dims.d_k == form.padded;
-        let bulk = if whole_rows { bulk } else { 0 };
         Self {
-            bulk,
             column_threads,
             rows,
             consumers,
             steps,
             stages,
             column_blocks: dims.d_v.div_ceil(block_columns),
-            shared_bytes: 4 * (stages * steps * slot + consumers * bulk * rows * 128),
+            shared_bytes: 4 * stages * steps * slot,
         }
     }
 }

@@ -5,7 +5,8 @@
 // as in `memory::replay`, so with its bits. A warp stores whole rows: consecutive lanes have consecutive columns.
 //
 // Given by the host beside common.cu's: COLUMN_THREADS (lanes along a row, four columns each), ROWS (rows of a thread),
-// CONSUMERS, PRODUCERS, STEPS, STAGES, DENSE, ALIGNED, BULK (0: stores by threads; else bulk copies under way, for whole rows).
+// CONSUMERS, PRODUCERS, STEPS, STAGES, DENSE, ALIGNED. Stores by threads and bulk copies out of shared memory are as fast as
+// one another here (both measured), so these are the plain ones.
 
 #define ROW_THREADS (CONSUMERS * WARP / COLUMN_THREADS)
 #define COLUMNS (4 * COLUMN_THREADS)
@@ -77,24 +78,6 @@ __device__ __forceinline__ void store_tile(const float (&s)[ROWS][4], float* mem
     }
 }
 
-// A warp's rows are one piece of the memory: they go through shared memory in one bulk copy each step, BULK of them under way.
-__device__ __forceinline__ void store_bulk(const float (&s)[ROWS][4], float* memory, float* buffers, int& turn, int warp, int lane) {
-    float* buffer = buffers + turn * (ROWS * 4 * WARP);
-    turn = turn + 1 == BULK ? 0 : turn + 1;
-    if (lane == 0) asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(BULK > 0 ? BULK - 1 : 0) : "memory");
-    __syncwarp();
-#pragma unroll
-    for (int i = 0; i < ROWS; i++)
-        *(float4*)(buffer + (lane / COLUMN_THREADS * ROWS + i) * (4 * COLUMN_THREADS) + lane % COLUMN_THREADS * 4) = make_float4(s[i][0], s[i][1], s[i][2], s[i][3]);
-    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
-    __syncwarp();
-    if (lane == 0) {
-        asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;" ::"l"(memory + (i64)warp * (ROWS * 4 * WARP)),
-                     "r"((u32)__cvta_generic_to_shared(buffer)), "r"(ROWS * 4 * WARP * 4) : "memory");
-        asm volatile("cp.async.bulk.commit_group;" ::: "memory");
-    }
-}
-
 extern "C" __global__ void __launch_bounds__(THREADS) replay(const __grid_constant__ Args A) {
     extern __shared__ float4 shared[];
     float* smem = (float*)shared;
@@ -127,13 +110,6 @@ extern "C" __global__ void __launch_bounds__(THREADS) replay(const __grid_consta
         for (int c = 0; c < 4; c++)
             s[i][c] = first_row + i < D_K && column + c < D_V ? checkpoint[(i64)(first_row + i) * D_V + column + c] : 0.0f;
 
-    float* buffers = smem + STAGES * STEPS * SLOT + warp * (BULK * ROWS * 4 * WARP);
-    int turn = 0;
-#if BULK
-#define KEEP(phase) store_bulk(s, A.dense[phase] + dense, buffers, turn, warp, lane)
-#else
-#define KEEP(phase) store_tile(s, A.dense[phase] + dense, A, first_row, column)
-#endif
     const int n_blocks = (end - start + STEPS - 1) / STEPS;
     for (int block = 0; block < n_blocks; block++) {
         const int stage = block % STAGES;
@@ -145,7 +121,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) replay(const __grid_consta
             const int t = start + block * STEPS + local;
             const bool wanted = t >= A.first_step;
             const i64 dense = (((i64)batch * A.dense_steps + t - A.dense_first) * A.dense_heads + out_head) * memory_size;
-            if ((DENSE & 1) && wanted) KEEP(0);
+            if ((DENSE & 1) && wanted) store_tile(s, A.dense[0] + dense, A, first_row, column);
 #pragma unroll
             for (int g = 0; g < ROWS / 4; g++) {
                 float alpha[4];
@@ -155,10 +131,10 @@ extern "C" __global__ void __launch_bounds__(THREADS) replay(const __grid_consta
 #pragma unroll
                     for (int c = 0; c < 4; c++) s[4 * g + i][c] = __fmul_rn(alpha[i], s[4 * g + i][c]);
             }
-            if ((DENSE & 2) && wanted) KEEP(1);
+            if ((DENSE & 2) && wanted) store_tile(s, A.dense[1] + dense, A, first_row, column);
 #pragma unroll
             for (int j = 0; j < N; j++) {
-                if ((DENSE & 4) && j == A.n_erases && wanted) KEEP(2);
+                if ((DENSE & 4) && j == A.n_erases && wanted) store_tile(s, A.dense[2] + dense, A, first_row, column);
                 float value[4];
                 *(float4*)value = *(const float4*)(slot + at_value(j) + 4 * thread_column);
 #pragma unroll
@@ -171,12 +147,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) replay(const __grid_consta
                         for (int c = 0; c < 4; c++) s[4 * g + i][c] = __fmaf_rn(direction[i], value[c], s[4 * g + i][c]);
                 }
             }
-            if ((DENSE & 4) && A.n_erases == N && wanted) KEEP(2);
-            if ((DENSE & 8) && wanted) KEEP(3);
+            if ((DENSE & 4) && A.n_erases == N && wanted) store_tile(s, A.dense[2] + dense, A, first_row, column);
+            if ((DENSE & 8) && wanted) store_tile(s, A.dense[3] + dense, A, first_row, column);
         }
         if (block + STAGES < n_blocks) barrier_arrive(1 + STAGES + stage, THREADS);
     }
-#if BULK
-    if (lane == 0) asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
-#endif
 }
