@@ -69,7 +69,7 @@ pub enum AnswersError {
         /// Its name in the spec.
         name: String,
         /// The cause.
-        source: RecordError,
+        source: Box<RecordError>,
     },
     /// A file with answers that cannot be read.
     #[error("answers '{name}' cannot be read: {what}: {path}")]
@@ -122,7 +122,7 @@ impl AnswersSpec {
         options: &StatisticsOptions,
         mut progress: impl FnMut(usize),
     ) -> Result<Vec<Answers>, AnswersError> {
-        let failed = |source| AnswersError::Run { name: self.name.clone(), source };
+        let failed = |source: RecordError| AnswersError::Run { name: self.name.clone(), source: Box::new(source) };
         if let Some(path) = &self.measured {
             return self.read(Path::new(path), &model.weights_digest().map_err(|error| failed(error.into()))?);
         }

@@ -228,7 +228,8 @@ fn number_at(value: &Value, place: &str) -> Result<Option<f64>, String> {
 }
 
 fn is(found: &Value, wanted: &str) -> bool {
-    found.as_str().map_or_else(|| found.to_string() == wanted, |text| text == wanted)
+    let shown = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
+    shown == wanted
 }
 
 fn keys(value: &Value) -> String {

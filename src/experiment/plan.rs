@@ -62,7 +62,7 @@ pub enum PlanError {
         /// The model's name in the spec.
         name: String,
         /// The cause.
-        source: AnswersError,
+        source: Box<AnswersError>,
     },
     /// The readout's options.
     #[error(transparent)]
@@ -132,7 +132,7 @@ impl Plan {
             let opened = open_model_on(&model.checkpoint, spec.seed, &device(place).map_err(failed)?).map_err(failed)?;
             for answers in &spec.answers {
                 let checked = answers.check(opened.vocabulary.as_ref());
-                checked.map_err(|source| PlanError::Answers { name: name.clone(), source })?;
+                checked.map_err(|source| PlanError::Answers { name: name.clone(), source: Box::new(source) })?;
             }
             let task = spec.task.build().and_then(|task| match &opened.vocabulary {
                 Some(vocabulary) => task.in_vocabulary(vocabulary),

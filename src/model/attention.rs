@@ -70,34 +70,34 @@ impl Attention {
             }
             state.cache = Some((key.detach(), value.detach()));
         }
-        let read = self.read(&query, &key, &value)?;
+        let read = read(&query, &key, &value)?;
         let read = read.transpose(1, 2)?.contiguous()?.reshape((extent.rows(), width))?;
         self.output.forward(&(read * candle_nn::ops::sigmoid(&gate)?)?)
     }
+}
 
-    /// What every query [batch, head, step, head_dim] reads; the last one sees all of keys and values [batch, key_head, step,
-    /// head_dim].
-    fn read(&self, query: &Tensor, key: &Tensor, value: &Tensor) -> std::result::Result<Tensor, ModelError> {
-        let (batch, heads, steps, head_dim) = query.dims4()?;
-        let (key_heads, seen) = (key.dim(1)?, key.dim(2)?);
-        let group = heads / key_heads;
-        // Training needs the weights of all queries at once; otherwise no more are held than a block of queries makes.
-        let differentiable = query.track_op() || key.track_op() || value.track_op();
-        let most = SCORES_AT_ONCE[usize::from(card::holds(query))];
-        let at_once = if differentiable { steps } else { (most / (batch * heads * seen)).clamp(1, steps) };
-        let mut blocks = Vec::new();
-        for from in (0..steps).step_by(at_once) {
-            let block = at_once.min(steps - from);
-            let keys = seen - steps + from + block;
-            // Queries of a group stand below one another against their common key: [batch, key_head, group * step, head_dim].
-            let query = query.narrow(2, from, block)?.contiguous()?.reshape((batch, key_heads, group * block, head_dim))?;
-            let (key, value) = (key.narrow(2, 0, keys)?, value.narrow(2, 0, keys)?);
-            let scores = query.matmul(&key.t()?)?;
-            let weights = scores.apply_op1(CausalSoftmaxOp { scale: 1.0 / (head_dim as f32).sqrt(), n_steps: block })?;
-            blocks.push(weights.matmul(&value)?.reshape((batch, heads, block, head_dim))?);
-        }
-        Ok(if blocks.len() == 1 { blocks.swap_remove(0) } else { Tensor::cat(&blocks, 2)? })
+/// What every query [batch, head, step, head_dim] reads; the last one sees all of keys and values [batch, key_head, step,
+/// head_dim].
+fn read(query: &Tensor, key: &Tensor, value: &Tensor) -> std::result::Result<Tensor, ModelError> {
+    let (batch, heads, steps, head_dim) = query.dims4()?;
+    let (key_heads, seen) = (key.dim(1)?, key.dim(2)?);
+    let group = heads / key_heads;
+    // Training needs the weights of all queries at once; otherwise no more are held than a block of queries makes.
+    let differentiable = query.track_op() || key.track_op() || value.track_op();
+    let most = SCORES_AT_ONCE[usize::from(card::holds(query))];
+    let at_once = if differentiable { steps } else { (most / (batch * heads * seen)).clamp(1, steps) };
+    let mut blocks = Vec::new();
+    for from in (0..steps).step_by(at_once) {
+        let block = at_once.min(steps - from);
+        let keys = seen - steps + from + block;
+        // Queries of a group stand below one another against their common key: [batch, key_head, group * step, head_dim].
+        let query = query.narrow(2, from, block)?.contiguous()?.reshape((batch, key_heads, group * block, head_dim))?;
+        let (key, value) = (key.narrow(2, 0, keys)?, value.narrow(2, 0, keys)?);
+        let scores = query.matmul(&key.t()?)?;
+        let weights = scores.apply_op1(CausalSoftmaxOp { scale: 1.0 / (head_dim as f32).sqrt(), n_steps: block })?;
+        blocks.push(weights.matmul(&value)?.reshape((batch, heads, block, head_dim))?);
     }
+    Ok(if blocks.len() == 1 { blocks.swap_remove(0) } else { Tensor::cat(&blocks, 2)? })
 }
 
 /// Attention weights of all heads and sequences that are held at once when no gradient is wanted: 64 MB on the CPU, 2 GB on a card.
