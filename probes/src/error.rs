@@ -82,9 +82,28 @@ pub enum ProbeError {
         /// Classes or vectors.
         needed: &'static str,
     },
+    /// States that are never formed can only be scaled as a whole.
+    #[error("states that are never formed allow isotropic scaling only: choose it, or the dense form")]
+    Scaling,
     /// A matrix that must be positive definite is not.
     #[error("{what} is not positive definite: raise the penalty")]
     NotPositiveDefinite {
+        /// The matrix.
+        what: &'static str,
+    },
+    /// A sample is taken where there is no memory.
+    #[error("sample {sample} is taken at step {step} of stretch {stretch}, which is not there, or after more edits than a step has")]
+    NoSuchMoment {
+        /// The sample.
+        sample: usize,
+        /// The stretch.
+        stretch: usize,
+        /// The step within it.
+        step: usize,
+    },
+    /// The eigenvalues of a matrix were not found.
+    #[error("the eigenvalues of {what} were not found: look for infinite or huge features")]
+    NoEigenvalues {
         /// The matrix.
         what: &'static str,
     },

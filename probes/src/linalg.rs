@@ -2,9 +2,9 @@
 //!
 //! Everything is blocked so that nearly all work is matrix products, which ndarray hands to BLAS in either memory order.
 
-use std::ffi::c_int;
+use std::ffi::{c_char, c_int};
 
-use ndarray::{Array2, ArrayView2, ArrayViewMut2, LinalgScalar, NdFloat, ShapeBuilder, linalg::general_mat_mul, s};
+use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, LinalgScalar, NdFloat, ShapeBuilder, linalg::general_mat_mul, s};
 use ndarray_linalg::{CholeskyInto, Diag, Lapack, SolveTriangularInto, UPLO};
 use serde::{Deserialize, Serialize};
 
@@ -27,9 +27,50 @@ pub trait Real: NdFloat + LinalgScalar + Lapack {
     fn inverse(self) -> Self;
     /// The lower triangle of `a a^T` [n, n] (`transposed`: of `a^T a`), row by row; `a` is [n, k] (`transposed`: [k, n]).
     fn lower_product(transposed: bool, n: usize, k: usize, a: &[Self], product: &mut [Self]);
+    /// Eigenvalues (ascending) of the symmetric matrix whose lower triangle `a` [n, n] holds column by column; leaves the
+    /// eigenvectors in `a`, one a column. 0 if it worked (LAPACK's divide and conquer).
+    fn eigen_in_place(n: usize, a: &mut [Self], values: &mut [Self]) -> c_int;
+}
+
+macro_rules! eigen_in_place {
+    ($routine:ident) => {
+        fn eigen_in_place(n: usize, a: &mut [Self], values: &mut [Self]) -> c_int {
+            assert!(a.len() == n * n && values.len() == n, "shapes as documented");
+            let size = n as c_int;
+            let (mut work, mut whole) = (vec![0.0; 1], vec![0; 1]);
+            let mut info = 0;
+            for asks in [true, false] {
+                let (n_work, n_whole) = if asks { (-1, -1) } else { (work.len() as c_int, whole.len() as c_int) };
+                // SAFETY: the lengths were just checked; a length of -1 only asks for the lengths of the work arrays, which the
+                // second call then has.
+                unsafe {
+                    $routine(
+                        c"V".as_ptr(),
+                        c"L".as_ptr(),
+                        &size,
+                        a.as_mut_ptr(),
+                        &size.max(1),
+                        values.as_mut_ptr(),
+                        work.as_mut_ptr(),
+                        &n_work,
+                        whole.as_mut_ptr(),
+                        &n_whole,
+                        &mut info,
+                    );
+                }
+                if asks && info == 0 {
+                    // The routine says the length as a float, which may be rounded down.
+                    (work, whole) = (vec![0.0; (work[0] * 1.001) as usize + 64], vec![0; whole[0] as usize]);
+                }
+            }
+            info
+        }
+    };
 }
 
 impl Real for f32 {
+    eigen_in_place!(ssyevd_);
+
     fn lower_product(transposed: bool, n: usize, k: usize, a: &[Self], product: &mut [Self]) {
         assert!(a.len() == n * k && product.len() == n * n, "shapes as documented");
         let (trans, row) = if transposed { (CBLAS_TRANS, n) } else { (CBLAS_NO_TRANS, k) };
@@ -69,6 +110,8 @@ impl Real for f32 {
 }
 
 impl Real for f64 {
+    eigen_in_place!(dsyevd_);
+
     fn lower_product(transposed: bool, n: usize, k: usize, a: &[Self], product: &mut [Self]) {
         assert!(a.len() == n * k && product.len() == n * n, "shapes as documented");
         let (trans, row) = if transposed { (CBLAS_TRANS, n) } else { (CBLAS_NO_TRANS, k) };
@@ -126,6 +169,32 @@ unsafe extern "C" {
         c: *mut f64,
         ldc: c_int,
     );
+    fn ssyevd_(
+        job: *const c_char,
+        uplo: *const c_char,
+        n: *const c_int,
+        a: *mut f32,
+        lda: *const c_int,
+        values: *mut f32,
+        work: *mut f32,
+        n_work: *const c_int,
+        whole: *mut c_int,
+        n_whole: *const c_int,
+        info: *mut c_int,
+    );
+    fn dsyevd_(
+        job: *const c_char,
+        uplo: *const c_char,
+        n: *const c_int,
+        a: *mut f64,
+        lda: *const c_int,
+        values: *mut f64,
+        work: *mut f64,
+        n_work: *const c_int,
+        whole: *mut c_int,
+        n_whole: *const c_int,
+        info: *mut c_int,
+    );
 }
 
 // The numbers of the C interface.
@@ -147,6 +216,19 @@ pub(crate) fn dot<F: Real>(a: &[F], b: &[F]) -> F {
     sums.iter().fold(rest, |sum, &lane| sum + lane)
 }
 
+/// `sum of a_i b_i w_i`, likewise.
+pub(crate) fn weighted_dot<F: Real>(a: &[F], b: &[F], weights: &[F]) -> F {
+    let mut sums = [F::zero(); 16];
+    let whole = a.len() - a.len() % 16;
+    for ((a, b), weights) in a[..whole].chunks_exact(16).zip(b[..whole].chunks_exact(16)).zip(weights[..whole].chunks_exact(16)) {
+        for lane in 0..16 {
+            sums[lane] += a[lane] * b[lane] * weights[lane];
+        }
+    }
+    let rest = (whole..a.len()).fold(F::zero(), |sum, i| sum + a[i] * b[i] * weights[i]);
+    sums.iter().fold(rest, |sum, &lane| sum + lane)
+}
+
 /// In which precision large products are done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -156,6 +238,8 @@ pub enum Precision {
     Mixed,
     /// f64 from the start.
     Double,
+    /// f32 where a fit is large and that carries, unrefined: what other tools give for f32 features. For comparing speed.
+    Single,
 }
 
 /// While it lives, BLAS works on the calling thread only. For loops that are themselves spread over threads.
@@ -230,6 +314,40 @@ fn mirror<F: Real>(square: &mut Array2<F>) {
     }
 }
 
+/// A symmetric matrix taken apart: `V diag(values) V^T`.
+#[derive(Clone, Debug)]
+pub struct Eigen<F: Real> {
+    /// Ascending.
+    pub values: Array1<F>,
+    /// V: the eigenvector of each value, a column each [row, value].
+    pub vectors: Array2<F>,
+}
+
+impl<F: Real> Eigen<F> {
+    /// Of a symmetric matrix. `what` names it in the error.
+    pub fn new(symmetric: Array2<F>, what: &'static str) -> Result<Self, ProbeError> {
+        let n = symmetric.nrows();
+        let mut values = Array1::zeros(n);
+        // A symmetric matrix is its own transpose: read column by column or row by row, it is the same.
+        let mut numbers = symmetric.as_standard_layout().into_owned().into_raw_vec_and_offset().0;
+        if F::eigen_in_place(n, &mut numbers, values.as_slice_mut().expect("one run of numbers")) != 0 {
+            return Err(ProbeError::NoEigenvalues { what });
+        }
+        let vectors = Array2::from_shape_vec((n, n).f(), numbers).expect("as many numbers as before");
+        Ok(Self { values, vectors })
+    }
+
+    /// `V diag(f(values)) V^T b`.
+    pub fn apply(&self, f: impl Fn(F) -> F, b: &Array2<F>) -> Array2<F> {
+        let mut inside = self.vectors.t().dot(b);
+        for (mut row, &value) in inside.rows_mut().into_iter().zip(&self.values) {
+            let factor = f(value);
+            row.mapv_inplace(|number| number * factor);
+        }
+        self.vectors.dot(&inside)
+    }
+}
+
 /// A Cholesky factor `L L^T`, with its diagonal blocks inverted so that solves are matrix products.
 #[derive(Clone, Debug)]
 pub struct Cholesky<F: Real> {
@@ -255,17 +373,6 @@ impl<F: Real> Cholesky<F> {
             })
             .collect::<Result<_, _>>()?;
         Ok(Self { lower, diagonal_inverses })
-    }
-
-    /// Whether the rounding of this precision leaves about three digits or more, by the spread of the factor's diagonal.
-    pub fn is_good_enough(&self) -> bool {
-        let (least, most) = self
-            .lower
-            .diag()
-            .iter()
-            .fold((f64::INFINITY, 0.0_f64), |(least, most), value| (least.min(value.widen()), most.max(value.widen())));
-        let rounding = F::epsilon().widen();
-        rounding <= f64::EPSILON || (most / least).powi(2) * rounding < 1e-3
     }
 
     /// `L`.

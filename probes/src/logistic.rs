@@ -1,8 +1,8 @@
 //! Multinomial logistic regression with an L2 penalty.
 //!
 //! Minimises `mean over samples of -log p(class | x)  +  penalty / 2 |W|^2`, p = softmax(W^T x + b); `b` is not penalised.
-//! By limited-memory BFGS preconditioned with the features' covariance. Every iteration costs two matrix products: the
-//! logits are linear along a line, so the line search itself costs none.
+//! By limited-memory BFGS. Every iteration costs two matrix products: the logits are linear along a line, so the line search
+//! itself costs none. Where that converges slowly it is preconditioned with the features' covariance.
 
 use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ProbeError, Targets,
-    lbfgs::{self, Objective},
+    design::Design,
+    lbfgs::{self, Objective, Outcome},
     linalg::{Cholesky, Precision, Real, dot, gram},
     samples::check_finite,
     split::Folds,
@@ -114,7 +115,12 @@ pub struct FittedLogistic {
 impl FittedLogistic {
     /// Log-probabilities (nats), [sample, class]. Classes never seen in training share the probability of half a sample each.
     pub fn log_probabilities(&self, features: &Array2<f64>) -> Array2<f64> {
-        let mut logits = features.dot(&self.weights) + &self.intercept;
+        self.normalised(features.dot(&self.weights))
+    }
+
+    /// Log-probabilities from `features times weights`.
+    pub(crate) fn normalised(&self, products: Array2<f64>) -> Array2<f64> {
+        let mut logits = products + &self.intercept;
         let seen_share = (-self.unseen_share).ln_1p();
         for mut row in logits.rows_mut() {
             for &class in &self.unseen {
@@ -190,67 +196,125 @@ impl Logistic {
         n_classes: usize,
         penalties: &[f64],
     ) -> Result<Vec<FittedLogistic>, ProbeError> {
-        let n = labels.len();
+        let (n, d) = features.dim();
+        let classes = Seen::new(labels, n_classes);
+        let n_seen = classes.n_seen();
+        let mut point = classes.start(d);
+        let single = (self.params.precision != Precision::Double).then(|| features.mapv(|value| value as f32));
+        let mut covariance: Option<Array2<f64>> = None;
+        // Well-conditioned features converge before a covariance of many channels would have been made; memories need it.
+        let mut is_slow = (d + d * d / n) < 10 * n_seen;
+        let mut fits = Vec::with_capacity(penalties.len());
+        for &penalty in penalties {
+            let (mut iterations, mut last) = (0, Outcome { iterations: 0, gradient_norm: f64::INFINITY, value: f64::NAN });
+            let mut preconditioner = Preconditioner::none(n_seen);
+            let max_iterations = self.params.max_iterations;
+            // Rounding in f32 leaves the gradient uncertain by about the least of these.
+            let reachable = (0.7 * self.params.tolerance).max(3e-7);
+            for with_covariance in [false, true] {
+                if with_covariance != is_slow {
+                    continue;
+                }
+                if with_covariance {
+                    let covariance = covariance.get_or_insert_with(|| {
+                        let square = match &single {
+                            Some(single) => gram(single.view()).mapv(f64::from),
+                            None => gram(features.view()),
+                        };
+                        square / n as f64
+                    });
+                    preconditioner = curvature_bound(covariance, penalty, n_seen)?;
+                }
+                let most = if with_covariance { max_iterations } else { max_iterations.min(PLAIN_ITERATIONS) };
+                let (outcome, reached) = match &single {
+                    Some(single) => descend(&single.view(), &classes.compact, n_seen, penalty, &preconditioner, point, reachable, most),
+                    None => descend(&features.view(), &classes.compact, n_seen, penalty, &preconditioner, point, self.params.tolerance, most),
+                };
+                point = reached;
+                iterations += outcome.iterations;
+                last = Outcome { ..outcome };
+                is_slow |= outcome.iterations >= PLAIN_ITERATIONS;
+            }
+            let tolerance = self.params.tolerance;
+            let outcome = if self.params.precision == Precision::Single && last.gradient_norm <= tolerance {
+                last
+            } else {
+                let left = max_iterations.saturating_sub(iterations);
+                let (outcome, reached) =
+                    descend(&features.view(), &classes.compact, n_seen, penalty, &preconditioner, point, tolerance, left);
+                point = reached;
+                iterations += outcome.iterations;
+                outcome
+            };
+            fits.push(classes.fitted(&point, penalty, &outcome, iterations, tolerance));
+        }
+        Ok(fits)
+    }
+}
+
+/// The classes that occur, numbered without gaps, and what the others get.
+pub(crate) struct Seen {
+    n_classes: usize,
+    seen: Vec<usize>,
+    unseen: Vec<usize>,
+    pub compact: Vec<usize>,
+    shares: Vec<f64>,
+    unseen_share: f64,
+}
+
+impl Seen {
+    pub fn new(labels: &[usize], n_classes: usize) -> Self {
+        let n = labels.len() as f64;
         let mut counts = vec![0_usize; n_classes];
         for &class in labels {
             counts[class] += 1;
         }
-        let seen: Vec<usize> = (0..n_classes).filter(|&class| counts[class] > 0).collect();
-        let unseen: Vec<usize> = (0..n_classes).filter(|&class| counts[class] == 0).collect();
+        let (seen, unseen): (Vec<usize>, Vec<usize>) = (0..n_classes).partition(|&class| counts[class] > 0);
         let place: Vec<usize> = (0..n_classes).map(|class| seen.partition_point(|&other| other < class)).collect();
-        let compact: Vec<usize> = labels.iter().map(|&class| place[class]).collect();
         let half_samples = 0.5 * unseen.len() as f64;
-        let unseen_share = half_samples / (n as f64 + half_samples);
+        Self {
+            n_classes,
+            compact: labels.iter().map(|&class| place[class]).collect(),
+            shares: seen.iter().map(|&class| counts[class] as f64 / n).collect(),
+            unseen_share: half_samples / (n + half_samples),
+            seen,
+            unseen,
+        }
+    }
 
-        // The optimum without features: the log of the class shares.
-        let d = features.ncols();
-        let mut point = vec![0.0; (d + 1) * seen.len()];
-        for (index, &class) in seen.iter().enumerate() {
-            point[d * seen.len() + index] = (counts[class] as f64 / n as f64).ln();
+    pub fn n_seen(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// The optimum without features: the log of the class shares. Weights row by row, then the intercept.
+    pub fn start(&self, n_channels: usize) -> Vec<f64> {
+        let mut point = vec![0.0; n_channels * self.seen.len()];
+        point.extend(self.shares.iter().map(|share| share.ln()));
+        point
+    }
+
+    pub fn fitted(&self, point: &[f64], penalty: f64, outcome: &Outcome, iterations: usize, tolerance: f64) -> FittedLogistic {
+        let n_seen = self.seen.len();
+        let compact = ArrayView2::from_shape((point.len() / n_seen, n_seen), point).expect("one row per channel and one for the intercept");
+        let d = compact.nrows() - 1;
+        let mut weights = Array2::zeros((d, self.n_classes));
+        let mut intercept = Array1::zeros(self.n_classes);
+        for (index, &class) in self.seen.iter().enumerate() {
+            weights.column_mut(class).assign(&compact.slice(s![..d, index]));
+            intercept[class] = compact[[d, index]];
         }
-        let single = (self.params.precision == Precision::Mixed).then(|| features.mapv(|value| value as f32));
-        let covariance = match &single {
-            Some(single) => gram(single.view()).mapv(f64::from),
-            None => gram(features.view()),
-        } / n as f64;
-        let mut fits = Vec::with_capacity(penalties.len());
-        for &penalty in penalties {
-            let preconditioner = curvature_bound(&covariance, penalty, seen.len())?;
-            let mut iterations = 0;
-            if let Some(single) = &single {
-                // Rounding in f32 leaves the gradient uncertain by about this much.
-                let reachable = self.params.tolerance.max(3e-7);
-                let mut loss = Loss::new(single.view(), &compact, seen.len(), penalty, &preconditioner, point);
-                let start = loss.start();
-                iterations = lbfgs::minimise(&mut loss, start, reachable, self.params.max_iterations).iterations;
-                point = loss.point;
-            }
-            let mut loss = Loss::new(features.view(), &compact, seen.len(), penalty, &preconditioner, point);
-            let start = loss.start();
-            let outcome = lbfgs::minimise(&mut loss, start, self.params.tolerance, self.params.max_iterations);
-            point = loss.point;
-            let mut weights = Array2::zeros((d, n_classes));
-            let mut intercept = Array1::zeros(n_classes);
-            let compact_point =
-                ArrayView2::from_shape((d + 1, seen.len()), &point).expect("the point has one row per channel and one for the intercept");
-            for (index, &class) in seen.iter().enumerate() {
-                weights.column_mut(class).assign(&compact_point.slice(s![..d, index]));
-                intercept[class] = compact_point[[d, index]];
-            }
-            fits.push(FittedLogistic {
-                weights,
-                intercept,
-                penalty,
-                objective: outcome.value,
-                gradient_norm: outcome.gradient_norm,
-                iterations: iterations + outcome.iterations,
-                converged: outcome.gradient_norm <= self.params.tolerance,
-                held_out_losses: Vec::new(),
-                unseen: unseen.clone(),
-                unseen_share,
-            });
+        FittedLogistic {
+            weights,
+            intercept,
+            penalty,
+            objective: outcome.value,
+            gradient_norm: outcome.gradient_norm,
+            iterations,
+            converged: outcome.gradient_norm <= tolerance,
+            held_out_losses: Vec::new(),
+            unseen: self.unseen.clone(),
+            unseen_share: self.unseen_share,
         }
-        Ok(fits)
     }
 }
 
@@ -266,17 +330,52 @@ pub fn objective(
     let (d, c) = weights.dim();
     let mut point: Vec<f64> = weights.iter().copied().collect();
     point.extend(intercept);
-    let preconditioner = Preconditioner { inverse: None, intercept_scale: 1.0 };
-    let (value, gradient) = Loss::new(features.view(), labels, c, penalty, &preconditioner, point).start();
+    let preconditioner = Preconditioner { inverse: Inverse::Identity, intercept_scale: 1.0 };
+    let (value, gradient) = Loss::new(&features.view(), labels, c, penalty, &preconditioner, point).start();
     let gradient = Array2::from_shape_vec((d + 1, c), gradient).expect("one row per channel and one for the intercept");
     (value, gradient.slice(s![..d, ..]).to_owned(), gradient.row(d).to_owned())
 }
 
 /// Inverse of an estimate of the curvature, the same for every class. f32 is precise enough to point the way.
-struct Preconditioner {
-    /// Of the covariance and the penalty; `None` is the identity.
-    inverse: Option<Array2<f32>>,
-    intercept_scale: f64,
+pub(crate) struct Preconditioner {
+    pub inverse: Inverse,
+    pub intercept_scale: f64,
+}
+
+/// What weights [channel, class] are multiplied by.
+pub(crate) enum Inverse {
+    Identity,
+    /// Of the covariance and the penalty.
+    Matrix(Array2<f32>),
+    /// Something that is never a matrix.
+    Map(Box<dyn Fn(Array2<f64>) -> Array2<f64> + Sync>),
+}
+
+impl Preconditioner {
+    fn none(n_classes: usize) -> Self {
+        Self { inverse: Inverse::Identity, intercept_scale: n_classes.max(2) as f64 }
+    }
+}
+
+/// Iterations after which a fit without preconditioner counts as slow.
+const PLAIN_ITERATIONS: usize = 40;
+
+/// Minimises from a point: how it ended, and where.
+#[expect(clippy::too_many_arguments, reason = "what a fit is made of")]
+pub(crate) fn descend<F: Real, D: Design<F>>(
+    features: &D,
+    labels: &[usize],
+    n_classes: usize,
+    penalty: f64,
+    preconditioner: &Preconditioner,
+    point: Vec<f64>,
+    tolerance: f64,
+    max_iterations: usize,
+) -> (Outcome, Vec<f64>) {
+    let mut loss = Loss::<F, D>::new(features, labels, n_classes, penalty, preconditioner, point);
+    let start = loss.start();
+    let outcome = lbfgs::minimise(&mut loss, start, tolerance, max_iterations);
+    (outcome, loss.point)
 }
 
 fn curvature_bound(covariance: &Array2<f64>, penalty: f64, n_classes: usize) -> Result<Preconditioner, ProbeError> {
@@ -286,12 +385,12 @@ fn curvature_bound(covariance: &Array2<f64>, penalty: f64, n_classes: usize) -> 
     let floor = penalty + 1e-9 * curvature.diag().mean().unwrap_or(1.0);
     curvature.diag_mut().mapv_inplace(|diagonal| diagonal + floor);
     let half = Cholesky::new(curvature, "the curvature of a logistic fit")?.lower_inverse();
-    Ok(Preconditioner { inverse: Some(gram(half.mapv(|value| value as f32).view())), intercept_scale: 1.0 / share })
+    Ok(Preconditioner { inverse: Inverse::Matrix(gram(half.mapv(|value| value as f32).view())), intercept_scale: 1.0 / share })
 }
 
 /// The objective on features of either precision; sums over samples are f64.
-struct Loss<'a, F: Real> {
-    features: ArrayView2<'a, F>,
+struct Loss<'a, F: Real, D: Design<F>> {
+    features: &'a D,
     labels: &'a [usize],
     n_classes: usize,
     penalty: f64,
@@ -307,9 +406,9 @@ struct Loss<'a, F: Real> {
     latest_step: f64,
 }
 
-impl<'a, F: Real> Loss<'a, F> {
+impl<'a, F: Real, D: Design<F>> Loss<'a, F, D> {
     fn new(
-        features: ArrayView2<'a, F>,
+        features: &'a D,
         labels: &'a [usize],
         n_classes: usize,
         penalty: f64,
@@ -347,14 +446,14 @@ impl<'a, F: Real> Loss<'a, F> {
         let weights = Array2::from_shape_vec((split / self.n_classes, self.n_classes), parameters[..split].iter().map(convert).collect())
             .expect("row by row");
         let intercept: Array1<F> = parameters[split..].iter().map(convert).collect();
-        let mut product = self.features.dot(&weights);
+        let mut product = self.features.forward(weights.view());
         product += &intercept;
         product
     }
 
     fn gradient(&self) -> Vec<f64> {
         let scale = 1.0 / self.labels.len() as f64;
-        let weights = self.features.t().dot(&self.excess);
+        let weights = self.features.adjoint(self.excess.view());
         let intercept = self.excess.sum_axis(Axis(0));
         let split = self.point.len() - self.n_classes;
         let mut gradient: Vec<f64> = weights.iter().chain(&intercept).map(|&value| scale * value.widen()).collect();
@@ -365,7 +464,7 @@ impl<'a, F: Real> Loss<'a, F> {
     }
 }
 
-impl<F: Real> Objective for Loss<'_, F> {
+impl<F: Real, D: Design<F>> Objective for Loss<'_, F, D> {
     fn aim(&mut self, direction: &[f64]) {
         self.logits_along = self.product(direction);
         self.direction.copy_from_slice(direction);
@@ -424,12 +523,20 @@ impl<F: Real> Objective for Loss<'_, F> {
 
     fn precondition(&self, vector: &mut [f64]) {
         let split = vector.len() - self.n_classes;
-        if let Some(inverse) = &self.preconditioner.inverse {
-            // Scaled to unit size: small gradients must not leave the range of f32.
-            let size = vector[..split].iter().fold(0.0, |size: f64, value| size.max(value.abs())).max(f64::MIN_POSITIVE);
-            let narrow = vector[..split].iter().map(|value| (value / size) as f32).collect();
-            let weights = Array2::from_shape_vec((split / self.n_classes, self.n_classes), narrow).expect("row by row");
-            vector[..split].iter_mut().zip(inverse.dot(&weights)).for_each(|(to, from)| *to = size * f64::from(from));
+        let shape = (split / self.n_classes, self.n_classes);
+        match &self.preconditioner.inverse {
+            Inverse::Identity => {}
+            Inverse::Matrix(inverse) => {
+                // Scaled to unit size: small gradients must not leave the range of f32.
+                let size = vector[..split].iter().fold(0.0, |size: f64, value| size.max(value.abs())).max(f64::MIN_POSITIVE);
+                let narrow = vector[..split].iter().map(|value| (value / size) as f32).collect();
+                let weights = Array2::from_shape_vec(shape, narrow).expect("row by row");
+                vector[..split].iter_mut().zip(inverse.dot(&weights)).for_each(|(to, from)| *to = size * f64::from(from));
+            }
+            Inverse::Map(map) => {
+                let weights = Array2::from_shape_vec(shape, vector[..split].to_vec()).expect("row by row");
+                vector[..split].iter_mut().zip(&map(weights)).for_each(|(to, &from)| *to = from);
+            }
         }
         vector[split..].iter_mut().for_each(|value| *value *= self.preconditioner.intercept_scale);
     }

@@ -6,12 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{Array1, Array2, ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, Axis, Zip, s};
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::{
     ProbeError,
-    linalg::{Cholesky, Precision, Real, gram, kernel},
+    linalg::{Cholesky, Eigen, Precision, Real, gram, kernel, weighted_dot},
     samples::check_finite,
 };
 
@@ -123,33 +124,30 @@ impl Ridge {
             }
             check_finite("a target", task.view())?;
         }
-        let centre = |array: ArrayView2<f64>| {
-            let mean =
-                if self.params.intercept { array.mean_axis(Axis(0)).expect("there are samples") } else { Array1::zeros(array.ncols()) };
-            (&array - &mean, mean)
-        };
-        let (x, x_mean) = centre(features.view());
         let stacked = ndarray::concatenate(Axis(1), tasks).expect("all tasks have one row per sample");
-        let (y, y_mean) = centre(stacked.view());
         let mut columns = Vec::with_capacity(tasks.len());
         let mut start = 0;
         for task in tasks {
             columns.push(start..start + task.ncols());
             start += task.ncols();
         }
-
+        let data = Data::new(features.view(), stacked, self.params.intercept);
         let blocks = match self.params.selection {
             Selection::LeaveOneGroupOut => blocks_of(groups),
             _ => (0..n).map(|sample| vec![sample]).collect(),
         };
-        let mut exact = Problem::new(x, y, self.params.intercept);
-        let mut quick = (self.params.precision == Precision::Mixed && exact.work() > LARGE).then(|| exact.cast::<f32>());
+        let n_choices = self.params.penalties.len();
+        let is_large = data.work() > LARGE;
+        let mut quick = (self.params.precision != Precision::Double && is_large).then(|| Problem::<f32>::new(&data));
+        let mut exact: Option<Problem<f64>> = None;
         let mut errors = vec![Vec::new(); tasks.len()];
-        let choose = self.params.penalties.len() > 1;
-        for &penalty in self.params.penalties.iter().filter(|_| choose) {
-            let squares = match quick.as_mut().map(|quick| quick.left_out_squares(penalty, self.params.selection, &blocks)) {
+        for &penalty in self.params.penalties.iter().filter(|_| n_choices > 1) {
+            let squares = match quick.as_mut().map(|quick| quick.left_out_squares(&data, penalty, self.params.selection, &blocks)) {
                 Some(Ok(Some(squares))) => squares,
-                _ => exact.left_out_squares(penalty, self.params.selection, &blocks)?.expect("f64 is as exact as it gets"),
+                _ => {
+                    let exact = exact.get_or_insert_with(|| Problem::new(&data));
+                    exact.left_out_squares(&data, penalty, self.params.selection, &blocks)?.expect("f64 is as exact as it gets")
+                }
             };
             for (errors, columns) in errors.iter_mut().zip(&columns) {
                 errors.push((penalty, squares.slice(s![columns.clone()]).sum() / n as f64));
@@ -167,7 +165,20 @@ impl Ridge {
                 continue;
             }
             let wanted: Vec<usize> = of_penalty.iter().flat_map(|&task| columns[task].clone()).collect();
-            let solved = exact.weights(&mut quick, penalty, &wanted)?;
+            let y = if wanted.len() == data.y.ncols() { data.y.clone() } else { data.y.select(Axis(1), &wanted) };
+            let narrow = match quick.as_mut().map(|quick| quick.solver(&data, penalty, n_choices)) {
+                Some(Ok(solver)) if self.params.precision == Precision::Single => Some(data.rounded(&solver, penalty, &y)),
+                Some(Ok(solver)) => data.refined(&solver, penalty, &y),
+                _ => None,
+            };
+            let coefficients = match narrow {
+                Some(coefficients) => coefficients,
+                None => {
+                    let exact = exact.get_or_insert_with(|| Problem::new(&data));
+                    exact.solver(&data, penalty, n_choices)?.solve(data.ridge(penalty), data.right_side(&y))
+                }
+            };
+            let solved = if data.dual { data.transposed_times(&coefficients) } else { coefficients };
             let mut start = 0;
             for task in of_penalty {
                 let end = start + columns[task].len();
@@ -177,7 +188,10 @@ impl Ridge {
         }
         let fitted = weights.into_iter().zip(chosen).zip(errors).zip(&columns).map(|(((weights, penalty), left_out_errors), columns)| {
             let weights = weights.expect("every task chose one of the penalties");
-            let intercept = &y_mean.slice(s![columns.clone()]) - &x_mean.dot(&weights);
+            let mut intercept = data.y_mean.slice(s![columns.clone()]).to_owned();
+            if let Some(mean) = &data.mean {
+                intercept -= &mean.dot(&weights);
+            }
             FittedRidge { weights, intercept, penalty, left_out_errors }
         });
         Ok(fitted.collect())
@@ -186,21 +200,29 @@ impl Ridge {
 
 /// Multiplications from which on f32 is worth its refinement.
 const LARGE: f64 = 1e9;
+/// Penalties from which on one eigendecomposition costs less than a factorisation each.
+const MANY: usize = 3;
 
-/// Centred data and the matrix every penalty is added to: `X^T X`, or `X X^T` when there are fewer samples than channels.
-struct Problem<F: Real> {
-    x: Array2<F>,
-    y: Array2<F>,
-    intercept: bool,
+/// The data of a fit in f64. Features are centred in passing, never copied.
+struct Data<'a> {
+    x: ArrayView2<'a, f64>,
+    /// Of the features, where there is an intercept.
+    mean: Option<Array1<f64>>,
+    /// Centred targets.
+    y: Array2<f64>,
+    y_mean: Array1<f64>,
+    /// Whether the problem is solved in the space of samples, because there are fewer of them than channels.
     dual: bool,
-    /// Made when it is first needed, and whether it was.
-    square: Option<Array2<F>>,
 }
 
-impl<F: Real> Problem<F> {
-    fn new(x: Array2<F>, y: Array2<F>, intercept: bool) -> Self {
-        let dual = x.nrows() < x.ncols();
-        Self { x, y, intercept, dual, square: None }
+impl<'a> Data<'a> {
+    fn new(x: ArrayView2<'a, f64>, mut y: Array2<f64>, intercept: bool) -> Self {
+        let mean = intercept.then(|| x.mean_axis(Axis(0)).expect("there are samples"));
+        let y_mean = if intercept { y.mean_axis(Axis(0)).expect("there are samples") } else { Array1::zeros(y.ncols()) };
+        if intercept {
+            y -= &y_mean;
+        }
+        Self { x, mean, y, y_mean, dual: x.nrows() < x.ncols() }
     }
 
     fn work(&self) -> f64 {
@@ -208,103 +230,58 @@ impl<F: Real> Problem<F> {
         n as f64 * d as f64 * n.min(d) as f64
     }
 
-    fn cast<G: Real>(&self) -> Problem<G> {
-        let convert = |array: &Array2<F>| array.mapv(|value| G::narrow(value.widen()));
-        Problem { x: convert(&self.x), y: convert(&self.y), intercept: self.intercept, dual: self.dual, square: None }
-    }
-
     /// The penalty on the sum of squares: samples times the penalty on the mean.
     fn ridge(&self, penalty: f64) -> f64 {
         penalty * self.x.nrows() as f64
     }
 
-    fn factor(&mut self, penalty: f64) -> Result<Cholesky<F>, ProbeError> {
-        let ridge = F::narrow(self.ridge(penalty));
-        let (dual, x) = (self.dual, &self.x);
-        let mut penalised = self.square.get_or_insert_with(|| if dual { kernel(x.view()) } else { gram(x.view()) }).clone();
-        penalised.diag_mut().mapv_inplace(|diagonal| diagonal + ridge);
-        Cholesky::new(penalised, "the penalised matrix of a ridge fit")
+    /// Centred features times this.
+    fn times(&self, coefficients: &Array2<f64>) -> Array2<f64> {
+        let mut product = self.x.dot(coefficients);
+        if let Some(mean) = &self.mean {
+            product -= &mean.dot(coefficients);
+        }
+        product
+    }
+
+    /// Centred features, transposed, times this.
+    fn transposed_times(&self, residual: &Array2<f64>) -> Array2<f64> {
+        let mut product = self.x.t().dot(residual);
+        if let Some(mean) = &self.mean {
+            let sums = residual.sum_axis(Axis(0));
+            for (mut row, &mean) in product.rows_mut().into_iter().zip(mean) {
+                row.scaled_add(-mean, &sums);
+            }
+        }
+        product
     }
 
     /// What the square matrix is solved against: `X^T r`, or in the dual form `r` itself.
-    fn right_side(&self, r: &Array2<F>) -> Array2<F> {
-        if self.dual { r.clone() } else { self.x.t().dot(r) }
+    fn right_side(&self, r: &Array2<f64>) -> Array2<f64> {
+        if self.dual { r.clone() } else { self.transposed_times(r) }
     }
 
-    /// Sum over samples of the squared left-out residual, per target; `None` if this precision cannot tell.
-    fn left_out_squares(&mut self, penalty: f64, selection: Selection, blocks: &[Vec<usize>]) -> Result<Option<Array1<f64>>, ProbeError> {
-        let factor = self.factor(penalty)?;
-        if !factor.is_good_enough() {
-            return Ok(None);
-        }
-        let ridge = self.ridge(penalty);
-        let n = self.x.nrows() as f64;
-        let constant = if self.intercept { 1.0 / n } else { 0.0 };
-        let coefficients = factor.solve(self.right_side(&self.y));
-        // In the dual form Y - K A = ridge A.
-        let residual = if self.dual { coefficients * F::narrow(ridge) } else { &self.y - &self.x.dot(&coefficients) };
-        let residual = residual.mapv(Real::widen);
-        let squares = |residual: &Array2<f64>| residual.map_axis(Axis(0), |column| column.dot(&column));
-        if selection == Selection::Generalised {
-            // The trace of I - H: what of the samples is left free.
-            let inverse_trace = factor.lower_inverse().iter().map(|value| value.widen().powi(2)).sum::<f64>();
-            let size = factor.lower().nrows() as f64;
-            let free = if self.dual { ridge * inverse_trace } else { n - size + ridge * inverse_trace } - constant * n;
-            return Ok(Some(squares(&residual) * (n / free).powi(2)));
-        }
-        let half = if self.dual { factor.lower_inverse() } else { factor.forward(self.x.t().to_owned()) };
-        // Rows of samples are contiguous from here on: [sample, ..].
-        let half = half.t().as_standard_layout().into_owned();
-        let mut sum = Array1::zeros(self.y.ncols());
-        for block in blocks {
-            // An entry of I - H.
-            let entry = |i: usize, j: usize| {
-                let product = half.row(block[i]).dot(&half.row(block[j])).widen();
-                let own = f64::from(u8::from(i == j));
-                (if self.dual { ridge * product } else { own - product }) - constant
-            };
-            if let [sample] = block[..] {
-                let free = entry(0, 0);
-                sum += &residual.row(sample).mapv(|residual| (residual / free).powi(2));
-            } else {
-                let free = Array2::from_shape_fn((block.len(), block.len()), |(i, j)| entry(i, j));
-                let left_out = Cholesky::new(free, "the leave-out matrix of a ridge fit")?.solve(residual.select(Axis(0), block));
-                sum += &squares(&left_out);
-            }
-        }
-        Ok(Some(sum))
-    }
-}
-
-impl Problem<f64> {
-    /// W [channel, target] for these targets.
-    fn weights(&mut self, quick: &mut Option<Problem<f32>>, penalty: f64, targets: &[usize]) -> Result<Array2<f64>, ProbeError> {
-        let y = self.y.select(Axis(1), targets);
-        let coefficients = match quick.as_mut().map(|quick| quick.factor(penalty)) {
-            Some(Ok(factor)) => self.refined(&factor, penalty, &y),
-            _ => None,
-        };
-        let coefficients = match coefficients {
-            Some(coefficients) => coefficients,
-            None => self.factor(penalty)?.solve(self.right_side(&y)),
-        };
-        Ok(if self.dual { self.x.t().dot(&coefficients) } else { coefficients })
+    /// The solution in f32, as other tools give it.
+    fn rounded(&self, solver: &Solver<f32>, penalty: f64, y: &Array2<f64>) -> Array2<f64> {
+        solver.solve(self.ridge(penalty), self.right_side(y).mapv(|value| value as f32)).mapv(f64::from)
     }
 
-    /// Solves with an f32 factor and corrects by f64 residuals; `None` if that does not converge.
-    fn refined(&self, factor: &Cholesky<f32>, penalty: f64, y: &Array2<f64>) -> Option<Array2<f64>> {
+    /// Solves with an f32 solver and corrects by f64 residuals; `None` if that does not converge.
+    fn refined(&self, solver: &Solver<f32>, penalty: f64, y: &Array2<f64>) -> Option<Array2<f64>> {
         let size = |array: &Array2<f64>| array.iter().map(|value| value * value).sum::<f64>().sqrt();
+        let ridge = self.ridge(penalty);
         let solve = |right_side: &Array2<f64>| {
             // Scaled to unit size, so that small corrections stay within the range of f32.
             let scale = right_side.iter().fold(f64::MIN_POSITIVE, |scale, value| scale.max(value.abs()));
-            factor.solve(right_side.mapv(|value| (value / scale) as f32)).mapv(|value| f64::from(value) * scale)
+            solver.solve(ridge, right_side.mapv(|value| (value / scale) as f32)).mapv(|value| f64::from(value) * scale)
         };
-        let mut coefficients = solve(&self.right_side(y));
+        let right_side = self.right_side(y);
+        let mut coefficients = solve(&right_side);
         let mut share = 1.0;
         for _ in 0..8 {
-            let fitted = if self.dual { self.x.dot(&self.x.t().dot(&coefficients)) } else { self.x.dot(&coefficients) };
-            let mut residual = self.right_side(&(y - &fitted));
-            residual.scaled_add(-self.ridge(penalty), &coefficients);
+            let fitted = if self.dual { self.times(&self.transposed_times(&coefficients)) } else { self.times(&coefficients) };
+            let mut residual = if self.dual { y - &fitted } else { self.transposed_times(&(y - &fitted)) };
+            residual.scaled_add(-ridge, &coefficients);
             let correction = solve(&residual);
             coefficients += &correction;
             let moved = size(&correction) / size(&coefficients).max(f64::MIN_POSITIVE);
@@ -318,6 +295,162 @@ impl Problem<f64> {
             share = moved;
         }
         None
+    }
+}
+
+/// Solves `(square + ridge I) c = b` for the ridge it was made for (Cholesky), or for any (eigenvalues).
+enum Solver<'a, F: Real> {
+    Factor(Cholesky<F>),
+    Spectrum(&'a Eigen<F>),
+}
+
+impl<F: Real> Solver<'_, F> {
+    fn solve(&self, ridge: f64, right_side: Array2<F>) -> Array2<F> {
+        match self {
+            Self::Factor(factor) => factor.solve(right_side),
+            Self::Spectrum(eigen) => eigen.apply(|value| shrinkage(value, ridge), &right_side),
+        }
+    }
+}
+
+/// `1 / (value + ridge)`; rounding may have left a null eigenvalue slightly negative.
+fn shrinkage<F: Real>(value: F, ridge: f64) -> F {
+    F::narrow((value.widen().max(0.0) + ridge).recip())
+}
+
+/// Centred data in one precision and the matrix every penalty is added to: `X^T X`, or `X X^T` in the dual form.
+struct Problem<F: Real> {
+    x: Array2<F>,
+    y: Array2<F>,
+    /// Made when it is first needed.
+    square: Option<Array2<F>>,
+    spectrum: Option<Spectrum<F>>,
+}
+
+/// What many penalties share.
+struct Spectrum<F: Real> {
+    eigen: Eigen<F>,
+    /// Targets in the eigenvectors' coordinates: `V^T X^T Y`, or `V^T Y` in the dual form.
+    inside: Array2<F>,
+    /// Samples in the eigenvectors' coordinates [sample, value]: `X V`, or `V` in the dual form. Made when leverages are asked for.
+    samples: Option<Array2<F>>,
+}
+
+impl<F: Real> Problem<F> {
+    fn new(data: &Data) -> Self {
+        let mut x = Array2::zeros(data.x.raw_dim());
+        let convert = |mut to: ArrayViewMut2<F>, from: ArrayView2<f64>| match &data.mean {
+            Some(mean) => {
+                for (mut to, from) in to.rows_mut().into_iter().zip(from.rows()) {
+                    Zip::from(&mut to).and(from).and(mean).for_each(|to, &from, &mean| *to = F::narrow(from - mean));
+                }
+            }
+            None => to.zip_mut_with(&from, |to, &from| *to = F::narrow(from)),
+        };
+        let chunk = 256;
+        x.axis_chunks_iter_mut(Axis(0), chunk)
+            .into_par_iter()
+            .zip(data.x.axis_chunks_iter(Axis(0), chunk))
+            .for_each(|(to, from)| convert(to, from));
+        Self { x, y: data.y.mapv(F::narrow), square: None, spectrum: None }
+    }
+
+    fn square(&mut self, dual: bool) -> &Array2<F> {
+        self.square.get_or_insert_with(|| if dual { kernel(self.x.view()) } else { gram(self.x.view()) })
+    }
+
+    fn spectrum(&mut self, dual: bool) -> Result<&mut Spectrum<F>, ProbeError> {
+        if self.spectrum.is_none() {
+            let eigen = Eigen::new(self.square(dual).clone(), "the matrix of a ridge fit")?;
+            let inside = if dual { eigen.vectors.t().dot(&self.y) } else { eigen.vectors.t().dot(&self.x.t().dot(&self.y)) };
+            self.spectrum = Some(Spectrum { eigen, inside, samples: None });
+        }
+        Ok(self.spectrum.as_mut().expect("just made"))
+    }
+
+    fn solver(&mut self, data: &Data, penalty: f64, n_choices: usize) -> Result<Solver<'_, F>, ProbeError> {
+        if n_choices >= MANY {
+            return Ok(Solver::Spectrum(&self.spectrum(data.dual)?.eigen));
+        }
+        let ridge = F::narrow(data.ridge(penalty));
+        let mut penalised = self.square(data.dual).clone();
+        penalised.diag_mut().mapv_inplace(|diagonal| diagonal + ridge);
+        Ok(Solver::Factor(Cholesky::new(penalised, "the penalised matrix of a ridge fit")?))
+    }
+
+    /// Sum over samples of the squared left-out residual, per target; `None` if this precision cannot tell.
+    fn left_out_squares(
+        &mut self,
+        data: &Data,
+        penalty: f64,
+        selection: Selection,
+        blocks: &[Vec<usize>],
+    ) -> Result<Option<Array1<f64>>, ProbeError> {
+        let (dual, ridge) = (data.dual, data.ridge(penalty));
+        let n = self.x.nrows() as f64;
+        let constant = if data.mean.is_some() { 1.0 / n } else { 0.0 };
+        self.spectrum(dual)?;
+        let Self { x, y, spectrum, .. } = self;
+        let spectrum = spectrum.as_mut().expect("just made");
+        let values = &spectrum.eigen.values;
+        let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.widen()));
+        let rounding = F::epsilon().widen();
+        if rounding > f64::EPSILON && largest / ridge * rounding > 1e-3 {
+            return Ok(None);
+        }
+        let shrunk: Array1<F> = values.mapv(|value| shrinkage(value, ridge));
+        let mut inside = spectrum.inside.clone();
+        for (mut row, &factor) in inside.rows_mut().into_iter().zip(&shrunk) {
+            row.mapv_inplace(|number| number * factor);
+        }
+        let squares = |residual: &Array2<f64>| residual.map_axis(Axis(0), |column| column.dot(&column));
+        if selection == Selection::Generalised {
+            // The trace of I - H: what of the samples is left free.
+            let taken: f64 = values.iter().map(|value| value.widen().max(0.0) / (value.widen().max(0.0) + ridge)).sum();
+            let free = n - taken - constant * n;
+            let coefficients = spectrum.eigen.vectors.dot(&inside);
+            // In the dual form Y - K A = ridge A.
+            let residual = if dual { coefficients * F::narrow(ridge) } else { &*y - &x.dot(&coefficients) };
+            return Ok(Some(squares(&residual.mapv(Real::widen)) * (n / free).powi(2)));
+        }
+        let vectors = &spectrum.eigen.vectors;
+        let samples = spectrum
+            .samples
+            .get_or_insert_with(|| if dual { vectors.as_standard_layout().into_owned() } else { x.dot(vectors).as_standard_layout().into_owned() });
+        let residual = if dual { samples.dot(&inside) * F::narrow(ridge) } else { &*y - &samples.dot(&inside) };
+        // An entry of I - H; rows of `samples` are contiguous.
+        let entry = |i: usize, j: usize| {
+            let product = weighted_dot(
+                samples.row(i).to_slice().expect("rows are contiguous"),
+                samples.row(j).to_slice().expect("rows are contiguous"),
+                shrunk.as_slice().expect("one run of numbers"),
+            );
+            let own = f64::from(u8::from(i == j));
+            (if dual { ridge * product.widen() } else { own - product.widen() }) - constant
+        };
+        let of_block = |block: &Vec<usize>| -> Result<Array1<f64>, ProbeError> {
+            if let [sample] = block[..] {
+                let free = entry(sample, sample);
+                return Ok(residual.row(sample).mapv(|residual| (residual.widen() / free).powi(2)));
+            }
+            let mut free = Array2::zeros((block.len(), block.len()));
+            for i in 0..block.len() {
+                for j in 0..=i {
+                    free[[i, j]] = entry(block[i], block[j]);
+                    free[[j, i]] = free[[i, j]];
+                }
+            }
+            let held = residual.select(Axis(0), block).mapv(Real::widen);
+            Ok(squares(&Cholesky::new(free, "the leave-out matrix of a ridge fit")?.solve(held)))
+        };
+        // Fixed chunks, summed in order: the same sum whatever the number of threads.
+        let parts: Vec<Array1<f64>> = blocks
+            .par_chunks(64)
+            .map(|blocks| {
+                blocks.iter().try_fold(Array1::zeros(residual.ncols()), |sum: Array1<f64>, block| Ok::<_, ProbeError>(sum + of_block(block)?))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Some(parts.iter().fold(Array1::zeros(self.y.ncols()), |sum, part| sum + part)))
     }
 }
 

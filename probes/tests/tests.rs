@@ -5,6 +5,7 @@
 mod card;
 mod evaluate;
 mod logistic;
+mod matrix_free;
 mod ridge;
 mod split;
 mod uncertainty;
