@@ -1,6 +1,6 @@
 //! Predicts every sample from a readout that never saw its group, and scores the predictions.
 
-use ndarray::{Array1, Array2, ArrayView1, Axis};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -107,56 +107,66 @@ pub fn evaluate(
     let rotated = if n < features.ncols() && evaluation.scaling == Scaling::Isotropic { Some(rotate(features)?) } else { None };
     let features = rotated.as_ref().unwrap_or(features);
 
-    let fold_of = folds.test_fold_of(n);
-    let mut evaluated: Vec<Evaluated> = tasks
-        .iter()
-        .map(|targets| Evaluated {
-            outputs: Array2::zeros((n, targets.as_vectors().ncols())),
-            targets: targets.clone(),
-            groups: groups.to_vec(),
-            fold_of: fold_of.clone(),
-            penalties: Vec::new(),
-            training_means: Vec::new(),
-            probabilistic: matches!(readout, Readout::Logistic(_)),
-        })
-        .collect();
+    let mut evaluated: Vec<Evaluated> = tasks.iter().map(|task| Evaluated::blank(task, groups, &folds, readout)).collect();
     for fold in &folds {
         let train = features.select(Axis(0), &fold.train);
-        let scaling = evaluation.scaling.fit(train.view())?;
-        let train = scaling.apply(train.view());
-        let test = scaling.apply(features.select(Axis(0), &fold.test).view());
+        let test = features.select(Axis(0), &fold.test);
         let train_groups: Vec<u64> = fold.train.iter().map(|&sample| groups[sample]).collect();
-        let train_targets: Vec<Targets> = tasks.iter().map(|task| task.select(&fold.train)).collect();
-        let mut predictions = Vec::with_capacity(tasks.len());
-        match readout {
-            Readout::Ridge(params) => {
-                let vectors: Vec<Array2<f64>> = train_targets.iter().map(Targets::as_vectors).collect();
-                let views: Vec<_> = vectors.iter().map(|vectors| vectors.view()).collect();
-                for fitted in params.check()?.fit_tasks(&train, &views, &train_groups)? {
-                    predictions.push((fitted.predict(&test), fitted.penalty));
-                }
-            }
-            Readout::Logistic(params) => {
-                let logistic = params.check()?;
-                for targets in &train_targets {
-                    let fitted = logistic.fit(&train, targets, &train_groups)?;
-                    predictions.push((fitted.log_probabilities(&test), fitted.penalty));
-                }
-            }
-        }
-        for ((evaluated, (outputs, penalty)), targets) in evaluated.iter_mut().zip(predictions).zip(&train_targets) {
-            for (row, &sample) in fold.test.iter().enumerate() {
-                evaluated.outputs.row_mut(sample).assign(&outputs.row(row));
-            }
-            evaluated.penalties.push(penalty);
-            evaluated.training_means.push(targets.as_vectors().mean_axis(Axis(0)).ok_or(ProbeError::Empty)?);
+        let targets: Vec<Targets> = tasks.iter().map(|task| task.select(&fold.train)).collect();
+        let predictions = fit_and_predict(&train, &[test.view()], &targets, &train_groups, readout, evaluation.scaling)?;
+        for ((evaluated, prediction), targets) in evaluated.iter_mut().zip(predictions).zip(&targets) {
+            evaluated.fill(&fold.test, &prediction.outputs[0], prediction.penalty, targets);
         }
     }
     Ok(evaluated)
 }
 
+/// What a readout of one task says of several test sets.
+pub(crate) struct Prediction {
+    /// One per test set.
+    pub outputs: Vec<Array2<f64>>,
+    pub penalty: f64,
+}
+
+/// Fits scaling and readouts on the training part and predicts test sets: one prediction per task.
+pub(crate) fn fit_and_predict(
+    train: &Array2<f64>,
+    tests: &[ArrayView2<f64>],
+    targets: &[Targets],
+    groups: &[u64],
+    readout: &Readout,
+    scaling: Scaling,
+) -> Result<Vec<Prediction>, ProbeError> {
+    let scaling = scaling.fit(train.view())?;
+    let train = scaling.apply(train.view());
+    let tests: Vec<Array2<f64>> = tests.iter().map(|test| scaling.apply(test.view())).collect();
+    match readout {
+        Readout::Ridge(params) => {
+            let vectors: Vec<Array2<f64>> = targets.iter().map(Targets::as_vectors).collect();
+            let views: Vec<_> = vectors.iter().map(|vectors| vectors.view()).collect();
+            let fitted = params.check()?.fit_tasks(&train, &views, groups)?;
+            let predict = |fitted: crate::FittedRidge| Prediction {
+                outputs: tests.iter().map(|test| fitted.predict(test)).collect(),
+                penalty: fitted.penalty,
+            };
+            Ok(fitted.into_iter().map(predict).collect())
+        }
+        Readout::Logistic(params) => {
+            let logistic = params.check()?;
+            let predict = |targets: &Targets| {
+                let fitted = logistic.fit(&train, targets, groups)?;
+                Ok(Prediction {
+                    outputs: tests.iter().map(|test| fitted.log_probabilities(test)).collect(),
+                    penalty: fitted.penalty,
+                })
+            };
+            targets.iter().map(predict).collect()
+        }
+    }
+}
+
 /// Features with the same inner products in as many dimensions as there are samples.
-fn rotate(features: &Array2<f64>) -> Result<Array2<f64>, ProbeError> {
+pub(crate) fn rotate(features: &Array2<f64>) -> Result<Array2<f64>, ProbeError> {
     let mut products = kernel(features.view());
     // Memory states often span fewer dimensions than there are samples: a jitter far below any penalty keeps the factor real.
     let jitter = 1e-10 * products.diag().mean().unwrap_or(0.0) + f64::MIN_POSITIVE;
@@ -172,6 +182,29 @@ fn rotate(features: &Array2<f64>) -> Result<Array2<f64>, ProbeError> {
 }
 
 impl Evaluated {
+    /// Nothing predicted yet.
+    pub(crate) fn blank(targets: &Targets, groups: &[u64], folds: &Folds, readout: &Readout) -> Self {
+        Self {
+            outputs: Array2::zeros((groups.len(), targets.as_vectors().ncols())),
+            targets: targets.clone(),
+            groups: groups.to_vec(),
+            fold_of: folds.test_fold_of(groups.len()),
+            penalties: Vec::new(),
+            training_means: Vec::new(),
+            probabilistic: matches!(readout, Readout::Logistic(_)),
+        }
+    }
+
+    /// The predictions of the next fold's test samples; `targets` are those of its training part.
+    pub(crate) fn fill(&mut self, test: &[usize], outputs: &Array2<f64>, penalty: f64, targets: &Targets) {
+        for (row, &sample) in test.iter().enumerate() {
+            self.outputs.row_mut(sample).assign(&outputs.row(row));
+        }
+        self.penalties.push(penalty);
+        let vectors = targets.as_vectors();
+        self.training_means.push(vectors.mean_axis(Axis(0)).unwrap_or_else(|| Array1::zeros(vectors.ncols())));
+    }
+
     /// Samples.
     pub fn len(&self) -> usize {
         self.groups.len()

@@ -62,6 +62,17 @@ impl PermutationTest {
         tail.clamp(f64::MIN_POSITIVE, floor)
     }
 
+    /// The smallest excess over chance that a test at this level would find with this power, the score's standard error being
+    /// what it is: how far the null reaches, plus how far the score may fall short. `critical` replaces the null's own reach,
+    /// for example by that of the largest of many tests.
+    pub fn minimum_detectable(&self, level: f64, power: f64, standard_error: f64, critical: Option<f64>) -> f64 {
+        let mut sorted = self.null.clone();
+        sorted.sort_by(f64::total_cmp);
+        let place = ((1.0 - level) * sorted.len() as f64).ceil() as usize;
+        let own = sorted.get(place.min(sorted.len().saturating_sub(1))).copied().unwrap_or(f64::NAN);
+        critical.unwrap_or(own) - self.chance() + Normal::standard().inverse_cdf(power) * standard_error
+    }
+
     /// What chance scores: the mean over permutations.
     pub fn chance(&self) -> f64 {
         self.null.iter().sum::<f64>() / self.null.len().max(1) as f64

@@ -133,11 +133,10 @@ impl Resampling {
             .map(|(index, score)| {
                 let value = score.value();
                 let jackknife = jackknife(score);
-                let spread = jackknife.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
-                if score.metric == Metric::Accuracy && spread.1 - spread.0 < 1e-15 {
-                    return self.exact(value);
+                if score.metric == Metric::Accuracy && is_constant(&jackknife) {
+                    return exact(value, self.n_groups(), self.settings.level);
                 }
-                self.interval(value, draws.column(index).to_vec(), &jackknife)
+                interval(&self.settings, value, draws.column(index).to_vec(), &jackknife, jackknife.len())
             })
             .collect())
     }
@@ -150,7 +149,33 @@ impl Resampling {
         let draws = self.ratios(&[score, other])?;
         let differences = draws.rows().into_iter().map(|row| row[0] - row[1]).collect();
         let jackknife: Vec<f64> = jackknife(score).into_iter().zip(jackknife(other)).map(|(score, other)| score - other).collect();
-        Ok(self.interval(score.value() - other.value(), differences, &jackknife))
+        Ok(interval(&self.settings, score.value() - other.value(), differences, &jackknife, jackknife.len()))
+    }
+
+    /// `score - other`, paired, with an interval of this coverage, and its draws.
+    pub(crate) fn difference_at(&self, score: &GroupedScore, other: &GroupedScore, level: f64) -> Result<(Estimate, Vec<f64>), ProbeError> {
+        if !score.pairs_with(other) {
+            return Err(ProbeError::Unpaired { left: score.n_groups(), right: other.n_groups() });
+        }
+        let draws: Vec<f64> = self.ratios(&[score, other])?.rows().into_iter().map(|row| row[0] - row[1]).collect();
+        let own = jackknife(score);
+        let jackknife: Vec<f64> = own.iter().zip(jackknife(other)).map(|(score, other)| score - other).collect();
+        let value = score.value() - other.value();
+        let settings = Bootstrap { level, ..self.settings };
+        let estimate = if score.metric == Metric::Accuracy && is_constant(&own) {
+            let exact = exact(score.value(), self.n_groups(), level);
+            Estimate { value, low: exact.low - other.value(), high: exact.high - other.value(), ..exact }
+        } else {
+            interval(&settings, value, draws.clone(), &jackknife, jackknife.len())
+        };
+        Ok((estimate, draws))
+    }
+
+    /// The standard error of a score: the spread of its draws.
+    pub fn standard_error(&self, score: &GroupedScore) -> Result<f64, ProbeError> {
+        let draws = self.ratios(&[score])?;
+        let mean = draws.iter().sum::<f64>() / draws.len() as f64;
+        Ok((draws.iter().map(|draw| (draw - mean).powi(2)).sum::<f64>() / (draws.len() - 1) as f64).sqrt())
     }
 
     /// [resample, score].
@@ -165,26 +190,63 @@ impl Resampling {
         ratios.zip_mut_with(&self.weights.dot(&denominators), |numerator, &denominator| *numerator = ratio(*numerator, denominator));
         Ok(ratios)
     }
+}
 
-    fn interval(&self, value: f64, mut draws: Vec<f64>, jackknife: &[f64]) -> Estimate {
-        draws.sort_by(f64::total_cmp);
-        let tail = expanded(0.5 * (1.0 - self.settings.level), jackknife.len());
-        let corrected = if self.settings.method == IntervalMethod::Bca { corrected_tails(value, &draws, jackknife, tail) } else { None };
-        let method = if corrected.is_some() { IntervalMethod::Bca } else { IntervalMethod::Percentile };
-        let (low, high) = corrected.unwrap_or((tail, 1.0 - tail));
-        Estimate { value, low: quantile(&draws, low), high: quantile(&draws, high), level: self.settings.level, method }
-    }
+fn is_constant(jackknife: &[f64]) -> bool {
+    let spread = jackknife.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
+    spread.1 - spread.0 < 1e-15
+}
 
-    /// Every group has the same share of successes, `value`.
-    fn exact(&self, value: f64) -> Estimate {
-        let n = self.n_groups() as f64;
-        let tail = 0.5 * (1.0 - self.settings.level);
-        let successes = value * n;
-        let bound = |a: f64, b: f64, p: f64| Beta::new(a, b).map_or(f64::NAN, |beta| beta.inverse_cdf(p));
-        let low = if successes <= 0.0 { 0.0 } else { bound(successes, n - successes + 1.0, tail) };
-        let high = if successes >= n { 1.0 } else { bound(successes + 1.0, n - successes, 1.0 - tail) };
-        Estimate { value, low, high, level: self.settings.level, method: IntervalMethod::Exact }
+/// `n_units` are the groups, or the models where those are fewer.
+fn interval(settings: &Bootstrap, value: f64, mut draws: Vec<f64>, jackknife: &[f64], n_units: usize) -> Estimate {
+    draws.sort_by(f64::total_cmp);
+    let tail = expanded(0.5 * (1.0 - settings.level), n_units);
+    let corrected = if settings.method == IntervalMethod::Bca { corrected_tails(value, &draws, jackknife, tail) } else { None };
+    let method = if corrected.is_some() { IntervalMethod::Bca } else { IntervalMethod::Percentile };
+    let (low, high) = corrected.unwrap_or((tail, 1.0 - tail));
+    Estimate { value, low: quantile(&draws, low), high: quantile(&draws, high), level: settings.level, method }
+}
+
+/// Every group has the same share of successes, `value`.
+fn exact(value: f64, n_groups: usize, level: f64) -> Estimate {
+    let n = n_groups as f64;
+    let tail = 0.5 * (1.0 - level);
+    let successes = value * n;
+    let bound = |a: f64, b: f64, p: f64| Beta::new(a, b).map_or(f64::NAN, |beta| beta.inverse_cdf(p));
+    let low = if successes <= 0.0 { 0.0 } else { bound(successes, n - successes + 1.0, tail) };
+    let high = if successes >= n { 1.0 } else { bound(successes + 1.0, n - successes, 1.0 - tail) };
+    Estimate { value, low, high, level, method: IntervalMethod::Exact }
+}
+
+/// The mean score over several models (seeds of training), with an interval that counts both models and groups: models are
+/// drawn with replacement, and groups within. Where all models saw the same groups, each draw takes the same groups for all
+/// (crossed); otherwise each model's own (nested).
+///
+/// With few models the interval is wide, and says so: three models are three observations.
+pub fn hierarchical(scores: &[GroupedScore], settings: &Bootstrap) -> Result<Estimate, ProbeError> {
+    let n_models = scores.len();
+    if n_models < 2 {
+        return Err(ProbeError::TooFewGroups { found: n_models, purpose: "an interval over models", needed: 2 });
     }
+    let crossed = scores.iter().all(|score| score.pairs_with(&scores[0]));
+    // Draws of a number of groups are made once.
+    let draws: Vec<Resampling> = scores
+        .iter()
+        .enumerate()
+        .map(|(model, score)| {
+            let seed = if crossed { settings.seed } else { settings.seed.wrapping_add(1 + model as u64) };
+            Bootstrap { seed, ..*settings }.draw(score.n_groups())
+        })
+        .collect::<Result<_, _>>()?;
+    let ratios: Vec<Array2<f64>> = draws.iter().zip(scores).map(|(draws, score)| draws.ratios(&[score])).collect::<Result<_, _>>()?;
+    let mut random = ChaCha8Rng::seed_from_u64(settings.seed);
+    random.set_stream(u64::MAX);
+    let means: Vec<f64> = (0..settings.resamples)
+        .map(|draw| (0..n_models).map(|_| ratios[random.random_range(0..n_models)][[draw, 0]]).sum::<f64>() / n_models as f64)
+        .collect();
+    let value = scores.iter().map(GroupedScore::value).sum::<f64>() / n_models as f64;
+    let settings = Bootstrap { method: IntervalMethod::Percentile, ..*settings };
+    Ok(interval(&settings, value, means, &[], n_models))
 }
 
 /// The score without each group in turn.

@@ -8,19 +8,7 @@ use pentimento_probes::{
     permutation::{PermutationTest, Permutations, stack_nulls},
 };
 
-use crate::{Outcome, close, normal};
-
-/// `n` samples in groups of two whose class is written in their features.
-fn planted(n: usize, d: usize, n_classes: usize, strength: f64, seed: u64) -> (Array2<f64>, Targets, Vec<u64>) {
-    let mut features = normal(n, d, seed);
-    let draws = normal(n, 1, seed.wrapping_add(77));
-    let labels: Vec<usize> = draws.iter().map(|draw| ((draw.abs() * 1e6) as usize) % n_classes).collect();
-    let directions = normal(n_classes, d, seed.wrapping_add(78));
-    for (sample, &label) in labels.iter().enumerate() {
-        features.row_mut(sample).scaled_add(strength, &directions.row(label));
-    }
-    (features, Targets::Classes { labels, n_classes }, (0..n as u64).map(|sample| sample / 2).collect())
-}
+use crate::{Outcome, close, normal, planted};
 
 #[test]
 fn planted_classes_are_found_and_controls_are_not() -> Outcome {

@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod card;
+mod erasure;
 mod evaluate;
+mod information;
 mod logistic;
 mod matrix_free;
 mod ridge;
@@ -11,7 +13,7 @@ mod split;
 mod uncertainty;
 
 use ndarray::Array2;
-use pentimento_probes::ProbeError;
+use pentimento_probes::{ProbeError, Targets};
 use rand::RngExt;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
@@ -26,4 +28,16 @@ fn normal(rows: usize, columns: usize, seed: u64) -> Array2<f64> {
 #[track_caller]
 fn close(a: f64, b: f64, tolerance: f64) {
     assert!((a - b).abs() <= tolerance * (1.0 + a.abs().max(b.abs())), "{a} is not {b}");
+}
+
+/// `n` samples in groups of two whose class is written in their features.
+fn planted(n: usize, d: usize, n_classes: usize, strength: f64, seed: u64) -> (Array2<f64>, Targets, Vec<u64>) {
+    let mut features = normal(n, d, seed);
+    let draws = normal(n, 1, seed.wrapping_add(77));
+    let labels: Vec<usize> = draws.iter().map(|draw| ((draw.abs() * 1e6) as usize) % n_classes).collect();
+    let directions = normal(n_classes, d, seed.wrapping_add(78));
+    for (sample, &label) in labels.iter().enumerate() {
+        features.row_mut(sample).scaled_add(strength, &directions.row(label));
+    }
+    (features, Targets::Classes { labels, n_classes }, (0..n as u64).map(|sample| sample / 2).collect())
 }

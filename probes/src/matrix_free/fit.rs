@@ -51,19 +51,7 @@ pub fn evaluate_states<F: Real>(
     let norms = design.squared_norms();
     check_finite("a state", norms.view().insert_axis(Axis(1)))?;
     let folds = Folds::by_group(groups, evaluation.folds, evaluation.seed)?;
-    let fold_of = folds.test_fold_of(n);
-    let mut evaluated: Vec<Evaluated> = tasks
-        .iter()
-        .map(|targets| Evaluated {
-            outputs: Array2::zeros((n, targets.as_vectors().ncols())),
-            targets: targets.clone(),
-            groups: groups.to_vec(),
-            fold_of: fold_of.clone(),
-            penalties: Vec::new(),
-            training_means: Vec::new(),
-            probabilistic: matches!(readout, Readout::Logistic(_)),
-        })
-        .collect();
+    let mut evaluated: Vec<Evaluated> = tasks.iter().map(|task| Evaluated::blank(task, groups, &folds, readout)).collect();
     for fold in &folds {
         check_disjoint(groups, &fold.train, &fold.test)?;
         let part = Part { design, norms: &norms, groups, samples: &fold.train, seed: evaluation.seed };
@@ -76,11 +64,7 @@ pub fn evaluate_states<F: Real>(
             }
         };
         for ((evaluated, (outputs, penalty)), targets) in evaluated.iter_mut().zip(predictions).zip(&targets) {
-            for (row, &sample) in fold.test.iter().enumerate() {
-                evaluated.outputs.row_mut(sample).assign(&outputs.row(row));
-            }
-            evaluated.penalties.push(penalty);
-            evaluated.training_means.push(targets.as_vectors().mean_axis(Axis(0)).ok_or(ProbeError::Empty)?);
+            evaluated.fill(&fold.test, &outputs, penalty, targets);
         }
     }
     Ok(evaluated)
