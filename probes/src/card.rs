@@ -1,10 +1,8 @@
 //! The probe card: no number leaves without what it estimates, how it was split, how sure it is, and its controls.
 
-use std::fmt::Write as _;
-
 use serde::{Deserialize, Serialize};
 
-use crate::{Estimate, Metric, multiple::benjamini_hochberg};
+use crate::{CodeLength, Equivalence, Estimate, Metric, ceiling::Ceiling, multiple::benjamini_hochberg};
 
 /// What a control asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -43,6 +41,22 @@ impl ControlKind {
             Self::Majority => "majority",
             Self::NormOnly => "norm only",
             Self::InputOnly => "input only",
+        }
+    }
+
+    /// What it may mean when this negative control beats chance; what to look for first.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::LabelPermutation => {
+                "exchanged targets are still read out, so fitting or judging sees the targets it is judged by: look for samples of one sequence on both sides of a split, or for targets that hardly change when exchanged"
+            }
+            Self::BeforeTheWrite => {
+                "the target is read out of a memory that cannot hold it yet, so it comes from elsewhere: the address of the read, the position, or an earlier mention of the value gives it away"
+            }
+            Self::NeverWritten => {
+                "a value that was never written is read out, so targets can be guessed from what else is in the sequence: look for foils that are not drawn at random, or for a null that ignores which values are taken"
+            }
+            _ => "this control may beat chance; the score must beat it",
         }
     }
 
@@ -145,15 +159,77 @@ pub struct ProbeCard {
     pub p_value: f64,
     /// The same, adjusted for all places tested together by max-T; `None` for a single card.
     pub adjusted_p_value: Option<f64>,
-    /// Gain in bits a sample over the class shares, where the readout gives probabilities.
-    pub bits: Option<Estimate>,
+    /// The smallest excess over chance that would have been found.
+    pub minimum_detectable: Option<MinimumDetectable>,
+    /// V-information in bits a sample, V being linear logistic readouts (Xu et al., arXiv 2002.10689): held-out gain in log2
+    /// probability of the true class over the class shares.
+    pub information: Option<Estimate>,
+    /// Online code length of the labels given the features.
+    pub description_length: Option<CodeLength>,
+    /// What a linear readout could reach at best.
+    pub ceiling: Option<Ceiling>,
+    /// Whether nothing is shown to be there.
+    pub equivalence: Option<Equivalence>,
+    /// The mean score over several models (seeds of training), its interval counting models and sequences.
+    pub over_models: Option<OverModels>,
     /// Every control.
     pub controls: Vec<ControlResult>,
-    /// What must not be overlooked. Empty when all negative controls are at chance.
+    /// What must not be overlooked: why the card is red. Empty when all negative controls are at chance and no ceiling is broken.
     pub alarms: Vec<String>,
 }
 
-/// Judges the controls of all cards of an analysis together and raises their alarms.
+/// The smallest excess over chance that would have been found.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MinimumDetectable {
+    /// Level of the test.
+    pub level: f64,
+    /// How often it would have been found.
+    pub power: f64,
+    /// Judged alone.
+    pub alone: f64,
+    /// Judged together with all places tested (max-T); `None` for a single card.
+    pub together: Option<f64>,
+}
+
+/// A score over several models.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct OverModels {
+    /// The mean, with an interval that counts both models and sequences.
+    pub estimate: Estimate,
+    /// How many models.
+    pub n_models: usize,
+}
+
+/// What a card says, in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    /// A negative control or a ceiling failed: do not trust the score.
+    Red,
+    /// Beats chance and every control.
+    Supported,
+    /// Beats chance, but not every control.
+    NotBeyondControls,
+    /// Does not beat chance.
+    NotFound,
+}
+
+impl Standing {
+    /// The words on screen.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Red => "RED: do not trust this card before you know why",
+            Self::Supported => "supported: beats chance and every control",
+            Self::NotBeyondControls => "beats chance, but not every control",
+            Self::NotFound => "not found: does not beat chance",
+        }
+    }
+}
+
+/// The level at which a card says that its score beats chance.
+pub const LEVEL: f64 = 0.05;
+
+/// Judges the controls and ceilings of all cards of an analysis together and raises their alarms.
 ///
 /// Negative controls are adjusted by Benjamini and Hochberg over all of them, so that many cards do not cry wolf. A control
 /// the score must beat is beaten when the interval of the difference lies above 0.
@@ -171,12 +247,23 @@ pub fn judge(cards: &mut [ProbeCard], level: f64) {
                 control.verdict = if significant { Verdict::Alarm } else { Verdict::Passed };
                 if significant {
                     let p = control.adjusted_p_value.unwrap_or(1.0);
-                    card.alarms.push(format!("the negative control '{}' scores {} where chance is due (adjusted p = {p:.4}): do not trust this card before you know why", control.kind.name(), control.estimate));
+                    card.alarms.push(format!(
+                        "the negative control '{}' scores {} where chance is due (adjusted p = {p:.4}). It may mean: {}",
+                        control.kind.name(),
+                        control.estimate,
+                        control.kind.meaning()
+                    ));
                 }
             } else {
                 let beaten = control.difference.is_some_and(|difference| difference.low > 0.0);
                 control.verdict = if beaten { Verdict::Passed } else { Verdict::NotBeaten };
             }
+        }
+        if let Some(ceiling) = card.ceiling.filter(Ceiling::is_broken) {
+            card.alarms.push(format!(
+                "the score {} lies above its ceiling {} (by {}). It may mean: leakage, or values that depend on their addresses or on one another, which the ceiling rules out and deep layers do not",
+                card.score, ceiling.estimate, ceiling.excess
+            ));
         }
     }
 }
@@ -198,7 +285,7 @@ impl Table {
         let line =
             |cells: &[String]| format!("| {} |\n", cells.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | "));
         let mut text = format!("**{}**\n\n{}", self.title, line(&self.columns));
-        let _ = writeln!(text, "|{}", "---|".repeat(self.columns.len()));
+        text.push_str(&format!("|{}\n", "---|".repeat(self.columns.len())));
         self.rows.iter().for_each(|row| text.push_str(&line(row)));
         text
     }
@@ -210,49 +297,26 @@ impl ProbeCard {
         self.place.iter().map(|(name, value)| format!("{name} {value}")).collect::<Vec<_>>().join(", ")
     }
 
-    /// The whole card: the score first, then every control.
-    pub fn table(&self) -> Table {
-        let p = |p: Option<f64>| p.map_or_else(String::new, |p| format!("{p:.4}"));
-        let mut rows = vec![vec![
-            "score".to_owned(),
-            self.score.to_string(),
-            String::new(),
-            p(Some(self.p_value)),
-            p(self.adjusted_p_value),
-            String::new(),
-        ]];
-        rows.push(vec!["chance".to_owned(), format!("{:.3}", self.chance), String::new(), String::new(), String::new(), String::new()]);
-        for control in &self.controls {
-            rows.push(vec![
-                control.kind.name().to_owned(),
-                control.estimate.to_string(),
-                control.difference.map_or_else(String::new, |difference| difference.to_string()),
-                p(control.p_value),
-                p(control.adjusted_p_value),
-                control.verdict.name().to_owned(),
-            ]);
+    /// What it says in one word.
+    pub fn standing(&self) -> Standing {
+        if !self.alarms.is_empty() {
+            return Standing::Red;
         }
-        Table {
-            title: format!(
-                "{}: {} ({} readout of {} samples in {} sequences)",
-                self.place_name(),
-                self.estimand,
-                self.readout,
-                self.n_samples,
-                self.n_groups
-            ),
-            columns: ["", self.metric.name(), "score minus control", "p", "adjusted p", "verdict"].map(str::to_owned).to_vec(),
-            rows,
+        if self.adjusted_p_value.unwrap_or(self.p_value) > LEVEL {
+            return Standing::NotFound;
         }
+        let is_beaten = self.controls.iter().all(|control| control.verdict != Verdict::NotBeaten);
+        if is_beaten { Standing::Supported } else { Standing::NotBeyondControls }
     }
 
-    /// The card as Markdown, alarms first.
-    pub fn to_markdown(&self) -> String {
-        let mut text = String::new();
-        for alarm in &self.alarms {
-            let _ = writeln!(text, "> **ALARM**: {alarm}\n");
-        }
-        text + &self.table().to_markdown()
+    /// Score minus that of the control task (Hewitt and Liang, arXiv 1909.03368): what is not memorised keys.
+    pub fn selectivity(&self) -> Option<Estimate> {
+        self.controls.iter().find(|control| control.kind == ControlKind::ControlTask)?.difference
+    }
+
+    /// The control of this kind.
+    pub fn control(&self, kind: ControlKind) -> Option<&ControlResult> {
+        self.controls.iter().find(|control| control.kind == kind)
     }
 }
 
@@ -260,7 +324,7 @@ impl ProbeCard {
 pub fn summary(title: &str, cards: &[ProbeCard]) -> Table {
     let names: Vec<String> = cards.first().map_or_else(Vec::new, |card| card.place.iter().map(|(name, _)| name.clone()).collect());
     let mut columns = names;
-    columns.extend(["metric", "score", "chance", "p", "adjusted p", "samples", "sequences", "alarms"].map(str::to_owned));
+    columns.extend(["metric", "score", "chance", "p", "adjusted p", "ceiling", "selectivity", "bits", "samples", "sequences", "says"].map(str::to_owned));
     let rows = cards
         .iter()
         .map(|card| {
@@ -271,9 +335,18 @@ pub fn summary(title: &str, cards: &[ProbeCard]) -> Table {
                 format!("{:.3}", card.chance),
                 format!("{:.4}", card.p_value),
                 card.adjusted_p_value.map_or_else(String::new, |p| format!("{p:.4}")),
+                card.ceiling.map_or_else(String::new, |ceiling| format!("{:.3}", ceiling.estimate.value)),
+                card.selectivity().map_or_else(String::new, |selectivity| selectivity.to_string()),
+                card.information.map_or_else(String::new, |bits| format!("{:.2}", bits.value)),
                 card.n_samples.to_string(),
                 card.n_groups.to_string(),
-                if card.alarms.is_empty() { String::new() } else { format!("ALARM x{}", card.alarms.len()) },
+                match card.standing() {
+                    Standing::Red => "RED",
+                    Standing::Supported => "supported",
+                    Standing::NotBeyondControls => "not beyond controls",
+                    Standing::NotFound => "not found",
+                }
+                .to_owned(),
             ]);
             row
         })

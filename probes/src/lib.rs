@@ -45,8 +45,10 @@ pub mod permutation;
 pub mod multiple;
 pub mod equivalence;
 pub mod card;
+pub mod render;
 
-pub use card::{ControlKind, ControlResult, Expectation, ProbeCard, Table, Verdict};
+pub use card::{ControlKind, ControlResult, Expectation, MinimumDetectable, ProbeCard, Standing, Table, Verdict};
+pub use ceiling::Ceiling;
 pub use description_length::{Code, CodeLength};
 pub use equivalence::Equivalence;
 pub use error::ProbeError;

@@ -1,6 +1,5 @@
 //! Held-out scores, controls and permutation tests on data whose truth is known.
 
-use ndarray::Array2;
 use pentimento_probes::{
     Evaluation, LogisticParams, Metric, Readout, Scaling, Targets, baseline, control,
     evaluate::evaluate,
