@@ -200,7 +200,7 @@ fn a_never_written_value_is_at_chance_and_logistic_agrees() {
         assert!(card(&result, "superseding+0", Target::Never, 0, Feature::Read, phase).p_value > 0.005);
     }
     let stale = card(&result, "superseding+0", Target::Stale, 0, Feature::Read, Phase::Decay);
-    assert!(stale.score.value > 0.95 && stale.bits.unwrap().value > 1.0);
+    assert!(stale.score.value > 0.95 && stale.information.unwrap().value > 1.0);
 }
 
 #[test]

@@ -324,7 +324,10 @@ impl ProbeCard {
 pub fn summary(title: &str, cards: &[ProbeCard]) -> Table {
     let names: Vec<String> = cards.first().map_or_else(Vec::new, |card| card.place.iter().map(|(name, _)| name.clone()).collect());
     let mut columns = names;
-    columns.extend(["metric", "score", "chance", "p", "adjusted p", "ceiling", "selectivity", "bits", "samples", "sequences", "says"].map(str::to_owned));
+    columns.extend(
+        ["metric", "score", "chance", "p", "adjusted p", "ceiling", "selectivity", "bits", "samples", "sequences", "says"]
+            .map(str::to_owned),
+    );
     let rows = cards
         .iter()
         .map(|card| {

@@ -51,13 +51,7 @@ impl Equivalence {
 impl Resampling {
     /// Is `score` the same as `reference` up to `margin`? Both over the same groups; `reference` may be a constant: what chance
     /// scores in each group.
-    pub fn equivalence(
-        &self,
-        score: &GroupedScore,
-        reference: &GroupedScore,
-        margin: f64,
-        level: f64,
-    ) -> Result<Equivalence, ProbeError> {
+    pub fn equivalence(&self, score: &GroupedScore, reference: &GroupedScore, margin: f64, level: f64) -> Result<Equivalence, ProbeError> {
         if !(margin.is_finite() && margin > 0.0) {
             return Err(ProbeError::Parameter { parameter: "the margin of equivalence", value: margin, range: "above 0" });
         }

@@ -126,7 +126,8 @@ impl Eraser {
 /// Orthonormal columns that span those of a matrix.
 fn column_space(matrix: &Array2<f64>) -> Result<Array2<f64>, ProbeError> {
     let (rows, columns) = matrix.dim();
-    let eigen = if columns <= rows { Eigen::new(gram(matrix.view()), "a concept")? } else { Eigen::new(kernel(matrix.view()), "a concept")? };
+    let eigen =
+        if columns <= rows { Eigen::new(gram(matrix.view()), "a concept")? } else { Eigen::new(kernel(matrix.view()), "a concept")? };
     let most = eigen.values.iter().fold(0.0_f64, |most, &value| most.max(value));
     // Values are squares here.
     let kept: Vec<usize> = (0..eigen.values.len()).filter(|&i| eigen.values[i] > LEAST_COVARIANCE * most).collect();

@@ -121,6 +121,36 @@ pub fn evaluate(
     Ok(evaluated)
 }
 
+/// Fits on some features and judges on others of the same samples: `whole` and `changed` are both [sample, channel]. What a
+/// readout that knows whole features makes of changed ones; every sample is judged by a readout that never saw its group.
+pub fn evaluate_on(
+    whole: &Array2<f64>,
+    changed: &Array2<f64>,
+    tasks: &[Targets],
+    groups: &[u64],
+    readout: &Readout,
+    evaluation: &Evaluation,
+) -> Result<Vec<Evaluated>, ProbeError> {
+    if whole.dim() != changed.dim() {
+        return Err(ProbeError::Columns { what: "the changed features", found: changed.ncols(), wanted: whole.ncols() });
+    }
+    check_finite("a feature", whole.view())?;
+    check_finite("a changed feature", changed.view())?;
+    let folds = Folds::by_group(groups, evaluation.folds, evaluation.seed)?;
+    let mut evaluated: Vec<Evaluated> = tasks.iter().map(|task| Evaluated::blank(task, groups, &folds, readout)).collect();
+    for fold in &folds {
+        let train = whole.select(Axis(0), &fold.train);
+        let test = changed.select(Axis(0), &fold.test);
+        let train_groups: Vec<u64> = fold.train.iter().map(|&sample| groups[sample]).collect();
+        let targets: Vec<Targets> = tasks.iter().map(|task| task.select(&fold.train)).collect();
+        let predictions = fit_and_predict(&train, &[test.view()], &targets, &train_groups, readout, evaluation.scaling)?;
+        for ((evaluated, prediction), targets) in evaluated.iter_mut().zip(predictions).zip(&targets) {
+            evaluated.fill(&fold.test, &prediction.outputs[0], prediction.penalty, targets);
+        }
+    }
+    Ok(evaluated)
+}
+
 /// What a readout of one task says of several test sets.
 pub(crate) struct Prediction {
     /// One per test set.
@@ -155,10 +185,7 @@ pub(crate) fn fit_and_predict(
             let logistic = params.check()?;
             let predict = |targets: &Targets| {
                 let fitted = logistic.fit(&train, targets, groups)?;
-                Ok(Prediction {
-                    outputs: tests.iter().map(|test| fitted.log_probabilities(test)).collect(),
-                    penalty: fitted.penalty,
-                })
+                Ok(Prediction { outputs: tests.iter().map(|test| fitted.log_probabilities(test)).collect(), penalty: fitted.penalty })
             };
             targets.iter().map(predict).collect()
         }

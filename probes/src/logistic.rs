@@ -228,7 +228,9 @@ impl Logistic {
                 let most = if with_covariance { max_iterations } else { max_iterations.min(PLAIN_ITERATIONS) };
                 let (outcome, reached) = match &single {
                     Some(single) => descend(&single.view(), &classes.compact, n_seen, penalty, &preconditioner, point, reachable, most),
-                    None => descend(&features.view(), &classes.compact, n_seen, penalty, &preconditioner, point, self.params.tolerance, most),
+                    None => {
+                        descend(&features.view(), &classes.compact, n_seen, penalty, &preconditioner, point, self.params.tolerance, most)
+                    }
                 };
                 point = reached;
                 iterations += outcome.iterations;

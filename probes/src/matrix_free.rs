@@ -98,7 +98,12 @@ impl<F: Real> StateDesign<F> {
         }
         let d_k = first.retention.ncols();
         let n_edits = first.edits.len();
-        let d_v = first.edits.first().map(|edit| edit.pseudo_value.ncols()).or(first.initial.as_ref().map(Array2::ncols)).ok_or(ProbeError::Empty)?;
+        let d_v = first
+            .edits
+            .first()
+            .map(|edit| edit.pseudo_value.ncols())
+            .or(first.initial.as_ref().map(Array2::ncols))
+            .ok_or(ProbeError::Empty)?;
         let check = |what, found, wanted| if found == wanted { Ok(()) } else { Err(ProbeError::Columns { what, found, wanted }) };
         for stretch in stretches.iter() {
             let steps = stretch.retention.nrows();
@@ -229,7 +234,13 @@ impl<F: Real> StateDesign<F> {
             };
             let y = Array1::from_shape_fn(self.d_v, |j| {
                 let unit = n_combinations == self.d_v;
-                let value = if unit { f64::from(u8::from(j == combination)) } else if sign(j) { 1.0 } else { -1.0 };
+                let value = if unit {
+                    f64::from(u8::from(j == combination))
+                } else if sign(j) {
+                    1.0
+                } else {
+                    -1.0
+                };
                 F::narrow(value)
             });
             let parts: Vec<(Array2<f64>, Array1<f64>)> = self

@@ -414,9 +414,9 @@ impl<F: Real> Problem<F> {
             return Ok(Some(squares(&residual.mapv(Real::widen)) * (n / free).powi(2)));
         }
         let vectors = &spectrum.eigen.vectors;
-        let samples = spectrum
-            .samples
-            .get_or_insert_with(|| if dual { vectors.as_standard_layout().into_owned() } else { x.dot(vectors).as_standard_layout().into_owned() });
+        let samples = spectrum.samples.get_or_insert_with(|| {
+            if dual { vectors.as_standard_layout().into_owned() } else { x.dot(vectors).as_standard_layout().into_owned() }
+        });
         let residual = if dual { samples.dot(&inside) * F::narrow(ridge) } else { &*y - &samples.dot(&inside) };
         // An entry of I - H; rows of `samples` are contiguous.
         let entry = |i: usize, j: usize| {
@@ -447,7 +447,9 @@ impl<F: Real> Problem<F> {
         let parts: Vec<Array1<f64>> = blocks
             .par_chunks(64)
             .map(|blocks| {
-                blocks.iter().try_fold(Array1::zeros(residual.ncols()), |sum: Array1<f64>, block| Ok::<_, ProbeError>(sum + of_block(block)?))
+                blocks
+                    .iter()
+                    .try_fold(Array1::zeros(residual.ncols()), |sum: Array1<f64>, block| Ok::<_, ProbeError>(sum + of_block(block)?))
             })
             .collect::<Result<_, _>>()?;
         Ok(Some(parts.iter().fold(Array1::zeros(self.y.ncols()), |sum, part| sum + part)))

@@ -73,7 +73,8 @@ fn a_baseline_is_beaten_or_not() {
 #[test]
 fn a_score_above_its_ceiling_turns_the_card_red() {
     let ceiling = |excess| Ceiling { estimate: estimate(0.5), excess: estimate(excess), mean_r2: 0.4, noise: 1e-6 };
-    let mut cards = [ProbeCard { ceiling: Some(ceiling(0.3)), ..example(vec![]) }, ProbeCard { ceiling: Some(ceiling(0.05)), ..example(vec![]) }];
+    let mut cards =
+        [ProbeCard { ceiling: Some(ceiling(0.3)), ..example(vec![]) }, ProbeCard { ceiling: Some(ceiling(0.05)), ..example(vec![]) }];
     card::judge(&mut cards, 0.01);
     assert_eq!(cards[0].standing(), Standing::Red);
     assert!(cards[0].alarms[0].contains("above its ceiling"));

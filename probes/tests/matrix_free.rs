@@ -124,7 +124,11 @@ fn single_precision_finds_what_is_planted_and_chooses_its_penalty() -> Outcome {
     let stretches = design.stretches().iter().map(|stretch| Stretch {
         initial: stretch.initial.as_ref().map(narrow),
         retention: narrow(&stretch.retention),
-        edits: stretch.edits.iter().map(|edit| EditStream { direction: narrow(&edit.direction), pseudo_value: narrow(&edit.pseudo_value) }).collect(),
+        edits: stretch
+            .edits
+            .iter()
+            .map(|edit| EditStream { direction: narrow(&edit.direction), pseudo_value: narrow(&edit.pseudo_value) })
+            .collect(),
     });
     let single = StateDesign::new(Arc::new(stretches.collect()), design.samples().to_vec())?;
     let noise = Targets::Vectors(normal(180, 1, 10));

@@ -21,17 +21,26 @@
 mod error;
 mod options;
 mod sites;
+mod features;
 mod gather;
+mod ceiling;
 mod units;
+mod extras;
+mod erasure;
 mod place;
 pub mod partial;
 pub mod bench;
 
+pub use erasure::{ErasedScore, Erasure, OutputChange, What};
 pub use error::ReadoutError;
-pub use options::{Address, Feature, Place, ReadoutOptions, Target};
-pub use pentimento_probes::{ControlKind, ControlResult, Estimate, LogisticParams, Metric, ProbeCard, Readout, Table, Verdict, card};
+pub use options::{Address, DENSE_NUMBERS, Extra, Feature, Place, ReadoutOptions, StateForm, Target};
+pub use pentimento_probes::{
+    Ceiling, ControlKind, ControlResult, Equivalence, Estimate, LogisticParams, Metric, ProbeCard, Readout, Standing, Table, Verdict, card,
+    card::OverModels, render,
+};
 pub use place::{CardPlace, LayerHead};
 
+use pentimento_probes::GroupedScore;
 use serde::{Deserialize, Serialize};
 
 use crate::{memory::Phase, task::Example, trace::Trace};
@@ -45,6 +54,8 @@ pub struct Readouts {
     pub cards: Vec<ProbeCard>,
     /// What each phase of a step did to decodability.
     pub comparisons: Vec<PhaseComparison>,
+    /// What erasing the stale value did.
+    pub erasures: Vec<Erasure>,
     /// What was left out and why.
     pub notices: Vec<String>,
 }
@@ -117,6 +128,11 @@ impl Readouts {
         said + &format!(" There, {}.", changes.collect::<Vec<_>>().join("; "))
     }
 
+    /// What erasing the stale value did, one line per score.
+    pub fn erasure_table(&self) -> Table {
+        Erasure::table(&self.erasures)
+    }
+
     /// One line per card.
     pub fn summary(&self) -> Table {
         card::summary("Linear readouts", &self.cards)
@@ -140,6 +156,11 @@ impl Readouts {
 /// `untrained` is a trace of the same sequences recorded from a model that was never trained: with it every card gets that
 /// control. The same trace, options and seed give the same numbers.
 pub fn readouts(trace: &Trace, untrained: Option<&Trace>, options: &ReadoutOptions) -> Result<Readouts, ReadoutError> {
+    Ok(scored(trace, untrained, options)?.0)
+}
+
+/// With the score of every card.
+fn scored(trace: &Trace, untrained: Option<&Trace>, options: &ReadoutOptions) -> Result<(Readouts, Vec<GroupedScore>), ReadoutError> {
     let examples: Vec<Example> = trace.labels()?.ok_or_else(|| ReadoutError::NoLabels(trace.path().to_path_buf()))?;
     if examples.len() != trace.n_batch() {
         return Err(ReadoutError::LabelCount { found: examples.len(), wanted: trace.n_batch() });
@@ -159,13 +180,36 @@ pub fn readouts(trace: &Trace, untrained: Option<&Trace>, options: &ReadoutOptio
     if questions.is_empty() {
         return Err(ReadoutError::NothingToAsk(notices.join("; ")));
     }
-    let mut cards = Vec::new();
-    let mut comparisons = Vec::new();
+    let mut found = units::Found::default();
     for layer in layers {
-        units::read_layer(trace, untrained, layer, &questions, options, &mut cards, &mut comparisons)?;
+        units::read_layer(trace, untrained, layer, &questions, options, &mut found)?;
     }
-    units::adjust(&questions, &mut cards);
-    let mut cards: Vec<ProbeCard> = cards.into_iter().map(|unit| unit.card).collect();
+    units::adjust(&questions, &mut found.units)?;
+    let (mut cards, scores): (Vec<ProbeCard>, Vec<GroupedScore>) = found.units.into_iter().map(|unit| (unit.card, unit.score)).unzip();
     card::judge(&mut cards, options.alarm_level);
-    Ok(Readouts { options: options.clone(), cards, comparisons, notices })
+    let readouts = Readouts { options: options.clone(), cards, comparisons: found.comparisons, erasures: found.erasures, notices };
+    Ok((readouts, scores))
+}
+
+/// The same readouts of several models: runs of the same recipe from other seeds, each with its trace of its own or the same
+/// sequences. The first trace's cards get the mean score over all models, its interval counting models and sequences.
+pub fn readouts_over_models(traces: &[&Trace], untrained: Option<&Trace>, options: &ReadoutOptions) -> Result<Readouts, ReadoutError> {
+    let (first, others) = traces.split_first().ok_or(ReadoutError::Option { option: "traces", problem: "is empty: name at least one" })?;
+    let (mut readouts, scores) = scored(first, untrained, options)?;
+    let mut by_place: Vec<Vec<GroupedScore>> = scores.into_iter().map(|score| vec![score]).collect();
+    // Of the others only scores are wanted.
+    let plain = ReadoutOptions { extras: Vec::new(), ..options.clone() };
+    for other in others {
+        let (found, scores) = scored(other, None, &plain)?;
+        for (card, score) in found.cards.iter().zip(scores) {
+            if let Some(index) = readouts.cards.iter().position(|known| known.place == card.place) {
+                by_place[index].push(score);
+            }
+        }
+    }
+    for (card, scores) in readouts.cards.iter_mut().zip(by_place).filter(|(_, scores)| scores.len() > 1) {
+        let estimate = pentimento_probes::uncertainty::hierarchical(&scores, &options.bootstrap())?;
+        card.over_models = Some(OverModels { estimate, n_models: scores.len() });
+    }
+    Ok(readouts)
 }

@@ -18,6 +18,10 @@ pub enum Target {
     Never,
     /// Steps since the content was written; a number, read out by ridge.
     Age,
+    /// Whether what was written at an address is stale once the step has been read: of every write so far, one sample. Needs an
+    /// address, so only the feature `read` can be asked.
+    #[serde(rename = "is_stale")]
+    IsStale,
 }
 
 /// What a readout sees.
@@ -28,6 +32,46 @@ pub enum Feature {
     State,
     /// What the memory says at one address, S^T k \[d_v\].
     Read,
+    /// The part of the memory in its strongest directions (its best approximation of rank `singular_rank`), flattened
+    /// [d_k * d_v]: whether content lies in what the memory holds strongly.
+    Singular,
+}
+
+/// How the feature `state` is held.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StateForm {
+    /// Formed while a layer's states fit into [`DENSE_NUMBERS`], else matrix-free.
+    #[default]
+    Auto,
+    /// Formed: one row of d_k * d_v numbers a sample.
+    Dense,
+    /// Never formed: readouts run on retention, directions and pseudo-values (performance: `pentimento_probes::matrix_free`).
+    MatrixFree,
+}
+
+/// Numbers (f32) of formed states of one layer above which they are no longer formed: 1 GiB.
+pub const DENSE_NUMBERS: usize = 1 << 28;
+
+/// What a card can carry beside its score and controls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extra {
+    /// V-information in bits, by logistic readouts.
+    Information,
+    /// Online code length of the labels, and of the control task's.
+    DescriptionLength,
+    /// What a linear readout could reach at best.
+    Ceiling,
+    /// Whether nothing is shown to be left.
+    Equivalence,
+    /// LEACE against a random subspace of the same rank, with what that does to readouts and to the layer's output.
+    Erasure,
+}
+
+impl Extra {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Information, Self::DescriptionLength, Self::Ceiling, Self::Equivalence, Self::Erasure];
 }
 
 /// The address of [`Feature::Read`].
@@ -69,8 +113,8 @@ macro_rules! display_by_name {
     };
 }
 
-display_by_name!(Target, Self::Stale => "stale", Self::Current => "current", Self::Never => "never", Self::Age => "age");
-display_by_name!(Feature, Self::State => "state", Self::Read => "read");
+display_by_name!(Target, Self::Stale => "stale", Self::Current => "current", Self::Never => "never", Self::Age => "age", Self::IsStale => "is_stale");
+display_by_name!(Feature, Self::State => "state", Self::Read => "read", Self::Singular => "singular");
 
 impl std::fmt::Display for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -91,6 +135,11 @@ impl std::fmt::Display for Place {
 /// | `targets` | stale, current | what it says | at least one |
 /// | `places` | superseding+0, question | where samples are taken | at least one |
 /// | `address` | asked | of the feature `read` | |
+/// | `state_form` | auto | how the feature `state` is held | |
+/// | `singular_rank` | 4 | of the feature `singular` | at least 1 |
+/// | `extras` | all | what a card carries beside score and controls | |
+/// | `equivalence_margin` | 0.05 | excess over chance that counts as nothing | above 0 |
+/// | `ceiling_noise` | 1e-12 | noise a memory is seen with: its variance over the mean square of the memory's entries (about f32 rounding over a thousand steps) | above 0 |
 /// | `readout` | ridge | its kind and parameters | |
 /// | `folds` | 5 | test parts, by sequence | at least 2 |
 /// | `scaling` | isotropic | of features, fitted on the training part | |
@@ -117,6 +166,16 @@ pub struct ReadoutOptions {
     pub places: Vec<Place>,
     /// Of the feature `read`.
     pub address: Address,
+    /// How the feature `state` is held.
+    pub state_form: StateForm,
+    /// Of the feature `singular`.
+    pub singular_rank: usize,
+    /// What a card carries beside score and controls.
+    pub extras: Vec<Extra>,
+    /// Excess over chance that counts as nothing.
+    pub equivalence_margin: f64,
+    /// Noise a memory is seen with: its variance over the mean square of the memory's entries.
+    pub ceiling_noise: f64,
     /// Its kind and parameters.
     pub readout: Readout,
     /// Test parts, by sequence.
@@ -147,6 +206,11 @@ impl Default for ReadoutOptions {
             targets: vec![Target::Stale, Target::Current],
             places: vec![Place::Superseding { lag: 0 }, Place::Question],
             address: Address::default(),
+            state_form: StateForm::default(),
+            singular_rank: 4,
+            extras: Extra::ALL.to_vec(),
+            equivalence_margin: 0.05,
+            ceiling_noise: 1e-12,
             readout: Readout::default(),
             folds: 5,
             scaling: Scaling::default(),
@@ -177,6 +241,16 @@ impl ReadoutOptions {
         }
         if self.max_samples < 10 {
             return Err(ReadoutError::Option { option: "max_samples", problem: "must be at least 10" });
+        }
+        if self.singular_rank == 0 {
+            return Err(ReadoutError::Option { option: "singular_rank", problem: "must be at least 1" });
+        }
+        let positive = [("equivalence_margin", self.equivalence_margin), ("ceiling_noise", self.ceiling_noise)];
+        if let Some((option, _)) = positive.into_iter().find(|(_, value)| !(value.is_finite() && *value > 0.0)) {
+            return Err(ReadoutError::Option { option, problem: "must be above 0" });
+        }
+        if self.features.iter().all(|feature| *feature != Feature::Read) && self.targets == [Target::IsStale] {
+            return Err(ReadoutError::Option { option: "targets", problem: "asks 'is_stale', which needs the feature 'read'" });
         }
         if !(self.alarm_level > 0.0 && self.alarm_level < 1.0) {
             return Err(ReadoutError::Option { option: "alarm_level", problem: "must be between 0 and 1" });

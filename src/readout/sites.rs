@@ -21,6 +21,8 @@ pub(super) struct Site {
     pub address_step: Option<usize>,
     /// The first step that could know the target.
     pub first_told: usize,
+    /// The step at which the target was written, if it is a value.
+    pub told_step: Option<usize>,
 }
 
 /// All samples of one place and target, with what every layer and head shares: targets, splits, draws, input-only readouts.
@@ -41,6 +43,8 @@ pub(super) struct Question {
     /// Labels that the target could have had, given what was in the sequence before it was told.
     pub other_before: Vec<Vec<usize>>,
     pub input_only: Evaluated,
+    /// For a stale value: the samples of which a current value is known too, and its class.
+    pub current: Vec<(usize, usize)>,
 }
 
 /// What is fitted on one set of features.
@@ -58,6 +62,11 @@ struct Draft {
     site: Site,
     key: u32,
     value: Option<u32>,
+    /// The write that told the value.
+    told: Option<u32>,
+    /// The value that is true in its place, if one is.
+    current: Option<u32>,
+    is_stale: bool,
     age: Option<usize>,
     /// Number of the foil in its sequence's list.
     foil: usize,
@@ -125,9 +134,33 @@ fn drafts_of(example: &Example, sequence: usize, place: Place, target: Target, a
         let told_at = own.map_or(step, |own| own.key_position.min(own.position));
         let seen_at = value.and_then(|value| example.tokens.iter().position(|&token| token == value));
         let first_told = seen_at.map_or(told_at, |seen_at| seen_at.min(told_at));
-        Some(Draft { site: Site { sequence, step, address_step, first_told }, key, value, age, foil: index })
+        let site = Site { sequence, step, address_step, first_told, told_step: own.map(|own| own.position) };
+        Some(Draft { site, key, value, told, current: None, is_stale: false, age, foil: index })
     };
-    match place {
+    // Of every write so far at some step: is it stale by then?
+    let states_at = |step: usize, index: usize| {
+        example.writes.iter().filter(move |write| write.position < step).map(move |write| Draft {
+            site: Site { sequence, step, address_step: Some(write.position), first_told: write.position, told_step: None },
+            key: write.key,
+            value: None,
+            told: None,
+            current: None,
+            is_stale: write.is_stale(step),
+            age: Some(step - write.position),
+            foil: index,
+        })
+    };
+    if target == Target::IsStale {
+        let steps: Vec<usize> = match place {
+            Place::Question => example.questions.first().map(|question| question.position).into_iter().collect(),
+            // The last event of the sequence: every write counts once.
+            Place::Superseding { lag } => {
+                example.writes.iter().filter_map(|write| Some(write.stale_at()? + lag)).max().into_iter().collect()
+            }
+        };
+        return steps.into_iter().enumerate().flat_map(|(index, step)| states_at(step, index)).collect();
+    }
+    let mut drafts: Vec<Draft> = match place {
         Place::Question => example
             .questions
             .iter()
@@ -136,7 +169,7 @@ fn drafts_of(example: &Example, sequence: usize, place: Place, target: Target, a
                 let told = match target {
                     Target::Stale => Some(*question.stale_writes.last()?),
                     Target::Current => Some(question.gold_write?),
-                    Target::Never => None,
+                    Target::Never | Target::IsStale => None,
                     Target::Age => {
                         question.age?;
                         question.asked_write
@@ -154,13 +187,18 @@ fn drafts_of(example: &Example, sequence: usize, place: Place, target: Target, a
                 let told = match target {
                     Target::Stale | Target::Age => Some(stale.id),
                     Target::Current => Some(stale.superseded_by?),
-                    Target::Never => None,
+                    Target::Never | Target::IsStale => None,
                 };
                 // What the event is about: the write that takes the place, or what a delete removes.
                 draft(step, stale.key, told, stale.superseded_by.or(Some(stale.id)), index, Some(step - stale.position))
             })
             .collect(),
+    };
+    for draft in &mut drafts {
+        let successor = draft.told.and_then(|id| write(id).superseded_by).map(|id| write(id).value);
+        draft.current = successor.filter(|value| Some(*value) != draft.value);
     }
+    drafts
 }
 
 fn question(
@@ -181,6 +219,7 @@ fn question(
             .clone()
             .map(|labels| Targets::Classes { labels, n_classes: classes.len() })
             .ok_or_else(|| ReadoutError::NothingToAsk("this task lists no never-written values: drop the target 'never'".to_owned()))?,
+        Target::IsStale => Targets::Classes { labels: drafts.iter().map(|draft| usize::from(draft.is_stale)).collect(), n_classes: 2 },
         Target::Stale | Target::Current => {
             let labels = drafts.iter().filter_map(|draft| draft.value).map(class_of).collect();
             Targets::Classes { labels, n_classes: classes.len() }
@@ -190,25 +229,35 @@ fn question(
     let controlled = control::control_task(&keys, &targets, options.seed.wrapping_add(2))?;
     let mut tasks = vec![(Task::Target, targets.clone()), (Task::Permuted, permuted), (Task::RandomClasses, controlled)];
     let is_class = target != Target::Age;
-    if let Some(labels) = foils.filter(|_| is_class && target != Target::Never) {
+    let is_value = matches!(target, Target::Stale | Target::Current | Target::Never);
+    if let Some(labels) = foils.filter(|_| is_value && target != Target::Never) {
         tasks.push((Task::NeverWritten, Targets::Classes { labels, n_classes: classes.len() }));
     }
-    let input_only = input_only(&keys, &targets, &groups, options)?;
+    // Whether something is stale can be guessed from how old it is.
+    let ages: Vec<f64> =
+        if target == Target::IsStale { drafts.iter().map(|draft| draft.age.unwrap_or(0) as f64).collect() } else { Vec::new() };
+    let input_only = input_only(&keys, &ages, &targets, &groups, options)?;
     let sites: Vec<Site> = drafts.iter().map(|draft| draft.site).collect();
-    let needs_values = is_class && target != Target::Never;
+    let needs_values = is_value && target != Target::Never;
     Ok(Question {
         place,
         target,
         resampling: options.bootstrap().draw(drafts.chunk_by(|a, b| a.site.sequence == b.site.sequence).count())?,
         permutations: Permutations::new(&groups, &input_only.fold_of, options.permutations, options.seed),
-        other_foils: if is_class { redraw(options, |random| other_foils(drafts, examples, classes, random)) } else { Vec::new() },
+        other_foils: if is_value { redraw(options, |random| other_foils(drafts, examples, classes, random)) } else { Vec::new() },
         other_targets: if needs_values { redraw(options, |random| other_targets(drafts, examples, classes, random)) } else { Vec::new() },
         other_before: if needs_values { redraw(options, |random| other_before(&sites, examples, classes, random)) } else { Vec::new() },
         sites,
         groups,
         tasks,
-        n_classes: is_class.then_some(classes.len()),
+        n_classes: is_class.then_some(if is_value { classes.len() } else { 2 }),
         input_only,
+        current: if target == Target::Stale {
+            let known = drafts.iter().enumerate().filter_map(|(sample, draft)| Some((sample, class_of(draft.current?))));
+            known.collect()
+        } else {
+            Vec::new()
+        },
     })
 }
 
@@ -285,12 +334,18 @@ fn other_before(sites: &[Site], examples: &[Example], classes: &[u32], random: &
         .collect()
 }
 
-fn input_only(keys: &[u64], targets: &Targets, groups: &[u64], options: &ReadoutOptions) -> Result<Evaluated, ProbeError> {
+/// What the token asked about, and where given the content's age, say without any memory.
+fn input_only(keys: &[u64], ages: &[f64], targets: &Targets, groups: &[u64], options: &ReadoutOptions) -> Result<Evaluated, ProbeError> {
     let mut distinct = keys.to_vec();
     distinct.sort_unstable();
     distinct.dedup();
     let symbols: Vec<usize> = keys.iter().map(|key| distinct.partition_point(|other| other < key)).collect();
-    let features = baseline::input_only(&symbols, distinct.len());
+    let mut features = baseline::input_only(&symbols, distinct.len());
+    if !ages.is_empty() {
+        let most = ages.iter().fold(1.0_f64, |most, &age| most.max(age));
+        let age = ndarray::Array2::from_shape_fn((ages.len(), 2), |(sample, power)| (ages[sample] / most).powi(1 + power as i32));
+        features = ndarray::concatenate(ndarray::Axis(1), &[features.view(), age.view()]).expect("a row per sample");
+    }
     let readout = super::units::readout_for(targets, options);
     Ok(evaluate(&features, std::slice::from_ref(targets), groups, &readout, &options.evaluation())?.remove(0))
 }

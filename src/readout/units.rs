@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::Array2;
 use pentimento_probes::{
-    ControlKind, ControlResult, Evaluated, GroupedScore, ProbeCard, ProbeError, Readout, RidgeParams, Targets, baseline,
+    ControlKind, ControlResult, Evaluated, GroupedScore, MinimumDetectable, ProbeCard, ProbeError, Readout, RidgeParams, Targets,
     evaluate::evaluate,
     linalg::OneThread,
     multiple::max_t,
@@ -13,8 +12,11 @@ use pentimento_probes::{
 use rayon::prelude::*;
 
 use super::{
-    Feature, PhaseComparison, Place, ReadoutError, ReadoutOptions, Target,
-    gather::{Gathered, Moment, Seen, gather},
+    Erasure, Extra, Feature, PhaseComparison, Place, ReadoutError, ReadoutOptions, Target,
+    ceiling::{Ceilings, ceilings},
+    erasure::erasures,
+    extras::{description_length, equivalence, information},
+    gather::{Gathered, Moment, Seen, Wanted, gather},
     sites::{Question, Task},
 };
 use crate::{memory::Phase, trace::Trace};
@@ -22,8 +24,17 @@ use crate::{memory::Phase, trace::Trace};
 /// A card on its way: what adjustments over all cards still need.
 pub(super) struct Unit {
     pub card: ProbeCard,
+    pub score: GroupedScore,
     question: usize,
     test: PermutationTest,
+}
+
+/// All that is found in one layer.
+#[derive(Default)]
+pub(super) struct Found {
+    pub units: Vec<Unit>,
+    pub comparisons: Vec<PhaseComparison>,
+    pub erasures: Vec<Erasure>,
 }
 
 impl Question {
@@ -58,15 +69,22 @@ pub(super) fn read_layer(
     layer: usize,
     questions: &[Question],
     options: &ReadoutOptions,
-    units: &mut Vec<Unit>,
-    comparisons: &mut Vec<PhaseComparison>,
+    found: &mut Found,
 ) -> Result<(), ReadoutError> {
     let dims = trace.layer(layer)?.dims;
     let heads = options.heads_of(layer, dims.head)?;
     let phases = options.ordered_phases();
     // All work below is spread over threads, so BLAS keeps to one each.
     let _one_thread = OneThread::new();
-    let gathered = gather(trace, layer, &heads, questions, &phases, &options.features)?;
+    let last = *phases.last().expect("options are checked");
+    let erases = options.extras.contains(&Extra::Erasure) && questions.iter().any(|question| !question.current.is_empty());
+    let wanted = Wanted { layer, heads: &heads, phases: &phases, options, outputs: erases && options.features.contains(&Feature::State) };
+    let gathered = gather(trace, questions, &wanted)?;
+    let ceilings = if options.extras.contains(&Extra::Ceiling) {
+        ceilings(trace, layer, &heads, questions, &phases, options.ceiling_noise, options.seed)?
+    } else {
+        Ceilings::new()
+    };
     let untrained = match untrained {
         None => None,
         Some(other) => {
@@ -74,14 +92,16 @@ pub(super) fn read_layer(
             if !same {
                 return Err(ReadoutError::OtherSequences(other.path().to_path_buf()));
             }
-            Some(gather(other, layer, &heads, questions, &phases, &options.features)?)
+            Some(gather(other, questions, &Wanted { outputs: false, ..wanted })?)
         }
     };
 
     let mut places: Vec<Place4> = Vec::new();
     for question in 0..questions.len() {
         for &head in &heads {
-            for &feature in &options.features {
+            // Without an address the memory cannot know which write is asked about.
+            let needs_address = questions[question].target == Target::IsStale;
+            for &feature in options.features.iter().filter(|feature| !needs_address || **feature == Feature::Read) {
                 places.extend(phases.iter().map(|&phase| (question, head, feature, phase)));
             }
         }
@@ -93,17 +113,27 @@ pub(super) fn read_layer(
         .filter(|(question, _, _, phase)| *phase == phases[0] && questions[*question].has_before())
         .map(|&(question, head, feature, _)| {
             let slot = (question, Moment::BeforeTheWrite, head, seen(feature));
-            Ok(((question, head, feature), evaluate_target(&gathered[&slot], &questions[question], options)?))
+            Ok(((question, head, feature), gathered[&slot].evaluate_target(&questions[question], options)?))
         })
         .collect::<Result<_, ProbeError>>()?;
     let made: Vec<Unit> = places
         .par_iter()
         .map(|&place| {
-            let parts = Parts { fitted: &fitted, before: &before, gathered: &gathered, untrained: untrained.as_ref(), heads: &heads };
+            let parts = Parts {
+                fitted: &fitted,
+                before: &before,
+                gathered: &gathered,
+                untrained: untrained.as_ref(),
+                heads: &heads,
+                ceilings: &ceilings,
+            };
             make_unit(layer, place, &parts, questions, options)
         })
         .collect::<Result<_, ProbeError>>()?;
-    units.extend(made);
+    found.units.extend(made);
+    if erases {
+        found.erasures.extend(erasures(layer, &heads, last, &gathered, questions, options)?);
+    }
 
     for &(number, head, feature, to) in &places {
         let Some(&from) = phases.iter().take_while(|phase| **phase < to).last() else { continue };
@@ -111,7 +141,7 @@ pub(super) fn read_layer(
         let (later, earlier) = (score(to), score(from));
         let question = &questions[number];
         let difference = question.resampling.difference(&later, &earlier)?;
-        comparisons.push(PhaseComparison {
+        found.comparisons.push(PhaseComparison {
             place: question.place,
             target: question.target,
             layer,
@@ -126,10 +156,11 @@ pub(super) fn read_layer(
     Ok(())
 }
 
-const fn seen(feature: Feature) -> Seen {
+pub(super) const fn seen(feature: Feature) -> Seen {
     match feature {
         Feature::State => Seen::State,
         Feature::Read => Seen::Read,
+        Feature::Singular => Seen::Singular,
     }
 }
 
@@ -140,19 +171,12 @@ fn fit_unit(
     options: &ReadoutOptions,
 ) -> Result<Fitted, ProbeError> {
     let question = &questions[number];
-    let features = gathered[&(number, Moment::At(phase), head, seen(feature))].mapv(f64::from);
+    let features = &gathered[&(number, Moment::At(phase), head, seen(feature))];
     let (tasks, targets): (Vec<Task>, Vec<Targets>) = question.tasks.iter().cloned().unzip();
     let readout = readout_for(&targets[0], options);
-    let evaluated = evaluate(&features, &targets, &question.groups, &readout, &options.evaluation())?;
-    let norms = baseline::norm_only(&features);
-    let norm_only = evaluate(&norms, &targets[..1], &question.groups, &readout, &options.evaluation())?.remove(0);
-    Ok(Fitted { by_task: tasks.into_iter().zip(evaluated).collect(), norm_only, n_channels: features.ncols() })
-}
-
-fn evaluate_target(features: &Array2<f32>, question: &Question, options: &ReadoutOptions) -> Result<Evaluated, ProbeError> {
-    let targets = &question.tasks[0].1;
-    let readout = readout_for(targets, options);
-    Ok(evaluate(&features.mapv(f64::from), std::slice::from_ref(targets), &question.groups, &readout, &options.evaluation())?.remove(0))
+    let evaluated = features.evaluate(&targets, question, &readout, options)?;
+    let norm_only = evaluate(&features.norms(), &targets[..1], &question.groups, &readout, &options.evaluation())?.remove(0);
+    Ok(Fitted { by_task: tasks.into_iter().zip(evaluated).collect(), norm_only, n_channels: features.n_channels() })
 }
 
 /// What units of a layer share.
@@ -162,6 +186,7 @@ struct Parts<'a> {
     gathered: &'a Gathered,
     untrained: Option<&'a Gathered>,
     heads: &'a [usize],
+    ceilings: &'a Ceilings,
 }
 
 fn make_unit(layer: usize, place: Place4, parts: &Parts, questions: &[Question], options: &ReadoutOptions) -> Result<Unit, ProbeError> {
@@ -175,7 +200,7 @@ fn make_unit(layer: usize, place: Place4, parts: &Parts, questions: &[Question],
     let judged = |evaluated: &Evaluated| match question.target {
         Target::Stale | Target::Current => Ok(redraw_test(evaluated, &question.other_targets)),
         Target::Never => Ok(redraw_test(evaluated, &question.other_foils)),
-        Target::Age => exchanged(evaluated),
+        Target::Age | Target::IsStale => exchanged(evaluated),
     };
     let test = judged(target)?;
 
@@ -199,13 +224,13 @@ fn make_unit(layer: usize, place: Place4, parts: &Parts, questions: &[Question],
         let index = parts.heads.iter().position(|&other| other == head).expect("one of the heads");
         let next = parts.heads[(index + 1) % parts.heads.len()];
         let wrong = match feature {
-            Feature::State => parts.fitted[&(number, next, feature, phase)].by_task[0].1.clone(),
-            Feature::Read => evaluate_target(&parts.gathered[&(number, Moment::At(phase), head, Seen::WrongRead)], question, options)?,
+            Feature::State | Feature::Singular => parts.fitted[&(number, next, feature, phase)].by_task[0].1.clone(),
+            Feature::Read => parts.gathered[&(number, Moment::At(phase), head, Seen::WrongRead)].evaluate_target(question, options)?,
         };
         found.push((ControlKind::WrongHead, wrong.score(), judged(&wrong)?.tail_p_value()));
     }
     if let Some(untrained) = parts.untrained {
-        let evaluated = evaluate_target(&untrained[&(number, Moment::At(phase), head, seen(feature))], question, options)?;
+        let evaluated = untrained[&(number, Moment::At(phase), head, seen(feature))].evaluate_target(question, options)?;
         found.push((ControlKind::UntrainedModel, evaluated.score(), judged(&evaluated)?.tail_p_value()));
     }
     let poor = [
@@ -221,7 +246,8 @@ fn make_unit(layer: usize, place: Place4, parts: &Parts, questions: &[Question],
         let p_value = evaluated.map(judged).transpose()?.map(|test| test.tail_p_value());
         controls.push(control_result(question, kind, &score, &control, p_value)?);
     }
-    let bits = target.bits().map(|bits| question.resampling.estimate(&bits)).transpose()?;
+    let features = &parts.gathered[&(number, Moment::At(phase), head, seen(feature))];
+    let ceiling = parts.ceilings.get(&(number, head, phase)).map(|ceiling| ceiling.beside(&score, &question.resampling)).transpose()?;
     let card = ProbeCard {
         estimand: estimand(question.target, question.place),
         place: vec![
@@ -244,11 +270,16 @@ fn make_unit(layer: usize, place: Place4, parts: &Parts, questions: &[Question],
         chance: test.chance(),
         p_value: test.p_value,
         adjusted_p_value: None,
-        bits,
+        minimum_detectable: None,
+        information: information(target, features, question, options)?,
+        description_length: description_length(features, question, options)?,
+        ceiling,
+        equivalence: equivalence(&score, &test, question, options)?,
+        over_models: None,
         controls,
         alarms: Vec::new(),
     };
-    Ok(Unit { card, question: number, test })
+    Ok(Unit { card, score, question: number, test })
 }
 
 fn control_result(
@@ -268,6 +299,7 @@ fn estimand(target: Target, place: Place) -> String {
         Target::Current => "share of held-out samples whose current value is read out",
         Target::Never => "share of held-out samples whose never-written value is read out",
         Target::Age => "variance of the content's age, in steps, that is read out",
+        Target::IsStale => "share of held-out writes of which it is read out rightly whether they are stale",
     };
     match place {
         Place::Question => format!("{what}, at the question"),
@@ -283,14 +315,30 @@ fn redraw_test(evaluated: &Evaluated, draws: &[Vec<usize>]) -> PermutationTest {
     PermutationTest::new(evaluated.score().value(), draws.iter().map(|labels| share(labels)).collect())
 }
 
-/// Adjusts p-values by max-T over all units of a question: they share samples and permutations.
-pub(super) fn adjust(questions: &[Question], units: &mut [Unit]) {
-    for number in 0..questions.len() {
+/// Level and power of the minimum detectable effect.
+const DETECTION: (f64, f64) = (0.05, 0.8);
+
+/// Adjusts p-values by max-T over all units of a question: they share samples and permutations. Says what would have been found.
+pub(super) fn adjust(questions: &[Question], units: &mut [Unit]) -> Result<(), ProbeError> {
+    for (number, question) in questions.iter().enumerate() {
         let of_question: Vec<usize> = (0..units.len()).filter(|&unit| units[unit].question == number).collect();
         let tests: Vec<PermutationTest> = of_question.iter().map(|&unit| units[unit].test.clone()).collect();
         let observed: Vec<f64> = tests.iter().map(|test| test.observed).collect();
-        for (unit, adjusted) in of_question.into_iter().zip(max_t(&observed, stack_nulls(&tests).view())) {
-            units[unit].card.adjusted_p_value = Some(adjusted);
+        let null = stack_nulls(&tests);
+        let mut largest: Vec<f64> =
+            null.rows().into_iter().map(|row| row.fold(f64::NEG_INFINITY, |most, &score| most.max(score))).collect();
+        largest.sort_by(f64::total_cmp);
+        let (level, power) = DETECTION;
+        let place = ((1.0 - level) * largest.len() as f64).ceil() as usize;
+        let critical = largest.get(place.min(largest.len().saturating_sub(1))).copied();
+        for (unit, adjusted) in of_question.into_iter().zip(max_t(&observed, null.view())) {
+            let unit = &mut units[unit];
+            unit.card.adjusted_p_value = Some(adjusted);
+            let error = question.resampling.standard_error(&unit.score)?;
+            let least = |critical| unit.test.minimum_detectable(level, power, error, critical);
+            unit.card.minimum_detectable =
+                Some(MinimumDetectable { level, power, alone: least(None), together: critical.map(|critical| least(Some(critical))) });
         }
     }
+    Ok(())
 }

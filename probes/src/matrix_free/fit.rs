@@ -59,9 +59,7 @@ pub fn evaluate_states<F: Real>(
         let test = design.select(&fold.test);
         let predictions = match readout {
             Readout::Ridge(params) => ridge(&part, &test, &targets, params)?,
-            Readout::Logistic(params) => {
-                targets.iter().map(|targets| logistic(&part, &test, targets, params)).collect::<Result<_, _>>()?
-            }
+            Readout::Logistic(params) => targets.iter().map(|targets| logistic(&part, &test, targets, params)).collect::<Result<_, _>>()?,
         };
         for ((evaluated, (outputs, penalty)), targets) in evaluated.iter_mut().zip(predictions).zip(&targets) {
             evaluated.fill(&fold.test, &outputs, penalty, targets);

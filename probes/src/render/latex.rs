@@ -11,13 +11,19 @@ pub(super) fn draw(sheet: &Sheet) -> String {
         escaped(&sheet.estimand)
     );
     for alarm in &sheet.alarms {
-        text += &format!("  \\noindent\\fcolorbox{{red}}{{red!8}}{{\\parbox{{0.95\\linewidth}}{{\\textbf{{RED.}} {}}}}}\\par\n", escaped(alarm));
+        text += &format!(
+            "  \\noindent\\fcolorbox{{red}}{{red!8}}{{\\parbox{{0.95\\linewidth}}{{\\textbf{{RED.}} {}}}}}\\par\n",
+            escaped(alarm)
+        );
     }
     text += "  \\begin{tabularx}{\\linewidth}{lX}\n    \\toprule\n";
     for (name, value) in &sheet.facts {
         text += &format!("    {} & {} \\\\\n", escaped(name), escaped(value));
     }
-    text += &format!("    \\bottomrule\n  \\end{{tabularx}}\n\n  \\begin{{tabular}}{{{}}}\n    \\toprule\n", "l".repeat(sheet.controls.columns.len()));
+    text += &format!(
+        "    \\bottomrule\n  \\end{{tabularx}}\n\n  \\begin{{tabular}}{{{}}}\n    \\toprule\n",
+        "l".repeat(sheet.controls.columns.len())
+    );
     let line = |cells: &[String]| format!("    {} \\\\\n", cells.iter().map(|cell| escaped(cell)).collect::<Vec<_>>().join(" & "));
     text += &line(&sheet.controls.columns);
     text += "    \\midrule\n";

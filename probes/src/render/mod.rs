@@ -75,10 +75,7 @@ fn facts(card: &ProbeCard) -> Vec<(String, String)> {
     say("chance", format!("{:.3}; p = {:.4}{adjusted}", card.chance, card.p_value));
     if let Some(least) = card.minimum_detectable {
         let together = least.together.map_or_else(String::new, |together| format!(", {together:.3} adjusted for all places"));
-        say(
-            "minimum detectable excess",
-            format!("{:.3} alone{together} (level {}, power {})", least.alone, least.level, least.power),
-        );
+        say("minimum detectable excess", format!("{:.3} alone{together} (level {}, power {})", least.alone, least.level, least.power));
     }
     say("samples", format!("{} in {} sequences, {} channels{}", card.n_samples, card.n_groups, card.n_channels, classes(card)));
     let penalties: Vec<String> = card.penalties.iter().map(|penalty| format!("{penalty:e}")).collect();
