@@ -279,18 +279,6 @@ pub struct Table {
     pub rows: Vec<Vec<String>>,
 }
 
-impl Table {
-    /// As Markdown.
-    pub fn to_markdown(&self) -> String {
-        let line =
-            |cells: &[String]| format!("| {} |\n", cells.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | "));
-        let mut text = format!("**{}**\n\n{}", self.title, line(&self.columns));
-        text.push_str(&format!("|{}\n", "---|".repeat(self.columns.len())));
-        self.rows.iter().for_each(|row| text.push_str(&line(row)));
-        text
-    }
-}
-
 impl ProbeCard {
     /// "layer 0, head 1, ...".
     pub fn place_name(&self) -> String {

@@ -18,13 +18,24 @@ use crate::trace;
   pentimento bench attention --trace eda.trace.zarr how much of the output the exact attention and other tools' maps explain
   pentimento bench gpu --device cuda:0 --json
   pentimento bench gpu --parity                     every rule on the card beside the f64 reference
-  pentimento bench model --device cuda:0            models and gradients on the card beside the CPU")]
+  pentimento bench model --device cuda:0            models and gradients on the card beside the CPU
+  pentimento bench probes --rounds 3 --json
+  python3 benches/peer_probes.py          (probes beside scikit-learn and PyTorch, on the same data, in one run)")]
 pub struct Arguments {
     /// What to measure.
     name: Bench,
     /// attention: traces whose heads are taken beside random ones; may be repeated.
     #[arg(long, value_delimiter = ',')]
     trace: Vec<PathBuf>,
+    /// probes: repetitions of each fit.
+    #[arg(long, default_value_t = 3, value_parser = output::at_least_one)]
+    rounds: usize,
+    /// probes: only fits whose name contains this.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// probes: write the data there as .npy, for other tools to fit the same, and measure nothing.
+    #[arg(long)]
+    data: Option<PathBuf>,
     /// Print compact JSON, for a program to read; without it the same JSON is laid out for people.
     #[arg(long)]
     json: bool,
@@ -54,6 +65,8 @@ enum Bench {
     Gpu,
     /// Models and their gradients on --device, beside the same on the CPU: an error where rounding does not explain the difference.
     Model,
+    /// Ridge and logistic readouts, and a readout of states that are never formed.
+    Probes,
 }
 
 /// Runs `pentimento bench`.
@@ -64,6 +77,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Bench::Attention => attention(&arguments),
         Bench::Model => model::run(&arguments.device, arguments.seed.unwrap_or_else(fresh_seed), arguments.json),
         Bench::Trace => output::json(&trace::bench(std::env::temp_dir(), &trace::BenchOptions::default())?),
+        Bench::Probes => probes(&arguments),
     }
 }
 
@@ -118,4 +132,23 @@ fn gpu(arguments: &Arguments) -> anyhow::Result<()> {
 fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher, RandomState};
     RandomState::new().build_hasher().finish() >> 11 // so that every reader of JSON has it exactly
+}
+
+#[cfg(feature = "probe")]
+fn probes(arguments: &Arguments) -> anyhow::Result<()> {
+    use crate::readout::bench;
+    if let Some(folder) = &arguments.data {
+        return output::json(&bench::write_data(folder)?);
+    }
+    let bar = output::spinner("fitting");
+    let rows = bench::run(&bench::BenchOptions { rounds: arguments.rounds, only: arguments.only.clone() }, |row| {
+        bar.set_message(format!("{} ({}): {:.1} ms", row.case, row.precision, row.median_milliseconds));
+    })?;
+    bar.finish_and_clear();
+    if arguments.json { output::line(&serde_json::to_string(&rows)?) } else { output::json(&rows) }
+}
+
+#[cfg(not(feature = "probe"))]
+fn probes(_: &Arguments) -> anyhow::Result<()> {
+    anyhow::bail!("this build has no `probe` feature, which the command needs: rebuild with `cargo build --release --features probe`")
 }

@@ -44,6 +44,14 @@ pub enum ReadoutError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// The bench's data cannot be written.
+    #[error("cannot write the bench's data ({reason}): {}", path.display())]
+    BenchData {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// The trace cannot be read.
     #[error(transparent)]
     Trace(#[from] TraceError),

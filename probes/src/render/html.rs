@@ -1,7 +1,7 @@
 //! A card as an HTML element.
 
 use super::Sheet;
-use crate::card::Standing;
+use crate::{Table, card::Standing};
 
 /// The style of cards, for the page they stand in.
 pub const STYLE: &str = "
@@ -35,15 +35,19 @@ pub(super) fn draw(sheet: &Sheet) -> String {
     for (name, value) in &sheet.facts {
         text += &format!("<dt>{}</dt><dd>{}</dd>\n", escaped(name), escaped(value));
     }
-    text += "</dl>\n<table>\n<thead><tr>";
-    text.extend(sheet.controls.columns.iter().map(|cell| format!("<th>{}</th>", escaped(cell))));
+    text + "</dl>\n" + &table(&sheet.controls) + "</section>\n"
+}
+
+pub(super) fn table(table: &Table) -> String {
+    let mut text = format!("<table>\n<caption>{}</caption>\n<thead><tr>", escaped(&table.title));
+    text.extend(table.columns.iter().map(|cell| format!("<th>{}</th>", escaped(cell))));
     text += "</tr></thead>\n<tbody>\n";
-    for row in &sheet.controls.rows {
+    for row in &table.rows {
         text += "<tr>";
         text.extend(row.iter().map(|cell| format!("<td>{}</td>", escaped(cell))));
         text += "</tr>\n";
     }
-    text + "</tbody>\n</table>\n</section>\n"
+    text + "</tbody>\n</table>\n"
 }
 
 fn escaped(text: &str) -> String {

@@ -1,7 +1,7 @@
 //! A card as Markdown.
 
 use super::Sheet;
-use crate::card::Standing;
+use crate::{Table, card::Standing};
 
 pub(super) fn draw(sheet: &Sheet) -> String {
     let mut text = format!("### {}\n\n", sheet.title);
@@ -13,5 +13,13 @@ pub(super) fn draw(sheet: &Sheet) -> String {
     for (name, value) in &sheet.facts {
         text += &format!("- {name}: {value}\n");
     }
-    text + "\n" + &sheet.controls.to_markdown()
+    text + "\n" + &table(&sheet.controls)
+}
+
+pub(super) fn table(table: &Table) -> String {
+    let line = |cells: &[String]| format!("| {} |\n", cells.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | "));
+    let mut text = format!("**{}**\n\n{}", table.title, line(&table.columns));
+    text += &format!("|{}\n", "---|".repeat(table.columns.len()));
+    text.extend(table.rows.iter().map(|row| line(row)));
+    text
 }

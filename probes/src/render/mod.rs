@@ -32,6 +32,28 @@ pub struct Sheet {
     pub controls: Table,
 }
 
+impl Table {
+    /// For a terminal.
+    pub fn to_terminal(&self) -> String {
+        format!("{}\n{}", self.title, terminal::table(self))
+    }
+
+    /// As Markdown.
+    pub fn to_markdown(&self) -> String {
+        markdown::table(self)
+    }
+
+    /// As an HTML table.
+    pub fn to_html(&self) -> String {
+        html::table(self)
+    }
+
+    /// As a LaTeX table with the rules of booktabs.
+    pub fn to_latex(&self) -> String {
+        latex::captioned(self)
+    }
+}
+
 impl ProbeCard {
     /// The sheet of this card.
     pub fn sheet(&self) -> Sheet {

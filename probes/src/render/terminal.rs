@@ -43,7 +43,7 @@ pub(super) fn draw(sheet: &Sheet, ink: Ink) -> String {
     text + &table(&sheet.controls)
 }
 
-fn table(table: &Table) -> String {
+pub(super) fn table(table: &Table) -> String {
     let width = |column: usize| {
         table.rows.iter().map(|row| &row[column]).chain([&table.columns[column]]).map(|cell| cell.chars().count()).max().unwrap_or(0)
     };
