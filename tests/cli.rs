@@ -145,4 +145,10 @@ fn a_trace_is_probed() {
     assert!(does(folder.path(), probed).contains("current"));
     let cards = json(&does(folder.path(), &format!("{probed} --json")));
     assert!(!cards["cards"].as_array().unwrap().is_empty());
+    for (format, mark) in
+        [("terminal", "minimum detectable"), ("markdown", "- chance:"), ("html", "<section class=\"card"), ("latex", "\\toprule")]
+    {
+        let drawn = does(folder.path(), &format!("{probed} --extra equivalence --cards all --format {format}"));
+        assert!(drawn.contains(mark), "{format}: {drawn}");
+    }
 }

@@ -7,12 +7,13 @@ use pentimento::{
     memory::{Factors, HookPoint, Phase, RecordOptions, Rule, cpu},
     provenance::Provenance,
     readout::{
-        Address, ControlKind, Feature, Place, ProbeCard, Readout, ReadoutError, ReadoutOptions, Readouts, Target, Verdict, readouts,
+        Address, ControlKind, Extra, Feature, Place, ProbeCard, Readout, ReadoutError, ReadoutOptions, Readouts, Standing, StateForm,
+        Target, Verdict, What, readouts, readouts_over_models,
     },
     task::{Condition, Example, Question, Write, WriteKind, random},
     trace::{Table, Trace, TraceSpec, TraceWriter, label_tables},
 };
-use pentimento_probes::LogisticParams;
+use pentimento_probes::{LogisticParams, RidgeParams};
 use rand::RngExt;
 
 const STEPS: usize = 12;
@@ -166,6 +167,160 @@ fn the_stale_value_is_found_before_the_erase_and_not_after() {
     }
     assert!(result.alarms().is_empty(), "{:?}", result.alarms());
     assert_eq!(result.cards.len(), 2 * 2 * 2 * 2 * 4);
+}
+
+#[test]
+fn what_a_card_carries_agrees_with_what_was_planted() {
+    let directory = tempfile::tempdir().unwrap();
+    let trace = record(&directory.path().join("a.trace.zarr"), 160, true, true);
+    let options = ReadoutOptions {
+        features: vec![Feature::Read],
+        targets: vec![Target::Stale],
+        places: vec![Place::Superseding { lag: 0 }],
+        equivalence_margin: 0.12,
+        ..quick()
+    };
+    let result = readouts(&trace, None, &options).unwrap();
+    let at = |phase| card(&result, "superseding+0", Target::Stale, 0, Feature::Read, phase);
+    let (there, gone) = (at(Phase::Decay), at(Phase::Erase));
+    let (there_ceiling, gone_ceiling) = (there.ceiling.unwrap(), gone.ceiling.unwrap());
+    // The erase is complete: what is left of the write is nothing, and its ceiling is chance.
+    assert!(there_ceiling.estimate.value > 0.95 && there_ceiling.mean_r2 > 0.95, "{}", there.to_markdown());
+    assert!(gone_ceiling.estimate.value < 0.4 && gone_ceiling.mean_r2 < 1e-6, "{}", gone.to_markdown());
+    assert!(!there.equivalence.unwrap().is_shown() && gone.equivalence.unwrap().is_shown(), "{}", gone.to_markdown());
+    assert_eq!((there.standing(), gone.standing()), (Standing::Supported, Standing::NotFound));
+    let (told, untold) = (there.description_length.unwrap(), gone.description_length.unwrap());
+    assert!(told.bits < 1.3 && told.bits_of_control.unwrap() > told.bits + 0.5, "{told:?}");
+    assert!(untold.bits > 2.0, "{untold:?}");
+    assert!(there.information.unwrap().low > 1.5 && gone.information.unwrap().value < 0.2);
+    let least = there.minimum_detectable.unwrap();
+    assert!(least.alone > 0.0 && least.together.unwrap() >= least.alone && least.alone < 0.2);
+}
+
+#[test]
+fn states_that_are_never_formed_give_the_cards_of_states_that_are() {
+    let directory = tempfile::tempdir().unwrap();
+    let trace = record(&directory.path().join("a.trace.zarr"), 80, true, true);
+    let of = |state_form| {
+        let options = ReadoutOptions {
+            features: vec![Feature::State],
+            targets: vec![Target::Stale],
+            places: vec![Place::Superseding { lag: 0 }],
+            readout: Readout::Ridge(RidgeParams { penalties: vec![0.1], ..RidgeParams::default() }),
+            extras: vec![],
+            state_form,
+            ..quick()
+        };
+        readouts(&trace, None, &options).unwrap()
+    };
+    let (formed, free) = (of(StateForm::Dense), of(StateForm::MatrixFree));
+    assert_eq!(formed.cards.len(), 8);
+    for (formed, free) in formed.cards.iter().zip(&free.cards) {
+        assert_eq!(formed.place, free.place);
+        // f32 against f64: a prediction near a tie may fall the other way.
+        assert!((formed.score.value - free.score.value).abs() <= 0.026, "{} {}", formed.to_markdown(), free.to_markdown());
+        let norms = |card: &ProbeCard| card.control(ControlKind::NormOnly).unwrap().estimate.value;
+        assert!((norms(formed) - norms(free)).abs() <= 0.026);
+    }
+}
+
+#[test]
+fn erasing_what_tells_the_stale_value_takes_it_from_the_read_and_a_random_subspace_does_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let trace = record(&directory.path().join("a.trace.zarr"), 160, true, true);
+    let options = ReadoutOptions {
+        features: vec![Feature::State],
+        targets: vec![Target::Stale],
+        phases: vec![Phase::Before, Phase::Decay],
+        places: vec![Place::Superseding { lag: 0 }],
+        heads: Some(vec![0, 1]),
+        extras: vec![Extra::Erasure],
+        ..quick()
+    };
+    let result = readouts(&trace, None, &options).unwrap();
+    let erasure = result.erasures.iter().find(|erasure| erasure.head == 0).unwrap();
+    let score = |what| erasure.scores.iter().find(|score| score.what == what).unwrap();
+    assert!(erasure.is_telling(), "{} of {}", erasure.rank, erasure.n_dimensions);
+    for what in [What::StaleRefitted, What::StaleInOutput] {
+        let score = score(what);
+        assert!(score.whole.value > 0.95 && score.without_concept.value < 0.5 && score.without_random.value > 0.6, "{score:?}");
+        assert!(score.difference.high < 0.0);
+    }
+    assert!(erasure.output_change.unwrap().without_concept.value > 0.5);
+    assert_eq!(result.erasure_table().rows.len(), 2 * 5);
+}
+
+#[test]
+fn several_models_give_one_interval() {
+    let directory = tempfile::tempdir().unwrap();
+    let first = record(&directory.path().join("a.trace.zarr"), 60, true, true);
+    let second = record(&directory.path().join("b.trace.zarr"), 60, false, true);
+    let options = ReadoutOptions {
+        features: vec![Feature::Read],
+        targets: vec![Target::Stale],
+        phases: vec![Phase::Decay],
+        places: vec![Place::Superseding { lag: 0 }],
+        heads: Some(vec![0]),
+        extras: vec![],
+        ..quick()
+    };
+    let result = readouts_over_models(&[&first, &second], None, &options).unwrap();
+    let over = result.cards[0].over_models.unwrap();
+    assert_eq!(over.n_models, 2);
+    // One model has it, the other has not: two observations say little.
+    assert!(over.estimate.high - over.estimate.low > 0.5, "{}", over.estimate);
+    assert!(readouts_over_models(&[&first], None, &options).unwrap().cards[0].over_models.is_none());
+}
+
+#[test]
+fn whether_something_is_stale_is_not_found_where_nothing_tells_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let trace = record(&directory.path().join("a.trace.zarr"), 80, true, true);
+    let options = ReadoutOptions { targets: vec![Target::IsStale], places: vec![Place::Question], extras: vec![], ..quick() };
+    let result = readouts(&trace, None, &options).unwrap();
+    // Without an address there is no question, so the whole state is not asked; both writes share an address, so the read cannot know.
+    assert_eq!(result.cards.len(), 2 * 4);
+    assert!(result.cards.iter().all(|card| card.n_classes == Some(2) && card.standing() == Standing::NotFound), "{:?}", result.alarms());
+    let nothing = ReadoutOptions { features: vec![Feature::State], ..options };
+    assert!(matches!(readouts(&trace, None, &nothing), Err(ReadoutError::Option { option: "targets", .. })));
+}
+
+#[test]
+fn all_singular_directions_are_the_whole_state() {
+    let directory = tempfile::tempdir().unwrap();
+    let trace = record(&directory.path().join("a.trace.zarr"), 60, true, true);
+    let of = |feature, singular_rank| {
+        let options = ReadoutOptions {
+            features: vec![feature],
+            targets: vec![Target::Stale],
+            phases: vec![Phase::Decay],
+            places: vec![Place::Superseding { lag: 0 }],
+            extras: vec![],
+            singular_rank,
+            ..quick()
+        };
+        readouts(&trace, None, &options).unwrap().cards.into_iter().map(|card| card.score.value).collect::<Vec<_>>()
+    };
+    let (state, all, one) = (of(Feature::State, 1), of(Feature::Singular, VALUES), of(Feature::Singular, 1));
+    assert!(state.iter().zip(&all).all(|(a, b)| (a - b).abs() < 0.03), "{state:?} {all:?}");
+    assert!(one[0] <= state[0] + 0.05);
+}
+
+#[test]
+fn later_lags_are_read_at_the_last_phase_only() {
+    let directory = tempfile::tempdir().unwrap();
+    let trace = record(&directory.path().join("a.trace.zarr"), 40, true, true);
+    let options = ReadoutOptions {
+        features: vec![Feature::Read],
+        targets: vec![Target::Current],
+        places: vec![Place::Superseding { lag: 0 }, Place::Superseding { lag: 2 }],
+        heads: Some(vec![0]),
+        extras: vec![],
+        ..quick()
+    };
+    let result = readouts(&trace, None, &options).unwrap();
+    assert_eq!(result.cards.len(), 4 + 1);
+    assert!(card(&result, "superseding+2", Target::Current, 0, Feature::Read, Phase::Write).score.value > 0.9);
 }
 
 #[test]

@@ -259,7 +259,9 @@ pub fn judge(cards: &mut [ProbeCard], level: f64) {
                 control.verdict = if beaten { Verdict::Passed } else { Verdict::NotBeaten };
             }
         }
-        if let Some(ceiling) = card.ceiling.filter(Ceiling::is_broken) {
+        // A score that is not told from chance has broken nothing.
+        let beats_chance = card.adjusted_p_value.unwrap_or(card.p_value) <= LEVEL;
+        if let Some(ceiling) = card.ceiling.filter(|ceiling| beats_chance && ceiling.is_broken()) {
             card.alarms.push(format!(
                 "the score {} lies above its ceiling {} (by {}). It may mean: leakage, or values that depend on their addresses or on one another, which the ceiling rules out and deep layers do not",
                 card.score, ceiling.estimate, ceiling.excess

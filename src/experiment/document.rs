@@ -3,6 +3,7 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use crate::export::Table;
+use crate::readout::{ProbeCard, Standing, render::HTML_STYLE};
 
 /// A report.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub enum Block {
         /// What is seen, and what it is not.
         caption: String,
     },
+    /// A probe card.
+    Card(Box<ProbeCard>),
     /// Something to read later, folded away in HTML: title and text.
     Details(String, String),
 }
@@ -58,6 +61,7 @@ impl Document {
                 Block::Figure { path, caption, .. } => {
                     format!("![{caption}]({path}.png)\n\n*{caption}* ([SVG]({path}.svg), [PDF]({path}.pdf), [data]({path}.csv))\n")
                 }
+                Block::Card(card) => card.to_markdown(),
                 Block::Details(title, words) => format!("### {title}\n\n```\n{}\n```\n", words.trim_end()),
             });
         }
@@ -73,7 +77,7 @@ impl Document {
                     meta charset="utf-8";
                     meta name="viewport" content="width=device-width, initial-scale=1";
                     title { (self.title) }
-                    style { (PreEscaped(STYLE)) }
+                    style { (PreEscaped(STYLE)) (PreEscaped(HTML_STYLE)) }
                 }
                 body { main {
                     h1 { (self.title) }
@@ -98,6 +102,8 @@ fn block_html(block: &Block) -> Markup {
                 (PreEscaped(svg.trim_start_matches(|c| c != '<')))
                 figcaption { (caption) " " a href={ (path) ".svg" } { "SVG" } " " a href={ (path) ".pdf" } { "PDF" } " " a href={ (path) ".png" } { "PNG" } " " a href={ (path) ".csv" } { "data" } }
             },
+            // A card that is red stands open.
+            Block::Card(card) => details open[card.standing() == Standing::Red] { summary { (card.place_name()) " — " (card.standing().name()) } (PreEscaped(card.to_html())) },
             Block::Details(title, words) => details { summary { (title) } pre { (words) } },
         }
     }

@@ -7,7 +7,7 @@ use crate::figure::{Estimate, Figure, FigureSpec, Labelled, Measured, Options, R
 use crate::measure::{Behaviour, DecayAxis, Strength};
 use crate::memory::Phase;
 use crate::provenance::Provenance;
-use crate::readout::{CardPlace, Feature, LayerHead, Place, ProbeCard, Readouts, Target};
+use crate::readout::{CardPlace, ControlKind, Feature, LayerHead, Place, ProbeCard, Readouts, Target};
 
 use super::run::RunError;
 use super::{ModelResults, Results};
@@ -97,6 +97,9 @@ pub fn draw(results: &Results, folder: &Path) -> Result<Vec<Drawn>, RunError> {
             if !drawing.panels.is_empty() {
                 add(format!("readout-{}", model.name), Some(model), Options::default(), Measured::Readout(drawing))?;
             }
+            if let Some(drawing) = readouts_by_age(readouts).filter(|drawing| !drawing.panels.is_empty()) {
+                add(format!("readout-age-{}", model.name), Some(model), Options::default(), Measured::Readout(drawing))?;
+            }
         }
     }
     Ok(drawn)
@@ -117,46 +120,58 @@ fn answers_of(behaviour: &Behaviour) -> Answers {
     Answers { conditions: conditions.collect() }
 }
 
-/// One panel per layer and head: where the content is superseded, read at the asked address, by phase.
+/// One panel per layer and head: where the content is superseded, by phase, with controls and ceilings.
 fn readouts_of(readouts: &Readouts) -> readout::Readouts {
-    let place = Place::Superseding { lag: 0 };
+    let phases = &readouts.options.phases;
+    let along: Vec<(Place, Phase)> = phases.iter().map(|&phase| (Place::Superseding { lag: 0 }, phase)).collect();
+    curves_of(readouts, "phase", &along, phases.iter().map(ToString::to_string).collect())
+}
+
+/// The same at the last phase, by how long ago the content went stale; `None` with fewer than two ages.
+fn readouts_by_age(readouts: &Readouts) -> Option<readout::Readouts> {
+    let mut lags: Vec<usize> =
+        readouts.options.places.iter().filter_map(|place| if let Place::Superseding { lag } = place { Some(*lag) } else { None }).collect();
+    lags.sort_unstable();
+    let phase = *readouts.options.phases.iter().max()?;
+    let along: Vec<(Place, Phase)> = lags.iter().map(|&lag| (Place::Superseding { lag }, phase)).collect();
+    (lags.len() > 1).then(|| curves_of(readouts, "steps since it went stale", &along, lags.iter().map(ToString::to_string).collect()))
+}
+
+fn curves_of(readouts: &Readouts, along_what: &str, along: &[(Place, Phase)], names: Vec<String>) -> readout::Readouts {
     let mut heads: Vec<LayerHead> = readouts.cards.iter().filter_map(CardPlace::layer_head).collect();
     heads.sort_unstable();
     heads.dedup();
     let feature = readouts.options.features.last().copied().unwrap_or(Feature::Read);
-    let phases = &readouts.options.phases;
-    let card_at =
-        |target: Target, at: LayerHead, phase: Phase| readouts.cards.iter().find(|card| card.is_at(place, target, at, feature, phase));
+    let card_at = |target: Target, at: LayerHead, (place, phase): (Place, Phase)| {
+        readouts.cards.iter().find(|card| card.is_at(place, target, at, feature, phase))
+    };
     let panel = |&at: &LayerHead| {
-        let curve = |target: Target, role, label: &str| {
-            let scores: Vec<_> = phases.iter().map(|&phase| card_at(target, at, phase).map(|card| estimate(&card.score))).collect();
+        let curve = |target: Target, role, label: &str, score: &dyn Fn(&ProbeCard) -> Option<crate::readout::Estimate>| {
+            let scores: Vec<_> =
+                along.iter().map(|&where_| card_at(target, at, where_).and_then(score).map(|found| estimate(&found))).collect();
             scores.iter().any(Option::is_some).then(|| readout::ReadoutCurve { label: label.to_owned(), role, scores })
         };
-        let control = phases.iter().map(|&phase| {
-            let card: &ProbeCard = card_at(Target::Stale, at, phase)?;
-            let untrained = card.controls.iter().find(|control| control.kind == crate::readout::ControlKind::UntrainedModel)?;
-            Some(estimate(&untrained.estimate))
-        });
-        let control: Vec<_> = control.collect();
-        let untrained = control.iter().any(Option::is_some).then(|| readout::ReadoutCurve {
-            label: "stale, untrained model".to_owned(),
-            role: readout::Role::Control,
-            scores: control,
-        });
+        let own = |card: &ProbeCard| Some(card.score);
+        let ceiling = |card: &ProbeCard| card.ceiling.map(|ceiling| ceiling.estimate);
+        let control = |kind: ControlKind| move |card: &ProbeCard| card.control(kind).map(|control| control.estimate);
         let curves = [
-            curve(Target::Stale, readout::Role::Stale, "stale"),
-            curve(Target::Current, readout::Role::Current, "current"),
-            curve(Target::Never, readout::Role::NeverWritten, "never written"),
-            untrained,
+            curve(Target::Stale, readout::Role::Stale, "stale", &own),
+            curve(Target::Current, readout::Role::Current, "current", &own),
+            curve(Target::Never, readout::Role::NeverWritten, "never written", &own),
+            curve(Target::Stale, readout::Role::Ceiling, "ceiling of stale", &ceiling),
+            curve(Target::Current, readout::Role::Ceiling, "ceiling of current", &ceiling),
+            curve(Target::Stale, readout::Role::Control, "stale, untrained model", &control(ControlKind::UntrainedModel)),
+            curve(Target::Stale, readout::Role::Control, "stale, control task", &control(ControlKind::ControlTask)),
+            curve(Target::Stale, readout::Role::Control, "stale, before its write", &control(ControlKind::BeforeTheWrite)),
         ];
-        let chance = phases.iter().find_map(|&phase| card_at(Target::Stale, at, phase)).map(|card| card.chance);
+        let chance = along.iter().find_map(|&where_| card_at(Target::Stale, at, where_)).map(|card| card.chance);
         readout::ReadoutPanel { title: format!("layer {} head {}", at.0, at.1), chance, curves: curves.into_iter().flatten().collect() }
     };
     let metric = readouts.cards.first().map_or("score", |card| card.metric.name());
     readout::Readouts {
         score: metric.to_owned(),
-        along: "phase".to_owned(),
-        places: phases.iter().map(ToString::to_string).collect(),
+        along: along_what.to_owned(),
+        places: names,
         panels: heads.iter().map(panel).filter(|panel| !panel.curves.is_empty()).collect(),
     }
 }

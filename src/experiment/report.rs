@@ -7,6 +7,7 @@ use super::{ModelResults, Results};
 use crate::export::{Table, Value};
 use crate::figure::Figure;
 use crate::measure::ALLOCATION_NOTICE;
+use crate::readout::{ProbeCard, Readouts, Standing};
 
 /// The report of an experiment.
 pub(super) fn document(results: &Results, drawn: &[Drawn], tabled: &[Tabled]) -> Document {
@@ -87,11 +88,25 @@ pub(super) fn document(results: &Results, drawn: &[Drawn], tabled: &[Tabled]) ->
     );
     part(
         "Linear readouts",
-        "What a linear readout of the memory says of the stale, the current and a never-written value at each phase of the step in which the stale one is superseded. Splits are by sequence; every number has its controls on its probe card (results.json). A readout shows what is decodable, not what the model uses.",
+        "What a linear readout of the memory says of the stale, the current and a never-written value at each phase of the step in which the stale one is superseded, and some steps later. Dotted: what a linear readout could reach at best, if values did not depend on addresses (in deep layers a reference, not a bound). Bands: controls that a score must leave behind. Splits are by sequence; every number has its controls on its probe card. A readout shows what is decodable, not what the model uses: for that, what tells the stale value is erased from memory, beside a random subspace of the same rank.",
         &[Figure::Readout],
-        &["phases", "readouts"],
+        &["phases", "erasure", "readouts"],
     );
     blocks.extend(example_answers(results));
+    for model in &results.models {
+        if let Some(readouts) = &model.readouts {
+            let shown = shown_cards(readouts);
+            if !shown.is_empty() {
+                blocks.push(Block::Section(format!("{}: probe cards", model.name)));
+                blocks.push(Block::Paragraph(format!(
+                    "{} of {} cards: the red ones, and the best supported of each target. All of them, with every number, are in results.json.",
+                    shown.len(),
+                    readouts.cards.len()
+                )));
+                blocks.extend(shown.into_iter().map(|card| Block::Card(Box::new(card.clone()))));
+            }
+        }
+    }
     blocks.push(Block::Section("How this was made".to_owned()));
     blocks.push(Block::Details("Provenance".to_owned(), serde_json::to_string_pretty(&results.provenance).expect("plain data serialises")));
     blocks
@@ -117,6 +132,20 @@ fn example_answers(results: &Results) -> Vec<Block> {
 }
 
 const CLAIMS: &str = "The rule stands in the program and was fixed before anything was measured: the interval is that of the mean over models of different seeds (Student's t; the sequences of a model are nested in it), differences are taken between twins of one seed; a claim is confirmed if the whole interval lies on the claimed side, not confirmed if it lies on the other, undecided otherwise. Each claim stands for itself: nothing is corrected for their number.";
+
+/// The red cards (at most a handful, the rest is counted in the alarms) and the best supported card of each target.
+fn shown_cards(readouts: &Readouts) -> Vec<&ProbeCard> {
+    const MOST_RED: usize = 4;
+    let mut shown: Vec<&ProbeCard> = readouts.cards.iter().filter(|card| card.standing() == Standing::Red).take(MOST_RED).collect();
+    for &target in &readouts.options.targets {
+        let name = target.to_string();
+        let of_target = readouts.cards.iter().filter(|card| card.place.iter().any(|(what, value)| what == "target" && *value == name));
+        let sound = of_target.filter(|card| card.standing() != Standing::Red);
+        let rank = |card: &ProbeCard| (card.standing() == Standing::Supported, card.score.value - card.chance);
+        shown.extend(sound.reduce(|best, next| if rank(next) > rank(best) { next } else { best }));
+    }
+    shown
+}
 
 fn described(model: &ModelResults) -> String {
     let rules: Vec<String> = model.rules.iter().map(ToString::to_string).collect();

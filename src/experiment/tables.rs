@@ -38,6 +38,7 @@ pub fn tables(results: &Results) -> Vec<Tabled> {
         ("erase-events", erase_events(models)),
         ("readouts", readouts(models, readout::Readouts::summary)),
         ("phases", readouts(models, readout::Readouts::comparison_table)),
+        ("erasure", readouts(models, readout::Readouts::erasure_table)),
     ];
     tables.into_iter().filter(|(_, table)| !table.rows.is_empty()).map(|(stem, table)| Tabled { stem, table }).collect()
 }

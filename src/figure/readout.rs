@@ -13,6 +13,9 @@ use crate::export::Table;
 /// The dash of the line at chance.
 const CHANCE: Option<[f64; 2]> = Some([2.4, 1.8]);
 
+/// How much of a band's colour is seen.
+const BAND: f64 = 0.22;
+
 /// Readout scores by phase, in one or more panels (a layer, a model, a feature).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Readouts {
@@ -60,9 +63,9 @@ pub enum Role {
     NeverWritten,
     /// Age, "is stale", or another target.
     Other,
-    /// A negative control: labels permuted, control task, untrained model, wrong head. Drawn hollow.
+    /// A control: labels permuted, control task, untrained model, wrong head. Drawn as a band.
     Control,
-    /// What a linear readout could reach at best.
+    /// What a linear readout could reach at best: the first of a panel belongs to the stale value, the second to the current one.
     Ceiling,
 }
 
@@ -165,7 +168,11 @@ impl ReadoutData {
             for (n, curve) in panel.curves.iter().enumerate() {
                 if keys.iter().all(|key| key.label != curve.label) {
                     let (colour, dash, marker) = manner(&panel.curves, n);
-                    keys.push(Key::new(&curve.label, Swatch::Line(colour, dash, marker)));
+                    let swatch = match curve.role {
+                        Role::Control => Swatch::Band(colour.fade(BAND), colour, dash),
+                        _ => Swatch::Line(colour, dash, marker),
+                    };
+                    keys.push(Key::new(&curve.label, swatch));
                 }
             }
         }
@@ -183,13 +190,31 @@ impl ReadoutData {
             let ink = scene.theme.ink();
             panel.level(scene, chance, ink, CHANCE);
         }
+        // Bands first: what a score must leave behind.
+        for (n, curve) in readout.curves.iter().enumerate().filter(|(_, curve)| curve.role == Role::Control) {
+            let (colour, dash, _) = manner(&readout.curves, n);
+            let rows = curve.scores.iter().enumerate().filter_map(|(x, score)| {
+                let [low, high] = score.as_ref()?.interval?;
+                Some([x as f64, low, high])
+            });
+            panel.band(scene, &rows.collect::<Vec<_>>(), colour.fade(BAND));
+            let line: Vec<[f64; 2]> =
+                curve.scores.iter().enumerate().map(|(x, score)| [x as f64, score.map_or(f64::NAN, |score| score.value)]).collect();
+            panel.line(scene, &line, colour, 0.5, dash);
+        }
         let curves = readout.curves.len();
-        for (n, curve) in readout.curves.iter().enumerate() {
+        for (n, curve) in readout.curves.iter().enumerate().filter(|(_, curve)| curve.role != Role::Control) {
             let (colour, dash, marker) = manner(&readout.curves, n);
+            if curve.role == Role::Ceiling {
+                let line: Vec<[f64; 2]> =
+                    curve.scores.iter().enumerate().map(|(x, score)| [x as f64, score.map_or(f64::NAN, |score| score.value)]).collect();
+                panel.line(scene, &line, colour, 0.9, dash);
+                continue;
+            }
             let shift = (n as f64 - (curves - 1) as f64 / 2.0) * 0.3 / curves as f64;
             let line: Vec<[f64; 2]> =
                 curve.scores.iter().enumerate().map(|(x, score)| [x as f64 + shift, score.map_or(f64::NAN, |score| score.value)]).collect();
-            panel.line(scene, &line, colour, if curve.role == Role::Control { 0.7 } else { 1.2 }, dash);
+            panel.line(scene, &line, colour, 1.2, dash);
             for ([x, y], score) in line.into_iter().zip(&curve.scores) {
                 if let Some(interval) = score.and_then(|score| score.interval) {
                     panel.interval(scene, x, interval, colour, 0.0);
@@ -212,7 +237,7 @@ fn manner(curves: &[ReadoutCurve], n: usize) -> (Colour, Option<[f64; 2]>, Optio
         Role::Current => (BLUE, dash_of(nth), Some(Marker::Disc)),
         Role::NeverWritten => (GREEN, dash_of(nth + 1), Some(Marker::Square)),
         Role::Other => ([PURPLE, ORANGE][nth % 2], dash_of(nth), Some(Marker::Diamond)),
-        Role::Control => (grey([0x60, 0x8C][nth % 2]), dash_of(nth % 2 + 1), Some([Marker::Ring, Marker::Box][nth % 2])),
-        Role::Ceiling => (grey(0x30), Some([1.2, 1.4]), None),
+        Role::Control => (grey([0x70, 0x98, 0x58][nth % 3]), dash_of(nth % 3), None),
+        Role::Ceiling => ([VERMILLION, BLUE][nth % 2], Some([1.0, 1.6]), None),
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array2, s};
 use pentimento_probes::{
-    Ceiling, GroupedScore, ProbeError, Resampling, Targets,
+    Ceiling, GroupedScore, Metric, ProbeError, Targets,
     ceiling::{ValueModel, leverage},
 };
 use rayon::prelude::*;
@@ -27,17 +27,21 @@ const BLOCK: usize = 32;
 
 /// What a linear readout of one question, head and phase could reach.
 pub(super) struct CeilingScore {
-    score: GroupedScore,
+    /// Expected accuracy of the best linear classifier, one a sample.
+    reached: Vec<f64>,
     mean_r2: f64,
     noise: f64,
 }
 
 impl CeilingScore {
-    /// Beside a score.
-    pub fn beside(&self, score: &GroupedScore, resampling: &Resampling) -> Result<Ceiling, ProbeError> {
+    /// Beside a score. Where the write tells nothing any more the ceiling is what chance scores: exclusion of values that are
+    /// elsewhere in memory is in chance, not in the write.
+    pub fn beside(&self, score: &GroupedScore, chance: f64, question: &Question) -> Result<Ceiling, ProbeError> {
+        let parts = self.reached.iter().map(|reached| (reached.max(chance), 1.0));
+        let ceiling = GroupedScore::from_samples(Metric::Accuracy, &question.groups, parts);
         Ok(Ceiling {
-            estimate: resampling.estimate(&self.score)?,
-            excess: resampling.difference(score, &self.score)?,
+            estimate: question.resampling.estimate(&ceiling)?,
+            excess: question.resampling.difference(score, &ceiling)?,
             mean_r2: self.mean_r2,
             noise: self.noise,
         })
@@ -74,13 +78,8 @@ pub(super) fn ceilings(
                     .enumerate()
                     .map(|(sample, (&class, &r2))| model.accuracy(class, r2, DRAWS, seed.wrapping_add(sample as u64)))
                     .collect();
-                let score = GroupedScore::from_samples(
-                    pentimento_probes::Metric::Accuracy,
-                    &question.groups,
-                    reached.into_iter().map(|accuracy| (accuracy, 1.0)),
-                );
                 let mean_r2 = r2.iter().sum::<f64>() / r2.len().max(1) as f64;
-                ceilings.insert((number, head, phase), CeilingScore { score, mean_r2, noise });
+                ceilings.insert((number, head, phase), CeilingScore { reached, mean_r2, noise });
             }
         }
     }

@@ -133,7 +133,7 @@ impl std::fmt::Display for Place {
 /// | `phases` | before, decay, erase, write | of the sample's step | at least one |
 /// | `features` | state, read | what a readout sees | at least one |
 /// | `targets` | stale, current | what it says | at least one |
-/// | `places` | superseding+0, question | where samples are taken | at least one |
+/// | `places` | superseding+0, question | where samples are taken; of several lags all but the least are read at the last phase only (the curve by age) | at least one |
 /// | `address` | asked | of the feature `read` | |
 /// | `state_form` | auto | how the feature `state` is held | |
 /// | `singular_rank` | 4 | of the feature `singular` | at least 1 |

@@ -102,7 +102,8 @@ pub(super) fn read_layer(
             // Without an address the memory cannot know which write is asked about.
             let needs_address = questions[question].target == Target::IsStale;
             for &feature in options.features.iter().filter(|feature| !needs_address || **feature == Feature::Read) {
-                places.extend(phases.iter().map(|&phase| (question, head, feature, phase)));
+                let asked = if is_later(questions[question].place, options) { &phases[phases.len() - 1..] } else { &phases[..] };
+                places.extend(asked.iter().map(|&phase| (question, head, feature, phase)));
             }
         }
     }
@@ -110,7 +111,7 @@ pub(super) fn read_layer(
         places.par_iter().map(|&place| Ok((place, fit_unit(place, &gathered, questions, options)?))).collect::<Result<_, ProbeError>>()?;
     let before: BTreeMap<(usize, usize, Feature), Evaluated> = places
         .par_iter()
-        .filter(|(question, _, _, phase)| *phase == phases[0] && questions[*question].has_before())
+        .filter(|(question, _, _, phase)| *phase == last && questions[*question].has_before())
         .map(|&(question, head, feature, _)| {
             let slot = (question, Moment::BeforeTheWrite, head, seen(feature));
             Ok(((question, head, feature), gathered[&slot].evaluate_target(&questions[question], options)?))
@@ -137,6 +138,9 @@ pub(super) fn read_layer(
 
     for &(number, head, feature, to) in &places {
         let Some(&from) = phases.iter().take_while(|phase| **phase < to).last() else { continue };
+        if is_later(questions[number].place, options) {
+            continue;
+        }
         let score = |phase| fitted[&(number, head, feature, phase)].by_task[0].1.score();
         let (later, earlier) = (score(to), score(from));
         let question = &questions[number];
@@ -154,6 +158,12 @@ pub(super) fn read_layer(
         });
     }
     Ok(())
+}
+
+/// Of several lags all but the first are read at the last phase only: together they make the curve by age.
+fn is_later(place: Place, options: &ReadoutOptions) -> bool {
+    let lags = options.places.iter().filter_map(|place| if let Place::Superseding { lag } = place { Some(*lag) } else { None });
+    matches!(place, Place::Superseding { lag } if lags.min().is_some_and(|least| least < lag))
 }
 
 pub(super) const fn seen(feature: Feature) -> Seen {
@@ -247,7 +257,7 @@ fn make_unit(layer: usize, place: Place4, parts: &Parts, questions: &[Question],
         controls.push(control_result(question, kind, &score, &control, p_value)?);
     }
     let features = &parts.gathered[&(number, Moment::At(phase), head, seen(feature))];
-    let ceiling = parts.ceilings.get(&(number, head, phase)).map(|ceiling| ceiling.beside(&score, &question.resampling)).transpose()?;
+    let ceiling = parts.ceilings.get(&(number, head, phase)).map(|ceiling| ceiling.beside(&score, test.chance(), question)).transpose()?;
     let card = ProbeCard {
         estimand: estimand(question.target, question.place),
         place: vec![

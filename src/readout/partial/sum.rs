@@ -102,6 +102,9 @@ impl<'a> Plan<'a> {
         if options.head >= dims.head {
             return refuse("the head", options.head.to_string(), format!("0 to {}", dims.head.saturating_sub(1)));
         }
+        if options.feature == Feature::Singular {
+            return refuse("the feature", options.feature.to_string(), "state or read".to_owned());
+        }
         if options.lag >= dims.step {
             return refuse("the lag", options.lag.to_string(), format!("below the trace's {} steps", dims.step));
         }
@@ -127,7 +130,7 @@ impl<'a> Plan<'a> {
             folds: options.folds,
             fold_seed: options.fold_seed,
             control: options.control,
-            n_features: if options.feature == Feature::State { dims.d_k * dims.d_v } else { dims.d_v },
+            n_features: if options.feature == Feature::Read { dims.d_v } else { dims.d_k * dims.d_v },
             n_targets: dims.d_v,
         };
         spec.check_size()?;
@@ -204,7 +207,7 @@ impl<'a> Plan<'a> {
             Ok(matrix(trace.head_stream(spec.layer, point, spec.head, batch, steps.clone())?))
         };
         let address = match (spec.feature, spec.address) {
-            (Feature::State, _) => None,
+            (Feature::State | Feature::Singular, _) => None,
             (Feature::Read, ReadAddress::Own) => Some(stream(HookPoint::WriteDirection(0), batch, &before)?),
             (Feature::Read, ReadAddress::Query) => Some(stream(HookPoint::Query, batch, &own)?),
         };
