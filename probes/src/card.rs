@@ -263,7 +263,7 @@ pub fn judge(cards: &mut [ProbeCard], level: f64) {
         let beats_chance = card.adjusted_p_value.unwrap_or(card.p_value) <= LEVEL;
         if let Some(ceiling) = card.ceiling.filter(|ceiling| beats_chance && ceiling.is_broken()) {
             card.alarms.push(format!(
-                "the score {} lies above its ceiling {} (by {}). It may mean: leakage, or values that depend on their addresses or on one another, which the ceiling rules out and deep layers do not",
+                "the score {} lies above its ceiling {} (by {}). It may mean: leakage, or values that depend on their addresses or on one another (a short convolution carries a value into its neighbours' writes), which the ceiling rules out and models, deep layers above all, do not",
                 card.score, ceiling.estimate, ceiling.excess
             ));
         }

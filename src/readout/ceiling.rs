@@ -18,8 +18,6 @@ use crate::{
     trace::Trace,
 };
 
-/// Steps after a write whose own writes may carry its value on: a short convolution of width 4 mixes neighbouring tokens.
-const CARRIED: usize = 3;
 /// Draws of the noise for one sample's expected accuracy.
 const DRAWS: usize = 32;
 /// Sequences read at once.
@@ -194,16 +192,16 @@ struct Left {
 }
 
 impl Left {
-    /// The best R2 among the writes that may carry what was told at a step.
+    /// R2 of what was written at a step (the best of its writes).
     fn leverage_of(&self, told: Option<usize>, d_k: usize, noise: f64) -> Result<f64, ProbeError> {
         let Some(told) = told else { return Ok(0.0) };
-        let carriers: Vec<usize> = (0..self.steps.len()).filter(|&write| (told..=told + CARRIED).contains(&self.steps[write])).collect();
+        let own: Vec<usize> = (0..self.steps.len()).filter(|&write| self.steps[write] == told).collect();
         let energy = self.rows.iter().map(|row| row.dot(row)).sum::<f64>();
-        if carriers.is_empty() || energy <= 0.0 {
+        if own.is_empty() || energy <= 0.0 {
             return Ok(0.0);
         }
         let traces = Array2::from_shape_fn((d_k, self.rows.len()), |(channel, write)| self.rows[write][channel]);
         let r2 = leverage(traces.view(), noise * energy / d_k as f64)?;
-        Ok(carriers.into_iter().map(|write| r2[write]).fold(0.0, f64::max))
+        Ok(own.into_iter().map(|write| r2[write]).fold(0.0, f64::max))
     }
 }
