@@ -5,7 +5,7 @@
     python3 benches/peer_probes.py [--binary target/release/pentimento] [--threads 2] [--rounds 3] [--only TEXT] [--json FILE]
 
 `pentimento bench probes --data` writes the data; each round then fits every case here and there, one after the other, so
-that both see the same machine. Wall times, all of them, with their medians, and the ratio of medians (theirs over ours:
+that both see the same machine. Wall times (or processor times, `--clock cpu`), all of them, with their medians, and the ratio of medians (theirs over ours:
 above 1 we are quicker). Both sides have the same number of threads. scikit-learn and PyTorch are installed from their
 registry into the running Python if they are missing (`--install`).
 """
@@ -15,6 +15,7 @@ parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.R
 parser.add_argument("--binary", default="target/release/pentimento")
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--rounds", type=int, default=3)
+parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: processor time of all threads, for a machine that is shared")
 parser.add_argument("--only", default="")
 parser.add_argument("--json")
 parser.add_argument("--install", action="store_true", help="pip install scikit-learn and torch first")
@@ -125,9 +126,10 @@ def peers():
 
 
 def timed(fit):
-    start = time.perf_counter()
+    clock = time.perf_counter if arguments.clock == "wall" else time.process_time
+    start = clock()
     result = fit()
-    return (time.perf_counter() - start) * 1e3, result
+    return (clock() - start) * 1e3, result
 
 
 def ours():
@@ -143,7 +145,7 @@ try:
         seen.append(os.getloadavg()[0])
         for row in ours():
             key = (row["case"], "ours, " + row["precision"])
-            times.setdefault(key, []).append(row["milliseconds"][0])
+            times.setdefault(key, []).append(row["milliseconds"][0] if arguments.clock == "wall" else row["cpu_milliseconds"])
             objectives[key] = row["objective"]
         for case, peer, fit, objective in cases:
             if round_number == 0:
@@ -151,7 +153,7 @@ try:
             took, result = timed(fit)
             times.setdefault((case, peer), []).append(took)
             objectives[(case, peer)] = objective(result) if objective else None
-    print(f"{arguments.threads} threads, {arguments.rounds} rounds, load average before each {[round(s, 2) for s in seen]}; numpy {np.__version__}, scikit-learn {sklearn.__version__}, torch {torch.__version__}; OPENBLAS_CORETYPE={os.environ.get('OPENBLAS_CORETYPE', 'not set')}")
+    print(f"{arguments.clock} time, {arguments.threads} threads, {arguments.rounds} rounds, load average before each {[round(s, 2) for s in seen]}; numpy {np.__version__}, scikit-learn {sklearn.__version__}, torch {torch.__version__}; OPENBLAS_CORETYPE={os.environ.get('OPENBLAS_CORETYPE', 'not set')}")
     rows = []
     for case in dict.fromkeys(key[0] for key in times):
         print(f"\n{case}")

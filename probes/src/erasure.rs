@@ -82,6 +82,12 @@ impl Principal {
 impl Eraser {
     /// LEACE: what linearly tells `concept` [sample, number] (classes as indicators) from `features` [sample, channel].
     pub fn leace(features: ArrayView2<f64>, concept: ArrayView2<f64>) -> Result<Self, ProbeError> {
+        Self::leading(features, concept, usize::MAX)
+    }
+
+    /// The same of the concept's leading directions only: where a concept of many classes fills all the dimensions there are,
+    /// erasing it whole would leave nothing to compare.
+    pub fn leading(features: ArrayView2<f64>, concept: ArrayView2<f64>, most: usize) -> Result<Self, ProbeError> {
         if concept.nrows() != features.nrows() {
             return Err(ProbeError::Length { what: "the concept", found: concept.nrows(), wanted: features.nrows() });
         }
@@ -90,7 +96,9 @@ impl Eraser {
         let whitened = (&features - &principal.mean).dot(&principal.directions) / principal.variances.mapv(f64::sqrt);
         let covariance = whitened.t().dot(&centred) / features.nrows() as f64;
         let subspace = column_space(&covariance)?;
-        Ok(principal.eraser(&subspace))
+        // Ascending: the last directions tell most.
+        let first = subspace.ncols().saturating_sub(most);
+        Ok(principal.eraser(&subspace.slice(s![.., first..]).to_owned()))
     }
 
     /// A random subspace of this rank (at most as many as the features have dimensions).
@@ -147,6 +155,9 @@ pub struct Erased {
     pub rank: f64,
     /// Mean dimensions the features vary in.
     pub n_dimensions: f64,
+    /// Whether only the concept's leading directions were erased, in every fold: whole, it would have filled more than half of
+    /// the dimensions. Then something of it is left.
+    pub is_partial: bool,
     /// Readouts fitted anew on erased features: what is still there.
     pub refitted: Vec<Evaluated>,
     /// Readouts fitted on whole features, given erased ones: what they did with the subspace.
@@ -172,6 +183,7 @@ pub fn erase_and_evaluate(
         subspace,
         rank: 0.0,
         n_dimensions: 0.0,
+        is_partial: true,
         refitted: blank(),
         frozen: blank(),
         change: Array2::zeros(features.raw_dim()),
@@ -182,13 +194,18 @@ pub fn erase_and_evaluate(
         let test = features.select(Axis(0), &fold.test);
         let train_groups: Vec<u64> = fold.train.iter().map(|&sample| groups[sample]).collect();
         let targets: Vec<Targets> = tasks.iter().map(|task| task.select(&fold.train)).collect();
-        let leace = Eraser::leace(train.view(), concept.select(Axis(0), &fold.train).view())?;
+        let known = concept.select(Axis(0), &fold.train);
+        let whole = Eraser::leace(train.view(), known.view())?;
+        let fills = 2 * whole.rank() > whole.n_dimensions();
+        let quarter = whole.n_dimensions().div_ceil(4);
+        let leace = if fills { Eraser::leading(train.view(), known.view(), quarter)? } else { whole };
         let random = Eraser::random(train.view(), leace.rank(), evaluation.seed.wrapping_add(index as u64))?;
         let erasers = [leace, random];
         let without: Vec<Array2<f64>> = erasers.iter().map(|eraser| eraser.erase(test.view())).collect();
         let tests: Vec<ArrayView2<f64>> = without.iter().map(|test| test.view()).collect();
         let frozen = fit_and_predict(&train, &tests, &targets, &train_groups, readout, evaluation.scaling)?;
         for (place, (eraser, found)) in erasers.iter().zip(&mut found).enumerate() {
+            found.is_partial &= fills;
             found.rank += eraser.rank() as f64 / folds.len() as f64;
             found.n_dimensions += eraser.n_dimensions() as f64 / folds.len() as f64;
             for (row, &sample) in fold.test.iter().enumerate() {

@@ -72,6 +72,13 @@ fn a_concept_that_fills_the_features_is_known_as_such() -> Outcome {
     let (features, targets, _) = planted(200, 3, 8, 1.0, 1);
     let eraser = Eraser::leace(features.view(), targets.as_vectors().view())?;
     assert_eq!((eraser.rank(), eraser.n_dimensions()), (3, 3));
+    // Then its leading direction alone is compared with one random direction.
+    let groups: Vec<u64> = (0..200).map(|sample| sample / 2).collect();
+    let [concept, random] =
+        erase_and_evaluate(&features, &targets, &[targets.clone()], &groups, &Readout::default(), &Evaluation::default())?;
+    assert!(concept.is_partial && random.is_partial);
+    close(concept.rank, 1.0, 1e-12);
+    assert!(concept.refitted[0].score().value() < random.refitted[0].score().value());
     assert!(Targets::classes(vec![0], 1).is_ok());
     Ok(())
 }

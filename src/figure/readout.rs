@@ -202,7 +202,9 @@ impl ReadoutData {
                 curve.scores.iter().enumerate().map(|(x, score)| [x as f64, score.map_or(f64::NAN, |score| score.value)]).collect();
             panel.line(scene, &line, colour, 0.5, dash);
         }
-        let curves = readout.curves.len();
+        // Marks of one place stand beside one another.
+        let is_marked = |curve: &ReadoutCurve| !matches!(curve.role, Role::Control | Role::Ceiling);
+        let marked = readout.curves.iter().filter(|curve| is_marked(curve)).count();
         for (n, curve) in readout.curves.iter().enumerate().filter(|(_, curve)| curve.role != Role::Control) {
             let (colour, dash, marker) = manner(&readout.curves, n);
             if curve.role == Role::Ceiling {
@@ -211,7 +213,8 @@ impl ReadoutData {
                 panel.line(scene, &line, colour, 0.9, dash);
                 continue;
             }
-            let shift = (n as f64 - (curves - 1) as f64 / 2.0) * 0.3 / curves as f64;
+            let nth = readout.curves[..n].iter().filter(|curve| is_marked(curve)).count();
+            let shift = (nth as f64 - (marked - 1) as f64 / 2.0) * 0.3 / marked as f64;
             let line: Vec<[f64; 2]> =
                 curve.scores.iter().enumerate().map(|(x, score)| [x as f64 + shift, score.map_or(f64::NAN, |score| score.value)]).collect();
             panel.line(scene, &line, colour, 1.2, dash);

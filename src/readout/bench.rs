@@ -133,13 +133,14 @@ pub fn write_data(folder: &Path) -> Result<Vec<PathBuf>, ReadoutError> {
     Ok(written)
 }
 
-/// Processor time of this process so far, all threads together, in milliseconds.
+/// Processor time of this process so far, all living threads together, in milliseconds; NaN where the system does not say.
 fn processor_milliseconds() -> f64 {
-    // Fields 14 and 15 of the process's own statistics, in hundredths of a second.
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields: Vec<&str> = text.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    let ticks = |index: usize| fields.get(index).and_then(|field| field.parse::<f64>().ok()).unwrap_or(f64::NAN);
-    10.0 * (ticks(11) + ticks(12))
+    let Ok(threads) = std::fs::read_dir("/proc/self/task") else { return f64::NAN };
+    let nanoseconds = threads.flatten().filter_map(|thread| {
+        let text = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split_whitespace().next()?.parse::<f64>().ok()
+    });
+    nanoseconds.sum::<f64>() / 1e6
 }
 
 struct Timed<T> {

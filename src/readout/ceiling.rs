@@ -27,6 +27,8 @@ const BLOCK: usize = 32;
 pub(super) struct CeilingScore {
     /// Expected accuracy of the best linear classifier, one a sample.
     reached: Vec<f64>,
+    /// R2 of each sample's write.
+    r2: Vec<f64>,
     mean_r2: f64,
     noise: f64,
 }
@@ -35,7 +37,8 @@ impl CeilingScore {
     /// Beside a score. Where the write tells nothing any more the ceiling is what chance scores: exclusion of values that are
     /// elsewhere in memory is in chance, not in the write.
     pub fn beside(&self, score: &GroupedScore, chance: f64, question: &Question) -> Result<Ceiling, ProbeError> {
-        let parts = self.reached.iter().map(|reached| (reached.max(chance), 1.0));
+        let floored = |(reached, r2): (&f64, &f64)| if *r2 > 1e-9 { reached.max(chance) } else { chance };
+        let parts = self.reached.iter().zip(&self.r2).map(|sample| (floored(sample), 1.0));
         let ceiling = GroupedScore::from_samples(Metric::Accuracy, &question.groups, parts);
         Ok(Ceiling {
             estimate: question.resampling.estimate(&ceiling)?,
@@ -77,7 +80,7 @@ pub(super) fn ceilings(
                     .map(|(sample, (&class, &r2))| model.accuracy(class, r2, DRAWS, seed.wrapping_add(sample as u64)))
                     .collect();
                 let mean_r2 = r2.iter().sum::<f64>() / r2.len().max(1) as f64;
-                ceilings.insert((number, head, phase), CeilingScore { reached, mean_r2, noise });
+                ceilings.insert((number, head, phase), CeilingScore { reached, r2, mean_r2, noise });
             }
         }
     }

@@ -89,8 +89,10 @@ pub struct Erasure {
     pub n_samples: usize,
     /// Dimensions erased, mean over folds.
     pub rank: f64,
-    /// Dimensions the features vary in, mean over folds. Where the rank is as large, any erasure of this rank leaves nothing.
+    /// Dimensions the features vary in, mean over folds.
     pub n_dimensions: f64,
+    /// Whether only the leading directions of the concept were erased, because whole it fills more than half of the dimensions.
+    pub is_partial: bool,
     /// What came of it.
     pub scores: Vec<ErasedScore>,
     /// How much the layer's read moved; for the feature `state`, whose erasure has an effect on the read.
@@ -98,11 +100,6 @@ pub struct Erasure {
 }
 
 impl Erasure {
-    /// Whether the comparison can say anything: the concept does not fill all there is.
-    pub fn is_telling(&self) -> bool {
-        self.rank < 0.9 * self.n_dimensions
-    }
-
     /// One line per score.
     pub fn table(erasures: &[Self]) -> Table {
         let columns = [
@@ -125,7 +122,7 @@ impl Erasure {
                 erasure.head.to_string(),
                 erasure.feature.to_string(),
                 erasure.phase.to_string(),
-                format!("{:.0} of {:.0}{}", erasure.rank, erasure.n_dimensions, if erasure.is_telling() { "" } else { " (fills all)" }),
+                format!("{:.0} of {:.0}{}", erasure.rank, erasure.n_dimensions, if erasure.is_partial { " (leading)" } else { "" }),
             ];
             let scores = erasure.scores.iter().map(|score| {
                 [
@@ -155,11 +152,12 @@ impl Erasure {
     }
 }
 
-/// Erases the stale value at the last phase, from every head and feature of a question that asks for it.
+/// Erases the stale value from every head and feature of a question that asks for it: at the first phase of the step that
+/// supersedes it (while it is there), elsewhere at the last.
 pub(super) fn erasures(
     layer: usize,
     heads: &[usize],
-    phase: Phase,
+    phases: &[Phase],
     gathered: &Gathered,
     questions: &[Question],
     options: &ReadoutOptions,
@@ -176,6 +174,8 @@ pub(super) fn erasures(
     jobs.par_iter()
         .filter_map(|&(number, head, feature)| {
             let question = &questions[number];
+            let is_event = question.place == (Place::Superseding { lag: 0 });
+            let phase = *if is_event { phases.first() } else { phases.last() }?;
             let features = gathered[&(number, Moment::At(phase), head, seen(feature))].formed()?;
             Some(Job { question, number, layer, head, feature, phase, gathered, options }.run(&features))
         })
@@ -243,6 +243,7 @@ impl Job<'_> {
             n_samples: samples.len(),
             rank: concept.rank,
             n_dimensions: concept.n_dimensions,
+            is_partial: concept.is_partial,
             scores,
             output_change,
         })

@@ -133,7 +133,7 @@ pub(super) fn read_layer(
         .collect::<Result<_, ProbeError>>()?;
     found.units.extend(made);
     if erases {
-        found.erasures.extend(erasures(layer, &heads, last, &gathered, questions, options)?);
+        found.erasures.extend(erasures(layer, &heads, &phases, &gathered, questions, options)?);
     }
 
     for &(number, head, feature, to) in &places {
