@@ -122,7 +122,7 @@ enum Command {
     Models(model::ModelsArguments),
     /// Count a preset's parameters.
     Params(model::ParamsArguments),
-    /// Measure this machine: memory, trace, probes, gpu.
+    /// Measure this machine: memory, trace, probes, gpu; and attention maps against the exact one.
     Bench(bench::Arguments),
 }
 
