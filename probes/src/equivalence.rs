@@ -67,7 +67,8 @@ impl Resampling {
         let mut p_value = above.max(below);
         // Draws that never move see no uncertainty, but there is some: fall back on the exact interval's ends.
         let moves = draws.iter().any(|draw| (draw - value).abs() > 1e-12);
-        if !moves && !(difference.low > -margin && difference.high < margin) {
+        let inside = difference.low > -margin && difference.high < margin;
+        if !moves && !inside {
             p_value = 1.0;
         }
         Ok(Equivalence { difference, margin, level, p_value })

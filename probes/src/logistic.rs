@@ -197,7 +197,7 @@ impl Logistic {
         penalties: &[f64],
     ) -> Result<Vec<FittedLogistic>, ProbeError> {
         let (n, d) = features.dim();
-        let classes = Seen::new(labels, n_classes);
+        let classes = Occurring::new(labels, n_classes);
         let n_seen = classes.n_seen();
         let mut point = classes.start(d);
         let single = (self.params.precision != Precision::Double).then(|| features.mapv(|value| value as f32));
@@ -255,7 +255,7 @@ impl Logistic {
 }
 
 /// The classes that occur, numbered without gaps, and what the others get.
-pub(crate) struct Seen {
+pub(crate) struct Occurring {
     n_classes: usize,
     seen: Vec<usize>,
     unseen: Vec<usize>,
@@ -264,7 +264,7 @@ pub(crate) struct Seen {
     unseen_share: f64,
 }
 
-impl Seen {
+impl Occurring {
     pub fn new(labels: &[usize], n_classes: usize) -> Self {
         let n = labels.len() as f64;
         let mut counts = vec![0_usize; n_classes];

@@ -142,12 +142,13 @@ impl Ridge {
         let mut exact: Option<Problem<f64>> = None;
         let mut errors = vec![Vec::new(); tasks.len()];
         for &penalty in self.params.penalties.iter().filter(|_| n_choices > 1) {
-            let squares = match quick.as_mut().map(|quick| quick.left_out_squares(&data, penalty, self.params.selection, &blocks)) {
-                Some(Ok(Some(squares))) => squares,
-                _ => {
-                    let exact = exact.get_or_insert_with(|| Problem::new(&data));
-                    exact.left_out_squares(&data, penalty, self.params.selection, &blocks)?.expect("f64 is as exact as it gets")
-                }
+            let squares = if let Some(Ok(Some(squares))) =
+                quick.as_mut().map(|quick| quick.left_out_squares(&data, penalty, self.params.selection, &blocks))
+            {
+                squares
+            } else {
+                let exact = exact.get_or_insert_with(|| Problem::new(&data));
+                exact.left_out_squares(&data, penalty, self.params.selection, &blocks)?.expect("f64 is as exact as it gets")
             };
             for (errors, columns) in errors.iter_mut().zip(&columns) {
                 errors.push((penalty, squares.slice(s![columns.clone()]).sum() / n as f64));
@@ -171,12 +172,11 @@ impl Ridge {
                 Some(Ok(solver)) => data.refined(&solver, penalty, &y),
                 _ => None,
             };
-            let coefficients = match narrow {
-                Some(coefficients) => coefficients,
-                None => {
-                    let exact = exact.get_or_insert_with(|| Problem::new(&data));
-                    exact.solver(&data, penalty, n_choices)?.solve(data.ridge(penalty), data.right_side(&y))
-                }
+            let coefficients = if let Some(coefficients) = narrow {
+                coefficients
+            } else {
+                let exact = exact.get_or_insert_with(|| Problem::new(&data));
+                exact.solver(&data, penalty, n_choices)?.solve(data.ridge(penalty), data.right_side(&y))
             };
             let solved = if data.dual { data.transposed_times(&coefficients) } else { coefficients };
             let mut start = 0;

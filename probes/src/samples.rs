@@ -149,7 +149,7 @@ impl Samples {
 
 pub(crate) fn check_finite(what: &'static str, array: ArrayView2<f64>) -> Result<(), ProbeError> {
     // Nearly always all is well, and a plain pass over the numbers is quickest.
-    if array.as_slice_memory_order().is_some_and(|numbers| all_finite(numbers)) {
+    if array.as_slice_memory_order().is_some_and(all_finite) {
         return Ok(());
     }
     match array.indexed_iter().find(|(_, value)| !value.is_finite()) {

@@ -75,7 +75,7 @@ fn a_concept_that_fills_the_features_is_known_as_such() -> Outcome {
     // Then its leading direction alone is compared with one random direction.
     let groups: Vec<u64> = (0..200).map(|sample| sample / 2).collect();
     let [concept, random] =
-        erase_and_evaluate(&features, &targets, &[targets.clone()], &groups, &Readout::default(), &Evaluation::default())?;
+        erase_and_evaluate(&features, &targets, std::slice::from_ref(&targets), &groups, &Readout::default(), &Evaluation::default())?;
     assert!(concept.is_partial && random.is_partial);
     close(concept.rank, 1.0, 1e-12);
     // What the leading direction takes of the classes no random direction takes on average.

@@ -10,6 +10,7 @@ use crate::measure::ALLOCATION_NOTICE;
 use crate::readout::{ProbeCard, Readouts, Standing};
 
 /// The report of an experiment.
+#[expect(clippy::too_many_lines, reason = "the report's sections in the order they are read")]
 pub(super) fn document(results: &Results, drawn: &[Drawn], tabled: &[Tabled]) -> Document {
     let mut blocks = Vec::new();
     if !results.spec.question.is_empty() {

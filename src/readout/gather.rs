@@ -80,6 +80,7 @@ struct Look {
 const BLOCK_NUMBERS: usize = 1 << 24;
 
 /// Features of these questions in one layer.
+#[expect(clippy::too_many_lines, reason = "one walk over the trace, and every feature that is taken on the way")]
 pub(super) fn gather(trace: &Trace, questions: &[Question], wanted: &Wanted) -> Result<Gathered, ReadoutError> {
     let Wanted { layer, heads, phases, options, outputs } = *wanted;
     let dims = trace.layer(layer)?.dims;

@@ -97,12 +97,12 @@ pub(super) fn read_layer(
     };
 
     let mut places: Vec<Place4> = Vec::new();
-    for question in 0..questions.len() {
+    for (question, asks) in questions.iter().enumerate() {
         for &head in &heads {
             // Without an address the memory cannot know which write is asked about.
-            let needs_address = questions[question].target == Target::IsStale;
+            let needs_address = asks.target == Target::IsStale;
             for &feature in options.features.iter().filter(|feature| !needs_address || **feature == Feature::Read) {
-                let asked = if is_later(questions[question].place, options) { &phases[phases.len() - 1..] } else { &phases[..] };
+                let asked = if is_later(asks.place, options) { &phases[phases.len() - 1..] } else { &phases[..] };
                 places.extend(asked.iter().map(|&phase| (question, head, feature, phase)));
             }
         }

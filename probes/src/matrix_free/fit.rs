@@ -11,7 +11,7 @@ use crate::{
     Evaluated, Evaluation, LogisticParams, ProbeError, Readout, RidgeParams, Targets,
     design::Design,
     linalg::{Eigen, Real},
-    logistic::{Inverse, Preconditioner, Seen, descend},
+    logistic::{Inverse, Occurring, Preconditioner, descend},
     samples::check_finite,
     scaling::Scaling,
     split::{Folds, check_disjoint},
@@ -357,7 +357,7 @@ fn logistic_path<F: Real>(
     penalties: &[f64],
     params: &LogisticParams,
 ) -> Vec<Array2<f64>> {
-    let classes = Seen::new(labels, n_classes);
+    let classes = Occurring::new(labels, n_classes);
     let mut point = classes.start(x.n_channels());
     let floor = if F::epsilon().widen() > f64::EPSILON { 1e-6 } else { 0.0 };
     let tolerance = params.tolerance.max(floor);
