@@ -116,6 +116,10 @@ fn axes_and_keys_are_text() {
         (Figure::Fate, ["share of what was written", "uniquely by the erase", "stale, D", "age [steps]"]),
         (Figure::Targeting, ["lift among facts", "of it, address", "e shuffled over tokens", "erase, A"]),
         (Figure::Capacity, ["degrees of freedom", "noise, relative", "age from [steps]", "kept facts"]),
+        (Figure::Attention, ["exact", "gated linear", "unexplained share of the output, |A v − o| / |o|", "best factor per head"]),
+        (Figure::Selectivity, ["layer 1 head 0", "selectivity", "control task", "accuracy"]),
+        (Figure::Atlas, ["EDA, mean retention ᾱ", "KDA, write strength β", "head", "layer"]),
+        (Figure::Spectrum, ["effective rank", "singular value, by rank", "layer 1", "KDA"]),
         (Figure::Calibration, ["pooled tokens", "naive practice", "planted effect", "errors with nothing planted"]),
     ];
     for (figure, labels) in expected {

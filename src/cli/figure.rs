@@ -12,7 +12,8 @@ use crate::figure::calibration::Errors;
 use crate::figure::{Figure, FigureSpec, Format, Labelled, Measured, Options, Width, render};
 use crate::measure::{
     AlignmentOptions, AllocationOptions, CapacityOptions, CleanupOptions, CollateralOptions, DecayAxis, FateOptions, RecallOptions,
-    Strength, TargetingOptions, alignment, allocation, capacity, cleanup, collateral, fate, recall, targeting,
+    SpectrumOptions, StatisticsOptions, Strength, TargetingOptions, alignment, allocation, capacity, cleanup, collateral, explained, fate,
+    recall, spectrum, targeting,
 };
 use crate::provenance::Provenance;
 
@@ -96,7 +97,16 @@ fn of_trace(figure: Figure, path: &Path) -> anyhow::Result<(Measured, Vec<String
             let found = capacity(&trace, &truth_of(&trace, None)?, &CapacityOptions::default())?;
             Measured::Capacity(vec![Labelled::new(label, found)])
         }
-        Figure::Readout | Figure::Training | Figure::Accuracy | Figure::Calibration | Figure::Dose | Figure::Knockout => {
+        Figure::Attention => Measured::Attention(vec![Labelled::new(label, explained(&trace, &StatisticsOptions::default())?)]),
+        Figure::Spectrum => Measured::Spectrum(vec![Labelled::new(label, spectrum(&trace, &SpectrumOptions::default())?)]),
+        Figure::Readout
+        | Figure::Selectivity
+        | Figure::Atlas
+        | Figure::Training
+        | Figure::Accuracy
+        | Figure::Calibration
+        | Figure::Dose
+        | Figure::Knockout => {
             bail!("figure '{}' is drawn by `pentimento run`, not from a trace alone", figure.name())
         }
     };
@@ -130,7 +140,9 @@ fn of_results(figure: Figure, path: &Path, model: Option<&str>) -> anyhow::Resul
         Figure::Fate => Measured::Fate(all(&chosen, figure)?),
         Figure::Targeting => Measured::Targeting(all(&chosen, figure)?),
         Figure::Capacity => Measured::Capacity(all(&chosen, figure)?),
-        Figure::Readout | Figure::Training | Figure::Accuracy | Figure::Calibration => {
+        Figure::Attention => Measured::Attention(all(&chosen, figure)?),
+        Figure::Spectrum => Measured::Spectrum(all(&chosen, figure)?),
+        Figure::Readout | Figure::Selectivity | Figure::Atlas | Figure::Training | Figure::Accuracy | Figure::Calibration => {
             bail!("figure '{}' lies in the experiment's figures folder", figure.name())
         }
     };

@@ -4,7 +4,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Figure;
 use super::colour::Theme;
-use crate::measure::{DecayAxis, Null, Strength};
+use crate::measure::{DecayAxis, HeadQuantity, Null, Strength};
 
 /// A figure as typed: the command line, a spec file and the window fill the same struct.
 ///
@@ -109,6 +109,8 @@ impl Format {
 /// | `panels` | cleanup | `pooled` | all heads together, or the rank correlation inside each head |
 /// | `marginals` | cleanup | true | histograms along the edges (pooled only) |
 /// | `shares` | allocation | `stacked` | stacked areas or lines |
+/// | `quantities` | atlas | mean retention, write strength, erase strength, erase-write cosine | what the cells are, see [`HeadQuantity`] |
+/// | `along` | readout | `phase` | scores by phase of the step, or by steps since the content went stale |
 /// | `log_loss` | training | true | logarithmic loss axis |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -125,6 +127,10 @@ pub struct Options {
     pub marginals: bool,
     /// Form of `allocation`.
     pub shares: Shares,
+    /// Cells of `atlas`.
+    pub quantities: Vec<HeadQuantity>,
+    /// Horizontal axis of `readout`.
+    pub along: Along,
     /// Logarithmic loss in `training`.
     pub log_loss: bool,
 }
@@ -138,6 +144,13 @@ impl Default for Options {
             panels: Panels::default(),
             marginals: true,
             shares: Shares::default(),
+            quantities: vec![
+                HeadQuantity::MeanRetention,
+                HeadQuantity::WriteStrength,
+                HeadQuantity::EraseStrength,
+                HeadQuantity::AbsoluteCosine,
+            ],
+            along: Along::default(),
             log_loss: true,
         }
     }
@@ -152,6 +165,17 @@ pub enum Panels {
     Pooled,
     /// A small panel per layer, a place in it for each head.
     Heads,
+}
+
+/// What readouts are drawn along.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Along {
+    /// The phases of the step that supersedes the content.
+    #[default]
+    Phase,
+    /// Steps since the content went stale, at the last phase.
+    Age,
 }
 
 /// How shares are drawn.

@@ -16,6 +16,7 @@
 //! - [`Targeting`]: whether what is removed is what is stale
 //! - [`Capacity`]: what a memory's capacity is spent on
 //! - [`Explained`]: how much of the output an attention map explains, the exact one beside those of other tools
+//! - [`HeadMap`]: any of their numbers, head by head
 
 mod error;
 mod bin;
@@ -42,6 +43,7 @@ mod fate;
 mod targeting;
 mod capacity;
 mod explained;
+mod heads;
 
 pub use alignment::{Alignment, AlignmentOptions, AlignmentSummary, HeadAlignment, LayerAlignment, alignment, random_absolute_cosine};
 pub use allocation::{
@@ -62,6 +64,7 @@ pub use eigen::{singular_values, symmetric_eigenvalues};
 pub use error::MeasureError;
 pub use explained::{AttentionMap, Explained, HeadExplained, MapError, explained, random_heads};
 pub use fate::{AgeShares, FATES, Fate, FateOptions, FateRow, FateShares, HeadFate, Weight, fate};
+pub use heads::{HeadMap, HeadMeasure, HeadQuantity, HeadValue, MeasuredHeads, Sign};
 pub use interval::{Bootstrap, Interval, StatisticsOptions, Unit, quantile};
 pub use models::over_models;
 pub use permutation::{permute_heads, sign_flip};

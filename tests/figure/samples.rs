@@ -3,6 +3,7 @@
 use pentimento::figure::accuracy::{Answers, ConditionAnswers};
 use pentimento::figure::calibration::{ErrorRate, Errors};
 use pentimento::figure::readout::{ReadoutCurve, ReadoutPanel, Readouts, Role as CurveRole};
+use pentimento::figure::selectivity::{Selectivities, Selectivity};
 use pentimento::figure::training::TrainingLog;
 use pentimento::figure::{Estimate, Figure, Labelled, Measured};
 use pentimento::intervene::{
@@ -11,12 +12,14 @@ use pentimento::intervene::{
 use pentimento::ledger::{Form, Mechanism, NOISE_GRID};
 use pentimento::measure::{
     ALLOCATION_NOTICE, Address, AddressCollateral, AddressNull, AgeCapacity, AgeShares, Alignment, AlignmentOptions, AlignmentSummary,
-    Allocation, AllocationBin, AllocationOptions, Among, AnswerEffect, Capacity, CapacityOptions, CapacityRow, Cleanup, CleanupOptions,
-    Collateral, CollateralOptions, Correlation, CurveBin, DecayAxis, EraseEffectOptions, EraseEffects, EraseRun, Fate, FateOptions,
-    FateRow, FateShares, GateSummary, HeadAlignment, HeadCleanup, HeadCorrelation, HeadId, Interval, LagRecall, LayerAlignment,
-    LayerCollateral, Null, NullBand, NullCorrelation, Recall, RecallOptions, Relation, Role, RoleShare, RunEffect, Strength, Targeting,
-    TargetingNull, TargetingOptions, TargetingRow, TokenDensity, Trajectory, Unit,
+    Allocation, AllocationBin, AllocationOptions, Among, AnswerEffect, AttentionMap, Capacity, CapacityOptions, CapacityRow, Cleanup,
+    CleanupOptions, Collateral, CollateralOptions, Correlation, CurveBin, DecayAxis, EraseEffectOptions, EraseEffects, EraseRun, Explained,
+    Fate, FateOptions, FateRow, FateShares, GateSummary, HeadAlignment, HeadCleanup, HeadCorrelation, HeadExplained, HeadId, HeadMap,
+    HeadQuantity, HeadSpectrum, HeadValue, Interval, LagRecall, LayerAlignment, LayerCollateral, MapError, Null, NullBand, NullCorrelation,
+    Recall, RecallOptions, Relation, Role, RoleShare, RunEffect, Spectrum, SpectrumOptions, StatisticsOptions, StepSpectrum, Strength,
+    Targeting, TargetingNull, TargetingOptions, TargetingRow, TokenDensity, Trajectory, Unit,
 };
+use pentimento::memory::Rule;
 use pentimento::task::Condition;
 
 /// What each figure is shown with.
@@ -36,6 +39,10 @@ pub fn measured(figure: Figure) -> Measured {
         Figure::Targeting => Measured::Targeting(vec![Labelled::new("EDA", targeting(true)), Labelled::new("KDA", targeting(false))]),
         Figure::Capacity => Measured::Capacity(vec![Labelled::new("EDA", capacity(0.9)), Labelled::new("KDA", capacity(0.8))]),
         Figure::Calibration => Measured::Calibration(errors()),
+        Figure::Attention => Measured::Attention(vec![Labelled::new("EDA", explained(1.0)), Labelled::new("KDA", explained(0.8))]),
+        Figure::Selectivity => Measured::Selectivity(selectivities()),
+        Figure::Atlas => Measured::Atlas(vec![Labelled::new("EDA", head_maps(true)), Labelled::new("KDA", head_maps(false))]),
+        Figure::Spectrum => Measured::Spectrum(vec![Labelled::new("EDA", spectrum(1.0)), Labelled::new("KDA", spectrum(1.4))]),
     }
 }
 
@@ -44,9 +51,10 @@ pub fn interval(estimate: f64, half: f64) -> Interval {
     Interval { estimate, low: Some(estimate - half), high: Some(estimate + half), level: 0.95, unit: Unit::Sequence, n: 32 }
 }
 
-/// A number in [-1, 1] that looks random and is the same everywhere.
+/// A number in [-1, 1) that looks random and is the same on every machine.
 fn wobble(n: usize) -> f64 {
-    (n as f64 * 12.9898 + 4.1).sin() * 43_758.545_3 % 1.0
+    let mixed = (n as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    f64::from((mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9).wrapping_shr(40) as u32) / f64::from(1_u32 << 23) - 1.0
 }
 
 fn gates(decay: f64, beta: f64, gamma: f64, n_tokens: u64) -> GateSummary {
@@ -463,4 +471,76 @@ pub fn errors() -> Errors {
     rates.push(rate("readouts", "lower end above 0", false, 0.0, 0.0));
     rates.push(rate("readouts", "interval of the accuracy", false, 0.0, 0.12));
     Errors { rates }
+}
+
+/// The exact map explains all; the others do not, the rectified one is a matter of scale too.
+pub fn explained(scale: f64) -> Explained {
+    let maps = |n: usize| {
+        let error = |map, relative: f64, scaled: f64| {
+            let error = relative * scale * (1.0 + 0.4 * wobble(n));
+            MapError { map, relative_error: interval(error, error * 0.1), scaled_error: interval(scaled, 0.03) }
+        };
+        vec![error(AttentionMap::Exact, 3e-7, 3e-7), error(AttentionMap::GatedLinear, 0.6, 0.5), error(AttentionMap::Rectified, 4.0, 0.9)]
+    };
+    let head = |n: usize| HeadExplained { id: HeadId { layer: n / 4, head: n % 4 }, rule: Rule::Eda, maps: maps(n + 1) };
+    Explained { statistics: StatisticsOptions::default(), n_sequences: 24, global: maps(0), heads: (0..8).map(head).collect() }
+}
+
+/// Two layers of two heads; stale values less selective than current ones, one not at all.
+pub fn selectivities() -> Selectivities {
+    let row = |n: usize| {
+        let (target, role) = [("stale value", CurveRole::Stale), ("current value", CurveRole::Current)][n % 2];
+        let score = 0.3 + 0.12 * n as f64;
+        let control = if n == 0 { 0.29 } else { 0.12 };
+        Selectivity {
+            place: format!("layer {} head {}", n / 4, n / 2 % 2),
+            target: target.to_owned(),
+            role,
+            chance: 0.06,
+            score: Estimate::new(score, score - 0.05, score + 0.05),
+            control: Estimate::new(control, control - 0.03, control + 0.03),
+            selectivity: Estimate::new(score - control, score - control - 0.06, score - control + 0.06),
+        }
+    };
+    Selectivities { score: "accuracy".to_owned(), note: "the read after the write".to_owned(), rows: (0..8).map(row).collect() }
+}
+
+/// Three layers of four heads; a model without an erase lacks what is its.
+pub fn head_maps(erases: bool) -> Vec<HeadMap> {
+    let map = |quantity: HeadQuantity, seed: usize, from: f64, to: f64| HeadMap {
+        quantity,
+        heads: (0..12)
+            .map(|n| HeadValue {
+                id: HeadId { layer: n / 4, head: n % 4 },
+                value: interval(from + (to - from) * (0.5 + 0.5 * wobble(n + seed)), 0.02),
+            })
+            .collect(),
+    };
+    let mut maps = vec![map(HeadQuantity::MeanRetention, 1, 0.4, 0.98), map(HeadQuantity::WriteStrength, 20, 0.2, 0.8)];
+    if erases {
+        maps.extend([map(HeadQuantity::EraseStrength, 40, 0.02, 0.6), map(HeadQuantity::AbsoluteCosine, 60, 0.05, 0.3)]);
+        maps.push(map(HeadQuantity::CleanupCorrelation, 80, -0.4, 0.5));
+    }
+    maps
+}
+
+/// Singular values that fall by a constant factor; ranks that grow with the sequence.
+pub fn spectrum(scale: f64) -> Spectrum {
+    let steps = vec![15, 31, 47, 63];
+    let head = |n: usize| {
+        let factor = 0.8 - 0.05 * (n % 3) as f64 / scale;
+        let values = || (0..16).map(|i| 3.0 * factor.powi(i)).collect();
+        let step = |place: usize, step: usize| StepSpectrum {
+            step,
+            singular_values: values(),
+            norm: Some(interval(3.0, 0.1)),
+            effective_rank: Some(interval((2.0 + place as f64 + n as f64 * 0.4) * scale, 0.3)),
+            stable_rank: Some(interval(1.6, 0.1)),
+        };
+        HeadSpectrum {
+            id: HeadId { layer: n / 3, head: n % 3 },
+            steps: steps.iter().enumerate().map(|(place, at)| step(place, *at)).collect(),
+        }
+    };
+    Spectrum { options: SpectrumOptions::default(), steps: steps.clone(), heads: (0..6).map(head).collect() }
 }

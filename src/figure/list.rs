@@ -1,0 +1,139 @@
+//! The list of figures: each has a name, a title, what must be measured for it, and what is drawn of that.
+
+use serde::{Deserialize, Serialize};
+
+use super::{FigureError, FigureSpec, Labelled, Prepared, scene};
+use super::{
+    accuracy, alignment, allocation, atlas, attention, calibration, capacity, cleanup, collateral, dose, fate, knockout, readout, recall,
+    selectivity, spectrum, targeting, training,
+};
+use crate::export::Table;
+use crate::intervene::AnswerAccount;
+use crate::measure::{
+    Alignment, Allocation, Capacity, Cleanup, Collateral, EraseEffects, Explained, Fate, HeadMap, Recall, Spectrum, Targeting,
+};
+
+/// One row a figure: its doc, name, title, module, what is measured for it and what is drawn of that.
+macro_rules! figures {
+    ($($(#[doc = $doc:literal])+ $variant:ident, $name:literal, $title:literal, $module:ident, $measured:ty => $data:ident;)+) => {
+        /// The figures.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        pub enum Figure {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Figure {
+            /// All figures, the headline first.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
+
+            /// Its name on the command line and in specs.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            /// A title for people.
+            pub const fn title(self) -> &'static str {
+                match self { $(Self::$variant => $title,)+ }
+            }
+
+            /// What it shows, in a sentence.
+            pub const fn about(self) -> &'static str {
+                match self { $(Self::$variant => concat!($($doc),+).trim_ascii(),)+ }
+            }
+
+            /// The figure of that name.
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.into_iter().find(|figure| figure.name() == name)
+            }
+        }
+
+        /// What was measured, for one figure. Figures that compare models take one labelled entry per model.
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[serde(rename_all = "lowercase")]
+        pub enum Measured {
+            $(#[doc = concat!("For [`Figure::", stringify!($variant), "`].")] $variant($measured),)+
+        }
+
+        impl Measured {
+            /// The figure that draws it.
+            pub const fn figure(&self) -> Figure {
+                match self { $(Self::$variant(_) => Figure::$variant,)+ }
+            }
+
+            /// Pick what is drawn; computes nothing.
+            pub(super) fn prepare(&self, spec: &FigureSpec) -> Result<Data, FigureError> {
+                match self { $(Self::$variant(measured) => Ok(Data::$variant($module::prepare(measured, spec)?)),)+ }
+            }
+        }
+
+        /// What one figure draws: the same plain data for print, table and screen.
+        #[derive(Debug, Clone, PartialEq, Serialize)]
+        #[serde(untagged)]
+        pub enum Data {
+            $(#[doc = concat!("Of [`Figure::", stringify!($variant), "`].")] $variant($module::$data),)+
+        }
+
+        impl Data {
+            fn prepared(&self) -> &dyn Prepared {
+                match self { $(Self::$variant(data) => data,)+ }
+            }
+        }
+    };
+}
+
+figures! {
+    /// Cleanup strength against decay, with its nulls: the headline.
+    Cleanup, "cleanup", "Cleanup strength against decay", cleanup, Box<Cleanup> => CleanupData;
+    /// How gate strength is divided between decay, write and erase, by bin of retention.
+    Allocation, "allocation", "Gate-strength allocation", allocation, Box<Allocation> => AllocationData;
+    /// What the erase does to the read, at learned and counterfactual addresses.
+    Collateral, "collateral", "Collateral perturbation of the erase", collateral, Vec<Labelled<Collateral>> => CollateralData;
+    /// How near erase and write directions are.
+    Alignment, "alignment", "Erase-write alignment", alignment, Vec<Labelled<Alignment>> => AlignmentData;
+    /// What becomes of every write: surviving, decayed, erased, overwritten.
+    Fate, "fate", "Fate of a write", fate, Vec<Labelled<Fate>> => FateData;
+    /// Exact against approximate attention: what each map leaves unexplained of the output.
+    Attention, "attention", "Exact and approximate attention", attention, Vec<Labelled<Explained>> => AttentionData;
+    /// Whether what is removed is what is stale.
+    Targeting, "targeting", "Targeting of stale content", targeting, Vec<Labelled<Targeting>> => TargetingData;
+    /// How well stale, current and never-written values can be decoded, by phase or age, with ceiling and controls.
+    Readout, "readout", "Linear readout", readout, readout::Readouts => ReadoutData;
+    /// How much more readouts get of a value than of random labels.
+    Selectivity, "selectivity", "Selectivity of linear readouts", selectivity, selectivity::Selectivities => SelectivityData;
+    /// Answers with every erase strength scaled.
+    Dose, "dose", "Dose-response of the erase", dose, Vec<Labelled<EraseEffects>> => DoseData;
+    /// What leaving out each single erase would do to an answer.
+    Knockout, "knockout", "Knockout maps of single erases", knockout, Vec<AnswerAccount> => KnockoutData;
+    /// What a memory's capacity is spent on.
+    Capacity, "capacity", "Capacity and ceiling", capacity, Vec<Labelled<Capacity>> => CapacityData;
+    /// One number for each head of each layer, by any measure.
+    Atlas, "atlas", "Head atlas", atlas, Vec<Labelled<Vec<HeadMap>>> => AtlasData;
+    /// Singular values and effective rank of memories.
+    Spectrum, "spectrum", "Spectra of memories", spectrum, Vec<Labelled<Spectrum>> => SpectrumData;
+    /// What can be read back at its own write key, by lag.
+    Recall, "recall", "Raw write-key recall", recall, Vec<Labelled<Recall>> => RecallData;
+    /// Answers by condition: right ones, stale ones and foils.
+    Accuracy, "accuracy", "Answers by condition", accuracy, Vec<Labelled<accuracy::Answers>> => AccuracyData;
+    /// How often tests err where the truth is planted.
+    Calibration, "calibration", "Calibration of tests", calibration, calibration::Errors => CalibrationData;
+    /// Loss and accuracy while a model is trained.
+    Training, "training", "Training", training, Vec<Labelled<training::TrainingLog>> => TrainingData;
+}
+
+impl Data {
+    /// The figure in a sentence or two, for those who cannot see it.
+    pub fn summary(&self) -> String {
+        self.prepared().summary()
+    }
+
+    /// The numbers drawn.
+    pub fn table(&self) -> Table {
+        self.prepared().table()
+    }
+
+    /// The drawing, for any painter.
+    pub fn draw(&self, spec: &FigureSpec) -> scene::Scene {
+        self.prepared().draw(spec)
+    }
+}
