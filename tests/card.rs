@@ -3,7 +3,7 @@
 
 use ndarray::{Array4, Axis};
 use pentimento::memory::cuda::{
-    self, CardLimits, Cards, CudaError, Form, ForwardPlan, Keep, MemoryBlock, ReplayPlan, RingOptions, SweepPlan,
+    self, CardLimits, Cards, CudaError, Form, ForwardPlan, Inputs, Keep, MemoryBlock, ReplayPlan, RingOptions, SweepPlan,
 };
 use pentimento::memory::{Device, Dims, Phase, RecordOptions, Recurrence, Rule, cpu, gradient};
 use rand::RngExt;
@@ -63,11 +63,11 @@ const EDA: Form = Form { n_edits: 2, n_elsewhere: 0, padded: 128 };
 #[test]
 fn dense_memories_need_what_they_need_and_a_trace_far_less() {
     let keep = |dense: &[Phase]| Keep::Recording(RecordOptions { pseudo_values: true, checkpoint_every: Some(64), dense: dense.to_vec() });
-    let trace = cuda::room(&WIDE, EDA, cuda::Element::F32, &keep(&[]));
-    let dense = cuda::room(&WIDE, EDA, cuda::Element::F32, &keep(&[Phase::Write]));
+    let trace = cuda::room(&WIDE, EDA, cuda::Element::F32, &keep(&[]), Inputs::OnHost);
+    let dense = cuda::room(&WIDE, EDA, cuda::Element::F32, &keep(&[Phase::Write]), Inputs::OnHost);
     assert_eq!(dense - trace, 8 * 4096 * 16 * 128 * 128 * 4);
     assert!(trace < 4_000_000_000, "{trace}");
-    let half = cuda::room(&WIDE, EDA, cuda::Element::Bf16, &keep(&[]));
+    let half = cuda::room(&WIDE, EDA, cuda::Element::Bf16, &keep(&[]), Inputs::OnHost);
     assert!(half < trace);
 }
 
@@ -75,14 +75,14 @@ fn dense_memories_need_what_they_need_and_a_trace_far_less() {
 fn a_run_that_does_not_fit_is_refused_with_what_would() {
     let dense = RecordOptions { pseudo_values: true, checkpoint_every: Some(64), dense: vec![Phase::Write] };
     let keep = Keep::Recording(dense);
-    let needed = cuda::room(&WIDE, EDA, cuda::Element::F32, &keep);
-    assert!(cuda::check_room(&WIDE, EDA, &keep, 0, needed * 2).is_ok());
-    let text = cuda::check_room(&WIDE, EDA, &keep, 3, 20_000_000_000).unwrap_err().to_string();
+    let needed = cuda::room(&WIDE, EDA, cuda::Element::F32, &keep, Inputs::OnHost);
+    assert!(cuda::check_room(&WIDE, EDA, &keep, Inputs::OnHost, 0, needed * 2).is_ok());
+    let text = cuda::check_room(&WIDE, EDA, &keep, Inputs::OnHost, 3, 20_000_000_000).unwrap_err().to_string();
     for part in ["card 3", &cuda::bytes(needed), "20.0 GB", "checkpoints and pseudo-values", "at most 4 of the 8 sequences"] {
         assert!(text.contains(part), "'{part}' in: {text}");
     }
     let one = Dims { batch: 1, ..WIDE };
-    let gradient = cuda::check_room(&one, EDA, &Keep::Gradient { every: 64 }, 0, 1_000_000).unwrap_err().to_string();
+    let gradient = cuda::check_room(&one, EDA, &Keep::Gradient { every: 64 }, Inputs::OnHost, 0, 1_000_000).unwrap_err().to_string();
     assert!(gradient.contains("gradient") && gradient.contains("shorter blocks"), "{gradient}");
 }
 

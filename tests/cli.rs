@@ -6,6 +6,8 @@ use std::process::Command;
 use serde_json::Value;
 use tempfile::TempDir;
 
+use super::model::PAPERS_PARAMETERS;
+
 mod files;
 mod knockout;
 mod mistakes;
@@ -26,14 +28,14 @@ fn say(folder: &Path, words: &[&str]) -> Said {
 }
 
 /// The same for a command line without spaces inside its words; it must succeed.
-fn does(folder: &Path, line: &str) -> String {
+pub fn does(folder: &Path, line: &str) -> String {
     let said = say(folder, &line.split(' ').collect::<Vec<_>>());
     assert_eq!(said.code, 0, "{line}\n{}{}", said.out, said.err);
     said.out
 }
 
 /// The same for one that must fail with this code; its error in words, which must hold all of `parts`.
-fn fails(folder: &Path, code: i32, line: &str, parts: &[&str]) {
+pub fn fails(folder: &Path, code: i32, line: &str, parts: &[&str]) {
     let said = say(folder, &line.split(' ').collect::<Vec<_>>());
     assert_eq!(said.code, code, "{line}\n{}{}", said.out, said.err);
     assert!(said.err.starts_with("error: "), "{line}: {}", said.err);
@@ -89,18 +91,9 @@ fn every_command_helps_with_an_example() {
 #[test]
 fn presets_have_the_parameters_of_the_table() {
     let here = Path::new(".");
-    let table = [
-        ("gdn-2.5b", "2.5035", "2.5035"),
-        ("kda-2.5b", "2.5218", "2.5218"),
-        ("eda-2.5b", "2.5295", "2.5295"),
-        ("gdn2-2.5b", "2.5353", "2.5353"),
-        ("gdn-25b-a2.8b", "24.5676", "2.7236"),
-        ("kda-25b-a2.8b", "24.6324", "2.7885"),
-        ("eda-25b-a2.8b", "24.6558", "2.8119"),
-    ];
     let models = json(&does(here, "models --json"));
     let listed: Vec<&str> = models.as_array().unwrap().iter().map(|model| model["name"].as_str().unwrap()).collect();
-    for (preset, total, active) in table {
+    for (preset, total, active) in PAPERS_PARAMETERS {
         let count = json(&does(here, &format!("params {preset} --json")));
         let billions = |name: &str| format!("{:.4}", count[name].as_u64().unwrap() as f64 / 1e9);
         assert_eq!((billions("total"), billions("active")), (total.to_owned(), active.to_owned()), "{preset}");

@@ -58,18 +58,20 @@ fn billions(count: usize) -> String {
     format!("{:.4}", count as f64 / 1e9)
 }
 
+/// Presets with total and active parameters in billions, as the paper (arXiv 2606.26560) prints them.
+pub const PAPERS_PARAMETERS: [(&str, &str, &str); 7] = [
+    ("gdn-2.5b", "2.5035", "2.5035"),
+    ("kda-2.5b", "2.5218", "2.5218"),
+    ("eda-2.5b", "2.5295", "2.5295"),
+    ("gdn2-2.5b", "2.5353", "2.5353"),
+    ("gdn-25b-a2.8b", "24.5676", "2.7236"),
+    ("kda-25b-a2.8b", "24.6324", "2.7885"),
+    ("eda-25b-a2.8b", "24.6558", "2.8119"),
+];
+
 #[test]
 fn presets_have_the_papers_parameters() {
-    let table = [
-        ("gdn-2.5b", "2.5035", "2.5035"),
-        ("kda-2.5b", "2.5218", "2.5218"),
-        ("eda-2.5b", "2.5295", "2.5295"),
-        ("gdn2-2.5b", "2.5353", "2.5353"),
-        ("gdn-25b-a2.8b", "24.5676", "2.7236"),
-        ("kda-25b-a2.8b", "24.6324", "2.7885"),
-        ("eda-25b-a2.8b", "24.6558", "2.8119"),
-    ];
-    for (name, total, active) in table {
+    for (name, total, active) in PAPERS_PARAMETERS {
         let count = params(name).unwrap();
         assert_eq!((billions(count.total), billions(count.active)), (total.to_owned(), active.to_owned()), "{name}");
     }

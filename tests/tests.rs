@@ -12,6 +12,8 @@ mod cli;
 mod card;
 mod engine;
 mod engine_gradient;
+#[cfg(feature = "experiment")]
+mod experiment;
 mod export;
 #[cfg(feature = "figure")]
 mod figure;

@@ -138,16 +138,14 @@ impl DeltaMixer {
         let o = if memory.is_none() && options.is_none() && intervention.is_none() {
             memory_op::outputs_with_sink(pack, &tensors, observer.gradient_sink(layer))?
         } else if card::holds(x) && intervention.is_none() {
-            // One kernel, observed or not: what an observer sees is computed beside it.
+            // One kernel, observed or not, on the arrays where they stand.
             let initial = memory.as_deref().and_then(Option::as_ref);
-            let (output, last) = memory_on_card::outputs_after(&pack, &tensors, initial)?;
-            if let Some(options) = options {
-                let factors = memory_op::factors(&pack, &tensors, initial)?;
-                let recording = cpu::record(&factors.lower(), &options);
-                observer.layer(layer, factors, recording).map_err(|source| ModelError::Observer { layer, source })?;
-            }
+            let (output, recording, factors) = memory_on_card::recorded(&pack, &tensors, initial, options.as_ref())?;
             if let Some(memory) = memory {
-                *memory = Some(last);
+                *memory = Some(recording.final_memory.to_shared());
+            }
+            if let Some(factors) = factors {
+                observer.layer(layer, factors, recording).map_err(|source| ModelError::Observer { layer, source })?;
             }
             output
         } else {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::memory::MemoryError;
+use crate::memory::{MemoryError, cuda::CudaError};
 
 /// What can be wrong with a model.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +119,9 @@ pub enum ModelError {
     /// The recurrence refused its factors.
     #[error(transparent)]
     Memory(#[from] MemoryError),
+    /// The engine on a card failed, or what was asked for does not fit there.
+    #[error(transparent)]
+    Card(#[from] CudaError),
     /// The tensor library failed.
     #[error("tensor operation: {0}")]
     Tensor(#[from] candle_core::Error),

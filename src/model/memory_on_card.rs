@@ -1,35 +1,38 @@
-//! The recurrence on a card, for training and long evaluation: the rules that are a decay, at most one erase and one delta write.
+//! The recurrence on a card: the engine's kernels ([`crate::memory::cuda`]) on the model's own buffers.
 //!
-//! What is special to a rule is done with differentiable operations before the kernel: GDN-2's gates become the place the write
-//! reads and the value it writes, and heads that share a key get a copy each.
+//! Without a gradient to come, a layer goes step by step, observed or not, and its bits do not depend on who looks. With a gradient
+//! it goes in chunks on tensor cores where rule and card allow that, and step by step elsewhere; the two differ by rounding.
+//!
+//! Of the kernels' arguments only GDN-2's are made here with differentiable operations: its gates become the place the write
+//! reads and the value it writes.
 
 use std::sync::Mutex;
 
-use candle_core::{CpuStorage, CudaStorage, CustomOp1, Error, Layout, Result, Shape, Storage, Tensor, op::BackpropOp};
+use candle_core::{CpuStorage, CudaStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 
-use crate::memory::{Dims, HookPoint, Shared4};
+use crate::memory::{Dims, Factors, HookPoint, RecordOptions, Recording, Rule, Shared4};
 
 use super::{
     ModelError,
-    card::{self, Launch, Number, int},
-    memory_op::{Pack, Part},
+    card::recurrence::{self, Tape},
+    memory_op::{self, Pack, Part},
 };
 
-/// What the kernel takes, in the order of its arguments.
+/// The arrays of a layer in the order in which they are packed: wide rows first, so that these begin where vector loads may.
 const SLOTS: [HookPoint; 8] = [
     HookPoint::Query,
     HookPoint::WriteDirection(0),
     HookPoint::Value(0),
     HookPoint::Retention,
-    HookPoint::WriteStrength(0),
     HookPoint::EraseDirection,
-    HookPoint::EraseStrength,
     // GDN-2's place to read stands where its gate would.
     HookPoint::ReadGate,
+    HookPoint::WriteStrength(0),
+    HookPoint::EraseStrength,
 ];
 
-/// An argument of the kernel for a part that the rule does not have.
-const ABSENT: Number = Number::Int(u32::MAX);
+/// Numbers that vector loads take at once.
+const VECTOR: usize = 4;
 
 /// The outputs [batch * step, head * d_v] of a layer from a memory of zeros; differentiable.
 pub(super) fn outputs(pack: &Pack, tensors: &[Tensor]) -> std::result::Result<Tensor, ModelError> {
@@ -38,116 +41,87 @@ pub(super) fn outputs(pack: &Pack, tensors: &[Tensor]) -> std::result::Result<Te
     Ok(packed.apply_op1(CardMemoryOp { layer, differentiable, tape: Mutex::new(None) })?)
 }
 
-/// The same from any memory, without gradient, and the memory [batch, head, d_k, d_v] after the last step.
-pub(super) fn outputs_after(
+/// The same from any memory, without gradient, with what `options` ask for. The factors leave the card only if they are asked for.
+pub(super) fn recorded(
     pack: &Pack,
     tensors: &[Tensor],
     initial: Option<&Shared4<f32>>,
-) -> std::result::Result<(Tensor, Shared4<f32>), ModelError> {
+    options: Option<&RecordOptions>,
+) -> std::result::Result<(Tensor, Recording, Option<Factors<f32>>), ModelError> {
     let (layer, packed) = CardLayer::new(pack, tensors)?;
-    let Dims { batch, step, head, d_k, d_v, .. } = layer.dims;
-    let memory = match initial {
-        Some(memory) => Tensor::from_iter(memory.iter().copied(), packed.device())?,
-        None => packed.narrow(0, 0, 1)?,
-    };
-    let scalars = layer.scalars(&[int(initial.is_some().into()), int(0)]);
-    let shapes: [&[usize]; 5] = [&[batch * step, head * d_v], &[batch * head * d_k * d_v], &[1], &[1], &[1]];
-    let [output, last, ..] = card::on_tensors(layer.forward(&scalars), &[&packed, &memory], shapes)?;
-    let last = ndarray::Array4::from_shape_vec((batch, head, d_k, d_v), last.to_vec1()?).map_err(Error::wrap)?;
-    Ok((output, last.into_shared()))
+    let Dims { batch, step, head, d_v, .. } = layer.dims;
+    let nothing = RecordOptions::default();
+    let recording = recurrence::record(&layer, &packed, initial, options.unwrap_or(&nothing))?;
+    let output = Tensor::from_iter(recording.output.iter().copied(), packed.device())?.reshape((batch * step, head * d_v))?;
+    let factors = options.map(|_| memory_op::factors(pack, tensors, initial)).transpose()?;
+    Ok((output, recording, factors))
 }
 
 /// Where everything stands in a packed tensor.
-struct CardLayer {
-    dims: Dims,
-    /// First number of each slot.
-    places: [Option<usize>; SLOTS.len()],
-    retention_channels: usize,
-    kernels: (&'static str, &'static str),
+pub(super) struct CardLayer {
+    pub rule: Rule,
+    pub dims: Dims,
+    /// One after the other.
+    pub arrays: Vec<Packed>,
+}
+
+/// An array [batch, step, heads, width] in a packed tensor.
+#[derive(Clone, Copy)]
+pub(super) struct Packed {
+    pub point: HookPoint,
+    /// Its first number.
+    pub first: usize,
+    pub len: usize,
+    pub heads: usize,
+    pub width: usize,
 }
 
 impl CardLayer {
     /// The layer, and its parts laid end to end.
     fn new(pack: &Pack, tensors: &[Tensor]) -> std::result::Result<(Self, Tensor), ModelError> {
         let dims = pack.dims;
-        let kernels = match (dims.d_k, dims.d_v) {
-            (32, 32) => ("memory_forward_32", "memory_backward_32_1"),
-            (64, 64) => ("memory_forward_64", "memory_backward_64_2"),
-            (128, 128) => ("memory_forward_128", "memory_backward_128_4"),
-            (d_k, d_v) => {
-                return Err(ModelError::Config(format!(
-                    "memories of {d_k} x {d_v} cannot run on a card: d_k and d_v must both be 32, 64 or 128; or use --device cpu"
-                )));
-            }
-        };
-        let mut layer = Self { dims, places: [None; SLOTS.len()], retention_channels: dims.d_k, kernels };
-        let full = |point: HookPoint| {
-            let (part, tensor) = pack.parts.iter().zip(tensors).find(|(part, _)| part.point == point)?;
-            Some(for_all_heads(&dims, part, tensor).map(|tensor| (part.channels, tensor)))
-        };
+        let mut layer = Self { rule: pack.rule, dims, arrays: Vec::new() };
+        let part_of = |point: HookPoint| pack.parts.iter().zip(tensors).find(|(part, _)| part.point == point);
         let mut flat = Vec::new();
-        let mut len = 0;
-        for (slot, point) in SLOTS.into_iter().enumerate() {
-            let Some((channels, mut tensor)) = full(point).transpose()? else { continue };
+        let mut first = 0;
+        for point in SLOTS {
+            let Some((part, tensor)) = part_of(point) else { continue };
+            let width = point.shape(&dims).get(3).copied().unwrap_or(1);
+            let mut tensor = for_all_channels(&dims, part, tensor, width)?;
             let other = match point {
-                HookPoint::ReadGate => full(HookPoint::WriteDirection(0)),
-                HookPoint::Value(0) => full(HookPoint::ValueGate),
+                HookPoint::ReadGate => part_of(HookPoint::WriteDirection(0)),
+                HookPoint::Value(0) => part_of(HookPoint::ValueGate),
                 _ => None,
             };
-            if let Some((_, other)) = other.transpose()? {
+            if let Some((_, other)) = other {
                 tensor = (tensor * other)?;
             }
-            if point == HookPoint::Retention {
-                layer.retention_channels = channels;
-            }
-            layer.places[slot] = Some(len);
-            len += tensor.elem_count();
+            let len = tensor.elem_count();
+            layer.arrays.push(Packed { point, first, len, heads: part.heads, width });
             flat.push(tensor.flatten_all()?);
+            let padding = len.next_multiple_of(VECTOR) - len;
+            if padding > 0 {
+                flat.push(Tensor::zeros(padding, tensor.dtype(), tensor.device())?);
+            }
+            first += len + padding;
         }
         Ok((layer, Tensor::cat(&flat, 0)?))
     }
 
-    /// The arguments of a kernel, and some more.
-    fn scalars(&self, more: &[Number]) -> Vec<Number> {
-        let Dims { step, head, d_v, .. } = self.dims;
-        let places = self.places.iter().map(|place| place.map_or(ABSENT, int));
-        let sizes = [int(step), int(head), int(d_v)];
-        sizes.into_iter().chain(places).chain([int(self.retention_channels)]).chain(more.iter().copied()).collect()
-    }
-
-    fn launch<'a>(&self, kernel: &'static str, shared: usize, scalars: &'a [Number]) -> Launch<'a> {
-        Launch { kernel, blocks: self.dims.batch * self.dims.head, threads: self.dims.d_v, shared, scalars }
-    }
-
-    fn forward<'a>(&self, scalars: &'a [Number]) -> Launch<'a> {
-        self.launch(self.kernels.0, 0, scalars)
-    }
-
-    /// Shared memory as `memory.cu` lays it out.
-    fn backward<'a>(&self, scalars: &'a [Number]) -> Launch<'a> {
-        const ROW_VECTORS: usize = 5;
-        const AHEAD: usize = 4;
-        let Dims { d_k, d_v, .. } = self.dims;
-        let warps = d_v / 32;
-        let states = if d_k > 64 { 2 } else { 3 };
-        let numbers = 2 * AHEAD * ROW_VECTORS * d_k + states * d_k * (d_v + 4) + warps * ROW_VECTORS * d_k + 2 * warps;
-        self.launch(self.kernels.1, numbers * size_of::<f32>(), scalars)
+    /// Where an array stands, if the rule has it.
+    pub fn array(&self, point: HookPoint) -> Option<&Packed> {
+        self.arrays.iter().find(|array| array.point == point)
     }
 }
 
-/// [rows, heads of the part * channels], a copy for each head that shares it.
-fn for_all_heads(dims: &Dims, part: &Part, tensor: &Tensor) -> Result<Tensor> {
-    if part.heads == dims.head {
+/// [rows, heads of the part * width], where one number may serve all channels of a head.
+fn for_all_channels(dims: &Dims, part: &Part, tensor: &Tensor, width: usize) -> Result<Tensor> {
+    if part.channels == width {
         return Ok(tensor.clone());
     }
-    let (rows, group) = (dims.batch * dims.step, dims.head / part.heads);
-    let shape = (rows, part.heads, group, part.channels);
-    tensor.reshape((rows, part.heads, 1, part.channels))?.broadcast_as(shape)?.contiguous()?.reshape((rows, dims.head * part.channels))
+    let (rows, heads) = (dims.batch * dims.step, part.heads);
+    tensor.reshape((rows, heads, 1))?.broadcast_as((rows, heads, width))?.contiguous()?.reshape((rows, heads * width))
 }
-
-/// What the forward pass keeps for the backward one: the memory every step found, and a row of the residual and one of what the
-/// erase read, per step and head.
-type Tape = [Tensor; 3];
 
 struct CardMemoryOp {
     layer: CardLayer,
@@ -165,29 +139,16 @@ impl CustomOp1 for CardMemoryOp {
     }
 
     fn cuda_fwd(&self, storage: &CudaStorage, layout: &Layout) -> Result<(CudaStorage, Shape)> {
-        let Dims { batch, step, head, d_k, d_v, .. } = self.layer.dims;
-        let n_rows = batch * step * head;
-        let scalars = self.layer.scalars(&[int(0), int(self.differentiable.into())]);
-        let kept = |len: usize| if self.differentiable { len } else { 1 };
-        let lens = [n_rows * d_v, batch * head * d_k * d_v, kept(n_rows * d_k * d_v), kept(n_rows * d_v), kept(n_rows * d_v)];
-        // Without an initial memory its place is never read.
-        let inputs = [(storage, layout), (storage, layout)];
-        let [output, _last, states, residuals, removed] = card::on_storages(self.layer.forward(&scalars), &inputs, lens)?;
-        if self.differentiable {
-            let tensor = |storage, len: usize| Tensor::from_storage(Storage::Cuda(storage), len, BackpropOp::none(), false);
-            let tape = [tensor(states, lens[2]), tensor(residuals, lens[3]), tensor(removed, lens[4])];
-            *self.tape.lock().expect("nobody panics while holding it") = Some(tape);
-        }
+        let Dims { batch, step, head, d_v, .. } = self.layer.dims;
+        let (output, tape) = recurrence::forward(&self.layer, storage, layout, self.differentiable).map_err(Error::wrap)?;
+        *self.tape.lock().expect("nobody panics while holding it") = tape;
         Ok((output, (batch * step, head * d_v).into()))
     }
 
     fn bwd(&self, packed: &Tensor, _output: &Tensor, grad: &Tensor) -> Result<Option<Tensor>> {
-        // Taken, so that the memories' room is free again as soon as they were used.
+        // Taken, so that its room is free again as soon as it was used.
         let tape = self.tape.lock().expect("nobody panics while holding it").take();
-        let [states, residuals, removed] = tape.ok_or_else(|| Error::Msg("the memory's backward ran before its forward".to_owned()))?;
-        let scalars = self.layer.scalars(&[]);
-        let inputs = [packed, grad, &states, &residuals, &removed];
-        let [grad] = card::on_tensors(self.layer.backward(&scalars), &inputs, [packed.dims()])?;
-        Ok(Some(grad))
+        let tape = tape.ok_or_else(|| Error::Msg("the memory's backward ran before its forward".to_owned()))?;
+        recurrence::backward(&self.layer, packed, tape, grad).map(Some).map_err(Error::wrap)
     }
 }

@@ -1,14 +1,16 @@
-//! A model on another device beside the same model on the CPU: logits, gradients and carried states.
+//! A model on another device beside the same model on the CPU: logits, gradients, carried states, and what is recorded of it.
 
 use candle_core::{D, Device, Tensor};
+use ndarray::{ArrayView, Dimension};
 use rand_chacha::rand_core::Rng;
 use serde::Serialize;
 
+use crate::memory::{Factors, Phase, RecordOptions, Recording, cpu, reference};
 use crate::task::random;
 
 use super::{
-    AttentionConfig, Config, DeltaConfig, FeedForwardConfig, LanguageModel, MixerKind, ModelError, NoObserver, config::DecayRate,
-    rows::rows_of, token_tensor,
+    AttentionConfig, Config, DeltaConfig, FeedForwardConfig, LanguageModel, MixerKind, ModelError, NoObserver, Observer,
+    config::DecayRate, rows::rows_of, token_tensor,
 };
 
 /// How far a model is from its twin on the CPU: |difference| / |CPU|, in the Euclidean norm.
@@ -24,33 +26,46 @@ pub struct Parity {
     pub gradient: f64,
     /// The parameter of that gradient.
     pub worst_parameter: String,
+    /// Of outputs, pseudo-values, checkpoints and dense memories that were recorded, against the f64 reference on the factors
+    /// recorded with them: the largest one over layers and arrays.
+    pub recording: f64,
+    /// Things that must be true of bits and are not; empty if all is well.
+    pub failures: Vec<String>,
 }
 
 /// Largest deviation that rounding in f32 explains in these models.
 pub const TOLERANCE: f64 = 2e-3;
+/// The same for one memory, from its own factors.
+pub const RECORDING_TOLERANCE: f64 = 2e-5;
 
 impl Parity {
     /// Whether rounding explains every deviation.
     pub fn holds(&self) -> bool {
-        [self.logits, self.logits_in_blocks, self.gradient].iter().all(|&error| error < TOLERANCE)
+        let model = [self.logits, self.logits_in_blocks, self.gradient].iter().all(|&error| error < TOLERANCE);
+        model && self.recording < RECORDING_TOLERANCE && self.failures.is_empty()
     }
 }
 
 const VOCABULARY: usize = 50;
 
-/// Small models of every mixer and of a hybrid, on `device` and on the CPU, with weights and tokens drawn from `seed`.
+/// Small models of every mixer, a hybrid, memories that are not square, and a mixture of experts, on `device` and on the CPU, with
+/// weights and tokens drawn from `seed`.
 pub fn parity(device: &Device, seed: u64) -> Result<Vec<Parity>, ModelError> {
     use MixerKind::{Attention, Deltanet, Eda, Gdn, Gdn2, Kda};
-    let mut found = Vec::new();
+    let dense = FeedForwardConfig::Swiglu { width: 80 };
+    let experts = FeedForwardConfig::Moe { experts: 6, top_k: 2, expert_width: 24, shared_width: 40 };
+    let mut configs = Vec::new();
     for d in [32, 64, 128] {
         for pattern in [vec![Eda], vec![Kda], vec![Gdn], vec![Gdn2], vec![Deltanet], vec![Eda, Attention]] {
-            found.push(compare(&config(&pattern, d), device, seed)?);
+            configs.push(config(&pattern, (d, d), dense.clone()));
         }
     }
-    Ok(found)
+    configs.extend([vec![Eda], vec![Gdn2]].map(|pattern| config(&pattern, (20, 36), dense.clone())));
+    configs.extend([vec![Eda], vec![Gdn, Attention]].map(|pattern| config(&pattern, (32, 32), experts.clone())));
+    configs.iter().map(|config| compare(config, device, seed)).collect()
 }
 
-fn config(pattern: &[MixerKind], d: usize) -> Config {
+fn config(pattern: &[MixerKind], (d_k, d_v): (usize, usize), feed_forward: FeedForwardConfig) -> Config {
     Config {
         vocabulary: VOCABULARY,
         d_model: 48,
@@ -59,8 +74,8 @@ fn config(pattern: &[MixerKind], d: usize) -> Config {
         delta: Some(DeltaConfig {
             key_heads: 1,
             heads: 2,
-            d_k: d,
-            d_v: d,
+            d_k,
+            d_v,
             convolution_width: 4,
             rank_per_head: 8,
             decay_gate: None,
@@ -68,10 +83,20 @@ fn config(pattern: &[MixerKind], d: usize) -> Config {
             erase_strength_bias: -1.0,
         }),
         attention: Some(AttentionConfig { heads: 4, key_heads: 2, head_dim: 16, rotary_base: 1000.0, rotary_fraction: 0.75 }),
-        feed_forward: FeedForwardConfig::Swiglu { width: 80 },
+        feed_forward,
         norm_epsilon: 1e-6,
         tied_embeddings: false,
     }
+}
+
+/// What a model is called in a list: mixers, sizes of a memory, experts.
+fn name(config: &Config) -> String {
+    let sizes = config.delta.as_ref().map_or(String::new(), |delta| format!(" {} x {}", delta.d_k, delta.d_v));
+    let experts = match config.feed_forward {
+        FeedForwardConfig::Moe { experts, top_k, .. } => format!(", {top_k} of {experts} experts"),
+        _ => String::new(),
+    };
+    format!("{:?}{sizes}{experts}", config.pattern)
 }
 
 fn compare(config: &Config, device: &Device, seed: u64) -> Result<Parity, ModelError> {
@@ -106,13 +131,70 @@ fn compare(config: &Config, device: &Device, seed: u64) -> Result<Parity, ModelE
             worst = (error, name.clone());
         }
     }
+    let frozen = model.frozen()?;
+    let (recording, failures) = recorded(&frozen, &tokens)?;
     Ok(Parity {
-        model: format!("{:?} {}", config.pattern, config.delta.as_ref().map_or(0, |delta| delta.d_k)),
+        model: name(config),
         logits: deviation(&found[0].1, &expected[0].1),
-        logits_in_blocks: deviation(&in_blocks(&model.frozen()?, &tokens)?, &found[0].1),
+        logits_in_blocks: deviation(&in_blocks(&frozen, &tokens)?, &found[0].1),
         gradient: worst.0,
         worst_parameter: worst.1,
+        recording,
+        failures,
     })
+}
+
+/// Takes everything of every layer.
+#[derive(Default)]
+struct Everything(Vec<(usize, Factors<f32>, Recording)>);
+
+impl Observer for Everything {
+    fn record_options(&self, _layer: usize) -> Option<RecordOptions> {
+        Some(RecordOptions { pseudo_values: true, checkpoint_every: Some(32), dense: Phase::ALL.to_vec() })
+    }
+
+    fn layer(&mut self, layer: usize, factors: Factors<f32>, recording: Recording) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+        self.0.push((layer, factors, recording));
+        Ok(())
+    }
+}
+
+/// The largest deviation of what is recorded from the reference, and whether watching changes no bit of the logits and dense
+/// memories are the replayed ones.
+fn recorded(model: &LanguageModel, tokens: &[Vec<u32>]) -> Result<(f64, Vec<String>), ModelError> {
+    let tokens = token_tensor(tokens)?;
+    let mut seen = Everything::default();
+    let watched = numbers(&model.forward(&tokens, None, &mut seen)?)?;
+    let mut failures = Vec::new();
+    if watched != numbers(&model.forward(&tokens, None, &mut NoObserver)?)? {
+        failures.push("logits change when memories are watched".to_owned());
+    }
+    let mut largest = 0.0_f64;
+    for (layer, factors, recording) in seen.0 {
+        if cpu::replay(&factors.lower(), &recording, &Phase::ALL) != recording.dense {
+            failures.push(format!("layer {layer}: dense memories are not those replayed from checkpoints and pseudo-values"));
+        }
+        let expected = reference::run(&factors.cast::<f64>().lower(), &Phase::ALL);
+        let mut compare = |found: &[f32], expected: &[f64]| largest = worse(largest, apart(found, expected));
+        compare(&flat(recording.output.view()), &flat(expected.output.view()));
+        for ((_, found), expected) in recording.pseudo_values.iter().zip(&expected.pseudo_values) {
+            compare(&flat(found.view()), &flat(expected.view()));
+        }
+        for (phase, found) in &recording.dense {
+            compare(&flat(found.view()), &flat(expected.memory[phase].view()));
+        }
+        compare(&flat(recording.final_memory.view()), &flat(expected.final_memory.view()));
+    }
+    Ok((largest, failures))
+}
+
+fn flat<F: Copy, D: Dimension>(array: ArrayView<F, D>) -> Vec<F> {
+    array.iter().copied().collect()
+}
+
+/// The greater of two; what is no number is the greatest.
+fn worse(a: f64, b: f64) -> f64 {
+    if a.is_nan() || b.is_nan() { f64::INFINITY } else { a.max(b) }
 }
 
 /// Logits of all steps, read in two blocks.
@@ -132,7 +214,12 @@ fn numbers(tensor: &Tensor) -> Result<Vec<f32>, ModelError> {
 }
 
 fn deviation(found: &[f32], expected: &[f32]) -> f64 {
+    apart(found, &expected.iter().map(|&x| f64::from(x)).collect::<Vec<_>>())
+}
+
+/// |found - expected| / |expected|.
+fn apart(found: &[f32], expected: &[f64]) -> f64 {
     let norm = |numbers: &mut dyn Iterator<Item = f64>| numbers.map(|x| x * x).sum::<f64>().sqrt();
-    let difference = norm(&mut found.iter().zip(expected).map(|(a, b)| f64::from(*a) - f64::from(*b)));
-    difference / norm(&mut expected.iter().map(|&x| f64::from(x))).max(1e-30)
+    let difference = norm(&mut found.iter().zip(expected).map(|(a, b)| f64::from(*a) - b));
+    difference / norm(&mut expected.iter().copied()).max(1e-30)
 }

@@ -8,32 +8,19 @@ use ndarray::{Array2, ArrayD, Axis, Ix3};
 
 use super::run::Asked;
 use super::{NetworkError, NetworkReplay};
-use crate::memory::{Factors, HookPoint, RecordOptions, Recording};
+use crate::memory::HookPoint;
 use crate::model::{GradientSink, LanguageModel, Observer};
 use crate::record::padded_tokens;
 
 /// Gradients by layer.
 type ByLayer = Arc<Mutex<BTreeMap<usize, BTreeMap<HookPoint, ArrayD<f32>>>>>;
 
-/// Keeps factors' strengths on the way forward, and their gradients on the way back.
+/// Keeps the gradients of erase strengths on the way back.
 struct Keep {
     gradients: ByLayer,
 }
 
 impl Observer for Keep {
-    fn record_options(&self, _layer: usize) -> Option<RecordOptions> {
-        None
-    }
-
-    fn layer(
-        &mut self,
-        _layer: usize,
-        _factors: Factors<f32>,
-        _recording: Recording,
-    ) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
-        Ok(())
-    }
-
     fn gradient_sink(&self, layer: usize) -> Option<GradientSink> {
         let all = self.gradients.clone();
         Some(Arc::new(move |gradients| {

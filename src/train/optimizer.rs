@@ -98,34 +98,46 @@ impl AdamW {
                 found.push((name, var, gradient.flatten_all()?.contiguous()?));
             }
         }
-        let norm = norm(found.iter().map(|(_, _, gradient)| gradient))?;
-        if !norm.is_finite() {
-            return Ok(norm);
-        }
-        let scale = if norm > clip_norm { clip_norm / norm } else { 1.0 };
-        self.updates += 1;
-        let step = Step::new(&self.spec, self.updates, learning_rate, scale);
-        for (name, var, gradient) in found {
-            let moments = self.moments.get_mut(name).expect("moments exist for every weight");
-            let decay = if var.rank() > 1 { learning_rate * self.spec.weight_decay } else { 0.0 };
-            match moments {
-                Moments::Host { first, second } => step.on_host(var, first, second, &gradient.to_vec1()?, decay as f32)?,
-                Moments::Card { first, second } => card::adamw([var.as_tensor(), first, second], &gradient, &step.numbers(decay as f32))?,
+        let step = Step::new(&self.spec, self.updates + 1, learning_rate);
+        let decay = |var: &Var| if var.rank() > 1 { (learning_rate * self.spec.weight_decay) as f32 } else { 0.0 };
+        let norm = if found.iter().all(|(_, _, gradient)| gradient.device().is_cpu()) {
+            let norm = norm(found.iter().map(|(_, _, gradient)| gradient))?;
+            if norm.is_finite() {
+                let scale = if norm > clip_norm { (clip_norm / norm) as f32 } else { 1.0 };
+                for (name, var, gradient) in found {
+                    let Some(Moments::Host { first, second }) = self.moments.get_mut(name) else { return Err(elsewhere(name)) };
+                    step.on_host(var, (first, second), &gradient.to_vec1()?, (scale, decay(var)))?;
+                }
             }
-        }
+            norm
+        } else {
+            let pieces = found.iter().map(|(name, var, gradient)| match self.moments.get(*name) {
+                Some(Moments::Card { first, second }) => {
+                    Ok(card::Piece { value: var.as_tensor(), moments: [first, second], gradient, decay: decay(var) })
+                }
+                _ => Err(elsewhere(name)),
+            });
+            let pieces = pieces.collect::<Result<Vec<_>, _>>()?;
+            match card::adamw(&pieces, &step.numbers(clip_norm as f32))? {
+                Some(norm) => f64::from(norm.to_vec1::<f32>()?[0]),
+                None => 0.0,
+            }
+        };
+        self.updates += u64::from(norm.is_finite());
         Ok(norm)
     }
 }
 
-/// The common norm of gradients, summed in their order: the same bits whatever the threads.
-fn norm<'a>(gradients: impl Iterator<Item = &'a Tensor> + Clone) -> Result<f64, TrainError> {
+/// Moments that are not where their parameter is.
+fn elsewhere(name: &str) -> TrainError {
+    candle_core::Error::Msg(format!("the moments of '{name}' are not on the device of its gradient")).into()
+}
+
+/// The common norm of gradients on the CPU, summed in their order: the same bits whatever the threads.
+fn norm<'a>(gradients: impl Iterator<Item = &'a Tensor>) -> Result<f64, TrainError> {
     let mut squares = 0.0;
-    if gradients.clone().all(|gradient| gradient.device().is_cpu()) {
-        for gradient in gradients {
-            squares += gradient.to_vec1::<f32>()?.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>();
-        }
-    } else {
-        squares = card::squares(&gradients.collect::<Vec<_>>())?;
+    for gradient in gradients {
+        squares += gradient.to_vec1::<f32>()?.iter().map(|g| f64::from(*g).powi(2)).sum::<f64>();
     }
     Ok(squares.sqrt())
 }
@@ -134,7 +146,6 @@ fn norm<'a>(gradients: impl Iterator<Item = &'a Tensor> + Clone) -> Result<f64, 
 struct Step {
     beta1: f32,
     beta2: f32,
-    scale: f32,
     /// Learning rate over the bias of the first mean.
     rate: f32,
     /// 1 / root of the bias of the second mean.
@@ -143,32 +154,37 @@ struct Step {
 }
 
 impl Step {
-    fn new(spec: &AdamWSpec, updates: u64, learning_rate: f64, scale: f64) -> Self {
+    fn new(spec: &AdamWSpec, updates: u64, learning_rate: f64) -> Self {
         let bias = |beta: f64| 1.0 - beta.powf(updates as f64);
         Self {
             beta1: spec.beta1 as f32,
             beta2: spec.beta2 as f32,
-            scale: scale as f32,
             rate: (learning_rate / bias(spec.beta1)) as f32,
             root: bias(spec.beta2).sqrt().recip() as f32,
             epsilon: spec.epsilon as f32,
         }
     }
 
-    fn on_host(&self, var: &Var, first: &mut [f32], second: &mut [f32], gradient: &[f32], decay: f32) -> Result<(), TrainError> {
+    /// Scale of the gradient and decay come last.
+    fn on_host(
+        &self,
+        var: &Var,
+        (first, second): (&mut Vec<f32>, &mut Vec<f32>),
+        gradient: &[f32],
+        (scale, decay): (f32, f32),
+    ) -> Result<(), TrainError> {
         let mut values = var.flatten_all()?.to_vec1::<f32>()?;
         let numbers = values.par_iter_mut().zip(first).zip(second).zip(gradient).with_min_len(4096);
-        numbers.for_each(|(((value, first), second), gradient)| self.apply(value, first, second, *gradient, decay));
+        numbers.for_each(|(((value, first), second), gradient)| self.apply(value, first, second, *gradient * scale, decay));
         Ok(var.set(&Tensor::from_vec(values, var.shape(), var.device())?)?)
     }
 
     /// What the kernel on a card takes.
-    fn numbers(&self, decay: f32) -> [f32; 7] {
-        [self.beta1, self.beta2, self.scale, self.rate, self.root, self.epsilon, decay]
+    fn numbers(&self, clip_norm: f32) -> [f32; 6] {
+        [self.beta1, self.beta2, self.rate, self.root, self.epsilon, clip_norm]
     }
 
     fn apply(&self, value: &mut f32, first: &mut f32, second: &mut f32, gradient: f32, decay: f32) {
-        let gradient = gradient * self.scale;
         *first = self.beta1 * *first + (1.0 - self.beta1) * gradient;
         *second = self.beta2 * *second + (1.0 - self.beta2) * gradient * gradient;
         *value -= decay * *value + self.rate * *first / (second.sqrt() * self.root + self.epsilon);

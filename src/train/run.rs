@@ -174,12 +174,13 @@ impl<'a> Training<'a> {
         let batch = self.batch()?;
         let (_, loss) = loss(&self.model, &batch.tokens, &batch.targets)?;
         let learning_rate = spec.schedule.at(self.step, self.steps);
+        let gradient_norm = self.optimizer.update(&self.weights, &loss.backward()?, learning_rate, spec.clip_norm)?;
+        // Read last: a card is asked for everything before it is waited for.
         let value = f64::from(loss.to_scalar::<f32>()?);
         let diverged = |what, value| TrainError::Diverged { what, value, step: self.step };
         if !value.is_finite() {
             return Err(diverged("the loss", value));
         }
-        let gradient_norm = self.optimizer.update(&self.weights, &loss.backward()?, learning_rate, spec.clip_norm)?;
         if !gradient_norm.is_finite() {
             return Err(diverged("the gradient's norm", gradient_norm));
         }

@@ -7,7 +7,7 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use cudarc::driver::CudaSlice;
-use ndarray::{Array, Array3, Array4, Array5, ArrayView4, Axis, Dimension, RemoveAxis, Slice, concatenate, s};
+use ndarray::{Array, Array3, Array4, Array5, ArrayView4, Axis, Dimension, RemoveAxis, Slice, concatenate};
 
 use super::super::cpu::{EditGradient, ForwardOutput, RecurrenceGradient};
 use super::super::{Device, Dims, Phase, Read, RecordOptions, Recording, Recurrence};
@@ -17,8 +17,9 @@ use super::driver_error;
 use super::engine::Engine;
 use super::error::CudaError;
 use super::output::Output;
+use super::recording::without_dense;
 use super::ring::{Ring, RingOptions};
-use super::room::{self, Keep};
+use super::room::{self, Inputs, Keep};
 use super::upload::{Element, Uploaded};
 
 /// Steps between the checkpoints of a tape.
@@ -59,9 +60,9 @@ impl Cards {
     /// steps at a time, so that the card needs no room for them.
     pub fn record(&self, recurrence: &Recurrence<f32>, options: &RecordOptions) -> Result<Recording, CudaError> {
         // Dense memories never stand on the card: they leave it through the ring.
-        let keep = Keep::Recording(RecordOptions { dense: vec![], ..traced(options) });
-        let parts = self.each(recurrence, &keep, |(engine, ring), uploaded, sequences| {
-            record(engine, ring, uploaded, recurrence, options, sequences)
+        let keep = Keep::Recording(without_dense(options));
+        let parts = self.each(recurrence, &keep, |(engine, ring), uploaded, _| {
+            engine.record(&uploaded.view(), options, &mut ring.lock().unwrap_or_else(PoisonError::into_inner))
         })?;
         let mut phases = options.dense.clone();
         phases.sort_unstable();
@@ -175,7 +176,7 @@ impl Cards {
         // Every card is asked before any is used.
         for (engine, _, sequences) in &parts {
             let (free, _) = engine.memory()?;
-            room::check_room(&Dims { batch: sequences.len(), ..d }, form, keep, engine.stream().context().ordinal(), free)?;
+            room::check_room(&Dims { batch: sequences.len(), ..d }, form, keep, Inputs::OnHost, engine.stream().context().ordinal(), free)?;
         }
         std::thread::scope(|scope| {
             let run = &run;
@@ -201,85 +202,6 @@ fn join<D: Dimension + RemoveAxis>(parts: Vec<ndarray::ArrayView<f32, D>>) -> Re
         [one] => Ok(one.to_owned()),
         _ => concatenate(Axis(0), &parts).map_err(|error| CudaError::Shape(error.to_string())),
     }
-}
-
-/// What a run keeps so that dense memories can be replayed from it.
-fn traced(options: &RecordOptions) -> RecordOptions {
-    if options.dense.is_empty() {
-        return options.clone();
-    }
-    RecordOptions {
-        pseudo_values: true,
-        checkpoint_every: Some(options.checkpoint_every.unwrap_or(TAPE_EVERY)),
-        dense: options.dense.clone(),
-    }
-}
-
-fn record(
-    engine: &Engine,
-    ring: &Mutex<Ring>,
-    uploaded: &Uploaded,
-    recurrence: &Recurrence<f32>,
-    options: &RecordOptions,
-    sequences: Range<usize>,
-) -> Result<Recording, CudaError> {
-    let d = Dims { batch: sequences.len(), ..recurrence.dims };
-    let (n_stream, n_memory) = (d.batch * d.step * d.head * d.d_v, d.batch * d.head * d.d_k * d.d_v);
-    let raw = |len| Output::raw(engine, len);
-    let kept = traced(options);
-    let every = kept.checkpoint_every;
-    let count = every.map_or(0, |every| d.step.div_ceil(every));
-    let (mut output, mut last, mut checkpoints) = (raw(n_stream)?, raw(n_memory)?, raw(count * n_memory)?);
-    let n_kept = if kept.pseudo_values { recurrence.edits.len() } else { 0 };
-    let mut pseudo_values = (0..n_kept).map(|_| raw(n_stream)).collect::<Result<Vec<_>, _>>()?;
-    let targets = &mut Targets {
-        output: Some(output.view_mut()),
-        pseudo_values: pseudo_values.iter_mut().map(Output::view_mut).collect(),
-        checkpoints: every.map(|every| Checkpoints { every, first: 0, count, memories: checkpoints.view_mut() }),
-        final_memory: Some(last.view_mut()),
-        ..Targets::default()
-    };
-    engine.forward(&uploaded.view(), 0..d.step, targets)?;
-    let mut dense: BTreeMap<Phase, Array5<f32>> =
-        options.dense.iter().map(|&phase| (phase, Array5::zeros((d.batch, d.step, d.head, d.d_k, d.d_v)))).collect();
-    if let (Some(every), false) = (every, dense.is_empty()) {
-        let trace = Trace {
-            rows: None,
-            pseudo_values: pseudo_values.iter().map(Output::view).collect(),
-            checkpoints: Checkpoints { every, first: 0, count, memories: checkpoints.view() },
-        };
-        let phases: Vec<Phase> = dense.keys().copied().collect();
-        let ring = &mut ring.lock().unwrap_or_else(PoisonError::into_inner);
-        engine.stream_memories(&uploaded.view(), &trace, 0..d.step, &phases, None, ring, |block, memories| {
-            let Some(array) = dense.get_mut(&block.phase) else { return Ok::<(), CudaError>(()) };
-            let mut to = array.slice_mut(s![block.batch, block.steps.clone(), .., .., ..]);
-            if let Some(to) = to.as_slice_mut() {
-                to.copy_from_slice(memories);
-            }
-            Ok(())
-        })?;
-    }
-    let stream = (d.batch, d.step, d.head, d.d_v);
-    let n_kept = if options.pseudo_values { n_kept } else { 0 };
-    let count = if options.checkpoint_every.is_some() { count } else { 0 };
-    Ok(Recording {
-        output: output.read(engine, stream)?,
-        pseudo_values: recurrence
-            .edits
-            .iter()
-            .zip(&pseudo_values)
-            .take(n_kept)
-            .map(|(edit, values)| Ok((edit.kind, values.read(engine, stream)?)))
-            .collect::<Result<_, CudaError>>()?,
-        checkpoint_steps: options.checkpoint_every.map_or(vec![], |every| (0..d.step).step_by(every).collect()),
-        checkpoints: if count > 0 {
-            checkpoints.read(engine, (d.batch, count, d.head, d.d_k, d.d_v))?
-        } else {
-            Array5::zeros((d.batch, 0, d.head, d.d_k, d.d_v))
-        },
-        dense,
-        final_memory: last.read(engine, (d.batch, d.head, d.d_k, d.d_v))?,
-    })
 }
 
 fn copy(engine: &Engine, numbers: &[f32]) -> Result<CudaSlice<f32>, CudaError> {

@@ -195,23 +195,25 @@ pub(super) fn check_alignment(addresses: &[u64]) -> Result<(), CudaError> {
     Err(CudaError::Unsupported("a run in chunks needs arrays that start at a multiple of 16 bytes".to_owned()))
 }
 
-/// Freed memory stays with the card's pool up to a sixteenth of the card: to map gigabytes of workspace anew after every wait
-/// takes longer than a run. Where the pool cannot be set up so, runs are only slower.
-fn keep_freed_memory(engine: &Engine) {
-    static DONE: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
-    let context = engine.stream().context();
-    if !DONE.lock().unwrap_or_else(PoisonError::into_inner).insert(context.cu_ctx() as usize) {
-        return;
+impl Engine {
+    /// Freed memory stays with the card's pool up to a sixteenth of the card: to map gigabytes of workspace anew after every wait
+    /// takes longer than a run. Where the pool cannot be set up so, runs are only slower.
+    pub fn keep_freed_memory(&self) {
+        static DONE: Mutex<BTreeSet<usize>> = Mutex::new(BTreeSet::new());
+        let context = self.stream().context();
+        if !DONE.lock().unwrap_or_else(PoisonError::into_inner).insert(context.cu_ctx() as usize) {
+            return;
+        }
+        let Ok((_, total)) = self.memory() else { return };
+        let mut most = total / 16;
+        // SAFETY: the device is the context's, and the attribute is a u64.
+        let _ = unsafe {
+            result::device::get_default_mem_pool(context.cu_device()).and_then(|pool| {
+                let release = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
+                result::mem_pool::set_attribute(pool, release, (&raw mut most).cast())
+            })
+        };
     }
-    let Ok((_, total)) = engine.memory() else { return };
-    let mut most = total / 16;
-    // SAFETY: the device is the context's, and the attribute is a u64.
-    let _ = unsafe {
-        result::device::get_default_mem_pool(context.cu_device()).and_then(|pool| {
-            let release = sys::CUmemPool_attribute::CU_MEMPOOL_ATTR_RELEASE_THRESHOLD;
-            result::mem_pool::set_attribute(pool, release, (&raw mut most).cast())
-        })
-    };
 }
 
 /// Memory of the card for the time of a call.
@@ -223,7 +225,7 @@ impl<T: DeviceRepr> Scratch<T> {
         if len == 0 {
             return Ok(Self(None, stream.clone()));
         }
-        keep_freed_memory(engine);
+        engine.keep_freed_memory();
         // SAFETY: kernels write all that later ones read.
         let slice = unsafe { stream.alloc::<T>(len) }.map_err(|error| {
             let needed = (len * size_of::<T>()) as u64;

@@ -24,6 +24,7 @@ mod chunks;
 mod chunk_gradient;
 mod ring;
 mod room;
+mod recording;
 mod cards;
 mod upload;
 mod output;
@@ -44,7 +45,7 @@ pub use engine::{Engine, n_cards};
 pub use error::{CudaError, bytes};
 pub use plan::{CardLimits, Form, ForwardPlan, ReplayPlan, SweepPlan};
 pub use ring::{MemoryBlock, Ring, RingOptions};
-pub use room::{Keep, check_room, room};
+pub use room::{Inputs, Keep, check_room, room};
 pub use upload::{Element, Uploaded};
 
 /// An error of the driver, with what was being done.

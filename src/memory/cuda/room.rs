@@ -18,14 +18,26 @@ pub enum Keep {
     },
 }
 
+/// Where a run's inputs are before it begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Inputs {
+    /// They have to be copied to the card.
+    OnHost,
+    /// They stand on the card, and are not counted.
+    OnCard,
+}
+
 /// Bytes a run of these sizes needs: inputs, what it keeps, and workspace.
-pub fn room(dims: &Dims, form: Form, element: Element, keep: &Keep) -> u64 {
+pub fn room(dims: &Dims, form: Form, element: Element, keep: &Keep, from: Inputs) -> u64 {
     let d = dims;
     let (key, value) = ((d.batch * d.step * d.head * d.d_k) as u64, (d.batch * d.step * d.head * d.d_v) as u64);
     let memory = (d.batch * d.head * d.d_k * d.d_v) as u64;
     // Query, retention, a direction and a value per edit, and the reads that are rows of their own.
     let n_keys = (2 + form.n_edits + form.n_elsewhere) as u64;
-    let inputs = (n_keys * key + form.n_edits as u64 * value) * element.n_bytes() + 4 * memory;
+    let inputs = match from {
+        Inputs::OnHost => (n_keys * key + form.n_edits as u64 * value) * element.n_bytes() + 4 * memory,
+        Inputs::OnCard => 0,
+    };
     let outputs = 4 * (value + memory);
     let kept = match keep {
         Keep::Recording(options) => {
@@ -60,8 +72,8 @@ pub(super) fn form_of(recurrence: &Recurrence<f32>) -> Form {
 }
 
 /// Refuses a run that does not fit into `free` bytes of a card, and says what would.
-pub fn check_room(dims: &Dims, form: Form, keep: &Keep, card: usize, free: u64) -> Result<(), CudaError> {
-    let needed = room(dims, form, Element::F32, keep);
+pub fn check_room(dims: &Dims, form: Form, keep: &Keep, from: Inputs, card: usize, free: u64) -> Result<(), CudaError> {
+    let needed = room(dims, form, Element::F32, keep, from);
     // The driver and fragments take a little of what is called free.
     if needed <= free / 100 * 98 {
         return Ok(());
@@ -71,13 +83,13 @@ pub fn check_room(dims: &Dims, form: Form, keep: &Keep, card: usize, free: u64) 
         && !options.dense.is_empty()
     {
         let traced = RecordOptions { pseudo_values: true, checkpoint_every: Some(64), dense: vec![] };
-        let instead = room(dims, form, Element::F32, &Keep::Recording(traced));
+        let instead = room(dims, form, Element::F32, &Keep::Recording(traced), from);
         advice.push(format!(
             "keep checkpoints and pseudo-values instead of dense memories ({}; any memory is replayed from them bit for bit)",
             bytes(instead)
         ));
     }
-    let fits = (1..dims.batch).rev().find(|&batch| room(&Dims { batch, ..*dims }, form, Element::F32, keep) <= free / 100 * 98);
+    let fits = (1..dims.batch).rev().find(|&batch| room(&Dims { batch, ..*dims }, form, Element::F32, keep, from) <= free / 100 * 98);
     advice.push(match fits {
         Some(batch) => format!("run at most {batch} of the {} sequences at once", dims.batch),
         None if dims.batch > 1 => "run shorter blocks of steps, since one sequence alone does not fit either".to_owned(),

@@ -16,8 +16,8 @@ pub fn on_tensors<const N: usize>(launch: Launch<'_>, _inputs: &[&Tensor], _outp
     missing(launch)
 }
 
-pub fn update(launch: Launch<'_>, _changed: &[&Tensor], _inputs: &[&Tensor]) -> Result<()> {
-    missing(launch)
+pub fn addresses(_tensors: &[&Tensor]) -> Result<Vec<u64>> {
+    Err(Error::Msg("a tensor on a card: this build has no `cuda` feature; rebuild with --features cuda".to_owned()))
 }
 
 pub fn prepare(_device: &Device) {}

@@ -7,11 +7,11 @@ use candle_core::backend::BackendStorage;
 use candle_core::cuda::WrapErr;
 use candle_core::cuda::cudarc::driver::sys::CUfunction_attribute;
 use candle_core::cuda::cudarc::driver::{
-    CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, CudaView, LaunchArgs, LaunchConfig, PushKernelArg,
+    CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, CudaView, DevicePtr, LaunchArgs, LaunchConfig, PushKernelArg,
 };
 use candle_core::cuda::cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
 use candle_core::op::BackpropOp;
-use candle_core::{CudaDevice, CudaStorage, DType, Device, Error, Layout, Result, Storage, Tensor};
+use candle_core::{CudaStorage, DType, Device, Error, Layout, Result, Storage, Tensor};
 
 use super::{Launch, Number};
 
@@ -21,7 +21,7 @@ const LONGEST: usize = (1 << 32) - 4096;
 /// Bytes of shared memory that a block has without asking.
 const SHARED_UNASKED: usize = 48 * 1024;
 
-const SOURCE: &str = concat!(include_str!("kernels.cu"), include_str!("memory.cu"));
+const SOURCE: &str = include_str!("kernels.cu");
 
 /// An array that a kernel reads or changes.
 enum Array<'a> {
@@ -65,8 +65,17 @@ fn module(context: &Arc<CudaContext>) -> Result<Arc<CudaModule>> {
     Ok(module)
 }
 
-fn function(stream: &CudaStream, kernel: &str) -> Result<CudaFunction> {
-    module(stream.context())?.load_function(kernel).w()
+/// A kernel by its name, looked up in the module once.
+fn function(stream: &CudaStream, kernel: &'static str) -> Result<CudaFunction> {
+    static FUNCTIONS: OnceLock<Mutex<HashMap<(usize, &'static str), CudaFunction>>> = OnceLock::new();
+    let key = (stream.context().ordinal(), kernel);
+    let functions = || FUNCTIONS.get_or_init(Mutex::default).lock().expect("nobody panics while holding it");
+    if let Some(function) = functions().get(&key) {
+        return Ok(function.clone());
+    }
+    let function = module(stream.context())?.load_function(kernel).w()?;
+    functions().insert(key, function.clone());
+    Ok(function)
 }
 
 fn run(stream: &CudaStream, launch: Launch<'_>, inputs: &[Array<'_>], outputs: &mut [CudaSlice<f32>]) -> Result<()> {
@@ -111,13 +120,6 @@ pub fn on_storages<const N: usize>(launch: Launch<'_>, inputs: &[(&CudaStorage, 
     Ok(lens.map(|_| CudaStorage::wrap_cuda_slice(slices.next().expect("an array for each output"), device.clone())))
 }
 
-fn device_of(tensor: &Tensor) -> Result<CudaDevice> {
-    match tensor.device() {
-        Device::Cuda(device) => Ok(device.clone()),
-        _ => Err(Error::Msg("the kernel's first tensor is not on a card".to_owned())),
-    }
-}
-
 /// Launches a kernel on tensors; outputs of these shapes (all f32), without gradients.
 pub fn on_tensors<const N: usize>(launch: Launch<'_>, inputs: &[&Tensor], shapes: [&[usize]; N]) -> Result<[Tensor; N]> {
     let tensors = inputs.iter().map(|tensor| tensor.contiguous()).collect::<Result<Vec<_>>>()?;
@@ -138,14 +140,18 @@ fn on_card(storage: &Storage) -> Result<&CudaStorage> {
     }
 }
 
-/// Launches a kernel that changes tensors in place: `changed` come first among its parameters. They must be contiguous and nobody
-/// else's.
-pub fn update(launch: Launch<'_>, changed: &[&Tensor], inputs: &[&Tensor]) -> Result<()> {
-    let device = device_of(changed[0])?;
-    let all: Vec<&Tensor> = changed.iter().chain(inputs).copied().collect();
-    let guards: Vec<_> = all.iter().map(|tensor| tensor.storage_and_layout()).collect();
-    let arrays = guards.iter().map(|(storage, layout)| Array::new(on_card(storage)?, layout)).collect::<Result<Vec<_>>>()?;
-    run(&device.cuda_stream(), launch, &arrays, &mut [])
+/// Where the numbers of some tensors stand, for kernels that take a table of them. The tensors must live until the kernel is started.
+pub fn addresses(tensors: &[&Tensor]) -> Result<Vec<u64>> {
+    let address = |tensor: &&Tensor| {
+        let (storage, layout) = tensor.storage_and_layout();
+        let storage = on_card(&storage)?;
+        let (start, end) = layout.contiguous_offsets().ok_or_else(|| Error::Msg("the kernel needs contiguous tensors".to_owned()))?;
+        let numbers = storage.as_cuda_slice::<f32>()?.slice(start..end);
+        let stream = storage.device().cuda_stream();
+        let (address, _used) = numbers.device_ptr(&stream);
+        Ok(address)
+    };
+    tensors.iter().map(address).collect()
 }
 
 /// Makes a card ready for a model.

@@ -378,26 +378,64 @@ extern "C" __global__ void gather_rows_sums(const float *parts, const unsigned *
 
 // ---- optimiser ----
 
-// The sum of squares of a gradient, in as many parts as there are blocks, into norms from `place` on.
-extern "C" __global__ void squares(float *norms, const float *gradient, size len, size place) {
+// A parameter, its two moments and its gradient, as the launcher's table lists them; `decay` has the learning rate in it.
+struct Piece {
+    float *value, *first, *second;
+    const float *gradient;
+    size len, first_block;
+    float decay;
+    size unused;
+};
+
+#define PARTS_OF_SQUARES 32
+#define NUMBERS_OF_A_BLOCK 2048
+
+__device__ __forceinline__ double block_sum(double sum) {
     __shared__ double shared[32];
-    double sum = 0.0;
-    for (size i = blockIdx.x * blockDim.x + threadIdx.x; i < len; i += gridDim.x * blockDim.x)
-        sum += (double)gradient[i] * gradient[i];
     for (int offset = 16; offset > 0; offset /= 2) sum += __shfl_xor_sync(0xffffffffu, sum, offset);
     if (threadIdx.x % 32 == 0) shared[threadIdx.x / 32] = sum;
     __syncthreads();
-    if (threadIdx.x == 0) {
-        for (int warp = 1; warp < blockDim.x / 32; warp++) sum += shared[warp];
-        norms[place + blockIdx.x] = (float)sum;
-    }
+    sum = shared[0];
+    for (int warp = 1; warp < blockDim.x / 32; warp++) sum += shared[warp];
+    return sum;
 }
 
-extern "C" __global__ void adamw(float *value, float *first, float *second, const float *gradient, size len, float beta1, float beta2,
-                                 float scale, float rate, float root, float epsilon, float decay) {
-    EACH(len);
-    float g = gradient[i] * scale;
-    first[i] = beta1 * first[i] + (1.0f - beta1) * g;
-    second[i] = beta2 * second[i] + (1.0f - beta2) * g * g;
-    value[i] -= decay * value[i] + rate * first[i] / (sqrtf(second[i]) * root + epsilon);
+// The squares of every gradient in parts.
+extern "C" __global__ void squares(const Piece *pieces, float *parts) {
+    Piece piece = pieces[blockIdx.x / PARTS_OF_SQUARES];
+    double sum = 0.0;
+    for (size i = blockIdx.x % PARTS_OF_SQUARES * blockDim.x + threadIdx.x; i < piece.len; i += PARTS_OF_SQUARES * blockDim.x)
+        sum += (double)piece.gradient[i] * piece.gradient[i];
+    sum = block_sum(sum);
+    if (threadIdx.x == 0) parts[blockIdx.x] = (float)sum;
+}
+
+// One block: the root of the sum of all parts.
+extern "C" __global__ void gradient_norm(const float *parts, float *norm, size len) {
+    double sum = 0.0;
+    for (size i = threadIdx.x; i < len; i += blockDim.x) sum += parts[i];
+    sum = block_sum(sum);
+    if (threadIdx.x == 0) *norm = (float)sqrt(sum);
+}
+
+// Gradients whose common norm is beyond `clip` are scaled down to it; one that is no number leaves everything as it was.
+extern "C" __global__ void adamw(const Piece *pieces, const float *norm, size n_pieces, float beta1, float beta2, float rate, float root,
+                                 float epsilon, float clip) {
+    if (!isfinite(*norm)) return;
+    size low = 0, high = n_pieces;
+    while (high - low > 1) {
+        size middle = (low + high) / 2;
+        if (pieces[middle].first_block <= blockIdx.x) low = middle;
+        else high = middle;
+    }
+    Piece piece = pieces[low];
+    float scale = *norm > clip ? clip / *norm : 1.0f;
+    size begin = (blockIdx.x - piece.first_block) * NUMBERS_OF_A_BLOCK, end = min(begin + NUMBERS_OF_A_BLOCK, piece.len);
+    for (size i = begin + threadIdx.x; i < end; i += blockDim.x) {
+        float g = piece.gradient[i] * scale;
+        float first = beta1 * piece.first[i] + (1.0f - beta1) * g, second = beta2 * piece.second[i] + (1.0f - beta2) * g * g;
+        piece.first[i] = first;
+        piece.second[i] = second;
+        piece.value[i] -= piece.decay * piece.value[i] + rate * first / (sqrtf(second) * root + epsilon);
+    }
 }

@@ -1,4 +1,5 @@
-//! The model's own operations on a card: one launcher, and the kernels it launches.
+//! The model's own operations on a card: one launcher, and the kernels it launches; and the engine of `memory` on a model's buffers
+//! (`recurrence`).
 //!
 //! With the `cuda` feature the kernels (`kernels.cu`, inside the program) are compiled on the card's machine at their first use;
 //! without it every launch says what to rebuild with. Nothing else in `model` knows which of the two it is.
@@ -9,15 +10,20 @@
 mod disabled;
 #[cfg(feature = "cuda")]
 mod enabled;
+#[cfg(feature = "cuda")]
+pub(super) mod recurrence;
+#[cfg(not(feature = "cuda"))]
+#[path = "recurrence_disabled.rs"]
+pub(super) mod recurrence;
 
 #[cfg(not(feature = "cuda"))]
 use disabled as backend;
 #[cfg(feature = "cuda")]
 use enabled as backend;
 
-use candle_core::{CudaStorage, DType, Device, Error, Layout, Result, Shape, Storage, Tensor};
+use candle_core::{CudaStorage, Device, Error, Layout, Result, Shape, Storage, Tensor};
 
-use backend::update;
+use backend::addresses;
 pub(super) use backend::{on_storages, on_tensors, prepare};
 
 /// Threads of a block where a kernel does not ask for another number.
@@ -133,25 +139,43 @@ pub(super) fn column_sums(parts: &Tensor) -> Result<Tensor> {
     Ok(sums)
 }
 
-/// Parts in which the squares of one gradient are summed.
+/// Parts in which the squares of one gradient are summed, as `kernels.cu` has it.
 const PARTS_OF_SQUARES: usize = 32;
+/// Numbers of a parameter that a block updates, as `kernels.cu` has it.
+const NUMBERS_OF_A_BLOCK: usize = 2048;
 
-/// The sum of squares of all numbers of some tensors on a card.
-pub(crate) fn squares(tensors: &[&Tensor]) -> Result<f64> {
-    let Some(first) = tensors.first() else { return Ok(0.0) };
-    let parts = Tensor::zeros(tensors.len() * PARTS_OF_SQUARES, DType::F32, first.device())?;
-    for (number, tensor) in tensors.iter().enumerate() {
-        let scalars = [int(tensor.elem_count()), int(number * PARTS_OF_SQUARES)];
-        let launch = Launch { kernel: "squares", blocks: PARTS_OF_SQUARES, threads: THREADS, shared: 0, scalars: &scalars };
-        update(launch, &[&parts], &[tensor])?;
-    }
-    Ok(parts.to_vec1::<f32>()?.into_iter().map(f64::from).sum())
+/// A parameter with its two moments and its gradient, contiguous on one card.
+pub(crate) struct Piece<'a> {
+    /// What is learnt.
+    pub value: &'a Tensor,
+    /// The running mean of its gradient, and of the square.
+    pub moments: [&'a Tensor; 2],
+    /// Its gradient.
+    pub gradient: &'a Tensor,
+    /// Decay of this update, learning rate included.
+    pub decay: f32,
 }
 
-/// One update by AdamW on a card of a parameter and its two moments, in place. The numbers: beta1, beta2, scale of the gradient,
-/// rate, root, epsilon, decay.
-pub(crate) fn adamw(changed: [&Tensor; 3], gradient: &Tensor, numbers: &[f32; 7]) -> Result<()> {
-    let len = gradient.elem_count();
-    let scalars: Vec<Number> = std::iter::once(int(len)).chain(numbers.iter().copied().map(Number::Float)).collect();
-    update(Launch::each("adamw", len, &scalars), &changed, &[gradient])
+/// One update by AdamW of all parameters in place, in three launches whatever their number. The numbers: beta1, beta2, rate, root,
+/// epsilon, and the norm beyond which gradients are scaled down. Returns the gradients' common norm, still on the card; if it is not
+/// finite nothing changes.
+pub(crate) fn adamw(pieces: &[Piece<'_>], numbers: &[f32; 6]) -> Result<Option<Tensor>> {
+    let Some(first) = pieces.first() else { return Ok(None) };
+    let mut table: Vec<u32> = Vec::new();
+    let mut n_blocks = 0;
+    for piece in pieces {
+        for address in addresses(&[piece.value, piece.moments[0], piece.moments[1], piece.gradient])? {
+            table.extend([address as u32, (address >> 32) as u32]);
+        }
+        let len = piece.gradient.elem_count();
+        table.extend([len as u32, n_blocks as u32, piece.decay.to_bits(), 0]);
+        n_blocks += len.div_ceil(NUMBERS_OF_A_BLOCK);
+    }
+    let table = Tensor::new(table, first.value.device())?;
+    let n_parts = pieces.len() * PARTS_OF_SQUARES;
+    let [parts] = on_tensors(Launch::wide_rows("squares", n_parts, &[]), &[&table], [&[n_parts]])?;
+    let [norm] = on_tensors(Launch::wide_rows("gradient_norm", 1, &[int(n_parts)]), &[&parts], [&[1]])?;
+    let scalars: Vec<Number> = std::iter::once(int(pieces.len())).chain(numbers.iter().copied().map(Number::Float)).collect();
+    let [] = on_tensors(Launch::wide_rows("adamw", n_blocks, &scalars), &[&table, &norm], [])?;
+    Ok(Some(norm))
 }
