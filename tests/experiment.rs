@@ -154,6 +154,6 @@ fn evaluate_says_what_is_wrong_before_it_works() {
     fails(here, 1, "evaluate small.toml -o there.jsonl", &["there.jsonl", "--force"]);
     assert!(!here.join("x.jsonl").exists());
     assert_eq!(fs::read_to_string(here.join("there.jsonl")).unwrap(), "kept");
-    does(here, "evaluate small.toml --models kda --set answers.0.lengths=[64] -o there.jsonl --force");
+    does(here, "evaluate small.toml --models kda --set seed=4 -o there.jsonl --force");
     assert_eq!(fs::read_to_string(here.join("there.jsonl")).unwrap().lines().count(), 1);
 }

@@ -19,7 +19,7 @@ pub fn device(place: &memory::Device) -> Result<Device, ModelError> {
     match Device::new_cuda(number) {
         Ok(device) => {
             card::prepare(&device);
-            card::recurrence::keep_freed_memory(&device)?;
+            card::recurrence::keep_freed_memory(&device);
             Ok(device)
         }
         Err(Error::NotCompiledWithCudaSupport) => {

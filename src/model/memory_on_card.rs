@@ -10,11 +10,14 @@ use std::sync::Mutex;
 
 use candle_core::{CpuStorage, CudaStorage, CustomOp1, Error, Layout, Result, Shape, Tensor};
 
-use crate::memory::{Dims, Factors, HookPoint, RecordOptions, Recording, Rule, Shared4};
+use crate::memory::{Dims, Factors, HookPoint, RecordOptions, Recording, Shared4};
 
 use super::{
     ModelError,
-    card::recurrence::{self, Tape},
+    card::{
+        CardLayer, Packed,
+        recurrence::{self, Tape},
+    },
     memory_op::{self, Pack, Part},
 };
 
@@ -36,7 +39,7 @@ const VECTOR: usize = 4;
 
 /// The outputs [batch * step, head * d_v] of a layer from a memory of zeros; differentiable.
 pub(super) fn outputs(pack: &Pack, tensors: &[Tensor]) -> std::result::Result<Tensor, ModelError> {
-    let (layer, packed) = CardLayer::new(pack, tensors)?;
+    let (layer, packed) = packed(pack, tensors)?;
     let differentiable = packed.track_op();
     Ok(packed.apply_op1(CardMemoryOp { layer, differentiable, tape: Mutex::new(None) })?)
 }
@@ -48,7 +51,7 @@ pub(super) fn recorded(
     initial: Option<&Shared4<f32>>,
     options: Option<&RecordOptions>,
 ) -> std::result::Result<(Tensor, Recording, Option<Factors<f32>>), ModelError> {
-    let (layer, packed) = CardLayer::new(pack, tensors)?;
+    let (layer, packed) = packed(pack, tensors)?;
     let Dims { batch, step, head, d_v, .. } = layer.dims;
     let nothing = RecordOptions::default();
     let recording = recurrence::record(&layer, &packed, initial, options.unwrap_or(&nothing))?;
@@ -57,61 +60,35 @@ pub(super) fn recorded(
     Ok((output, recording, factors))
 }
 
-/// Where everything stands in a packed tensor.
-pub(super) struct CardLayer {
-    pub rule: Rule,
-    pub dims: Dims,
-    /// One after the other.
-    pub arrays: Vec<Packed>,
-}
-
-/// An array [batch, step, heads, width] in a packed tensor.
-#[derive(Clone, Copy)]
-pub(super) struct Packed {
-    pub point: HookPoint,
-    /// Its first number.
-    pub first: usize,
-    pub len: usize,
-    pub heads: usize,
-    pub width: usize,
-}
-
-impl CardLayer {
-    /// The layer, and its parts laid end to end.
-    fn new(pack: &Pack, tensors: &[Tensor]) -> std::result::Result<(Self, Tensor), ModelError> {
-        let dims = pack.dims;
-        let mut layer = Self { rule: pack.rule, dims, arrays: Vec::new() };
-        let part_of = |point: HookPoint| pack.parts.iter().zip(tensors).find(|(part, _)| part.point == point);
-        let mut flat = Vec::new();
-        let mut first = 0;
-        for point in SLOTS {
-            let Some((part, tensor)) = part_of(point) else { continue };
-            let width = point.shape(&dims).get(3).copied().unwrap_or(1);
-            let mut tensor = for_all_channels(&dims, part, tensor, width)?;
-            let other = match point {
-                HookPoint::ReadGate => part_of(HookPoint::WriteDirection(0)),
-                HookPoint::Value(0) => part_of(HookPoint::ValueGate),
-                _ => None,
-            };
-            if let Some((_, other)) = other {
-                tensor = (tensor * other)?;
-            }
-            let len = tensor.elem_count();
-            layer.arrays.push(Packed { point, first, len, heads: part.heads, width });
-            flat.push(tensor.flatten_all()?);
-            let padding = len.next_multiple_of(VECTOR) - len;
-            if padding > 0 {
-                flat.push(Tensor::zeros(padding, tensor.dtype(), tensor.device())?);
-            }
-            first += len + padding;
+/// A layer's parts laid end to end, and where they are.
+fn packed(pack: &Pack, tensors: &[Tensor]) -> std::result::Result<(CardLayer, Tensor), ModelError> {
+    let dims = pack.dims;
+    let mut layer = CardLayer { rule: pack.rule, dims, arrays: Vec::new() };
+    let part_of = |point: HookPoint| pack.parts.iter().zip(tensors).find(|(part, _)| part.point == point);
+    let mut flat = Vec::new();
+    let mut first = 0;
+    for point in SLOTS {
+        let Some((part, tensor)) = part_of(point) else { continue };
+        let width = point.shape(&dims).get(3).copied().unwrap_or(1);
+        let mut tensor = for_all_channels(&dims, part, tensor, width)?;
+        let other = match point {
+            HookPoint::ReadGate => part_of(HookPoint::WriteDirection(0)),
+            HookPoint::Value(0) => part_of(HookPoint::ValueGate),
+            _ => None,
+        };
+        if let Some((_, other)) = other {
+            tensor = (tensor * other)?;
         }
-        Ok((layer, Tensor::cat(&flat, 0)?))
+        let len = tensor.elem_count();
+        layer.arrays.push(Packed { point, first, len, heads: part.heads, width });
+        flat.push(tensor.flatten_all()?);
+        let padding = len.next_multiple_of(VECTOR) - len;
+        if padding > 0 {
+            flat.push(Tensor::zeros(padding, tensor.dtype(), tensor.device())?);
+        }
+        first += len + padding;
     }
-
-    /// Where an array stands, if the rule has it.
-    pub fn array(&self, point: HookPoint) -> Option<&Packed> {
-        self.arrays.iter().find(|array| array.point == point)
-    }
+    Ok((layer, Tensor::cat(&flat, 0)?))
 }
 
 /// [rows, heads of the part * width], where one number may serve all channels of a head.

@@ -9,8 +9,8 @@ use crate::memory::{Factors, Phase, RecordOptions, Recording, cpu, reference};
 use crate::task::random;
 
 use super::{
-    AttentionConfig, Config, DeltaConfig, FeedForwardConfig, LanguageModel, MixerKind, ModelError, NoObserver, Observer,
-    config::DecayRate, rows::rows_of, token_tensor,
+    AttentionConfig, Config, DeltaConfig, FeedForwardConfig, LanguageModel, MixerKind, ModelError, NoObserver, Observer, config::DecayRate,
+    rows::rows_of, token_tensor,
 };
 
 /// How far a model is from its twin on the CPU: |difference| / |CPU|, in the Euclidean norm.

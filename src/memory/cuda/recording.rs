@@ -21,11 +21,7 @@ pub(super) fn without_dense(options: &RecordOptions) -> RecordOptions {
     if options.dense.is_empty() {
         return options.clone();
     }
-    RecordOptions {
-        pseudo_values: true,
-        checkpoint_every: Some(options.checkpoint_every.unwrap_or(REPLAY_EVERY)),
-        dense: vec![],
-    }
+    RecordOptions { pseudo_values: true, checkpoint_every: Some(options.checkpoint_every.unwrap_or(REPLAY_EVERY)), dense: vec![] }
 }
 
 impl CardRecurrence<'_> {

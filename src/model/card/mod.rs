@@ -23,6 +23,8 @@ use enabled as backend;
 
 use candle_core::{CudaStorage, Device, Error, Layout, Result, Shape, Storage, Tensor};
 
+use crate::memory::{Dims, HookPoint, Rule};
+
 use backend::addresses;
 pub(super) use backend::{on_storages, on_tensors, prepare};
 
@@ -30,6 +32,27 @@ pub(super) use backend::{on_storages, on_tensors, prepare};
 const THREADS: usize = 256;
 /// Rows of a matrix in which kernels that sum over rows take their parts.
 const SLABS: usize = 512;
+
+/// A layer's arrays in one packed tensor, as they are handed to the engine.
+#[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "read where there are cards"))]
+pub(super) struct CardLayer {
+    pub rule: Rule,
+    pub dims: Dims,
+    /// One after the other.
+    pub arrays: Vec<Packed>,
+}
+
+/// An array [batch, step, heads, width] in a packed tensor.
+#[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "read where there are cards"))]
+#[derive(Clone, Copy)]
+pub(super) struct Packed {
+    pub point: HookPoint,
+    /// Its first number.
+    pub first: usize,
+    pub len: usize,
+    pub heads: usize,
+    pub width: usize,
+}
 
 /// One kernel, and how often. Its parameters are the inputs, the outputs, then the scalars.
 #[cfg_attr(not(feature = "cuda"), allow(dead_code, reason = "read where there are cards"))]

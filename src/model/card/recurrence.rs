@@ -15,8 +15,7 @@ use crate::memory::cuda::{
 use crate::memory::{Dims, EditKind, HookPoint, RecordOptions, Recording, Rule, Shared4};
 
 use super::super::ModelError;
-use super::super::memory_on_card::{CardLayer, Packed};
-use super::with_storages;
+use super::{CardLayer, Packed, with_storages};
 
 /// Steps between the checkpoints of a tape of a run step by step.
 const TAPE_EVERY: usize = 64;
@@ -31,12 +30,7 @@ pub struct Tape {
 }
 
 /// The outputs of a layer, and with `keep` what its gradient needs.
-pub fn forward(
-    layer: &CardLayer,
-    storage: &CudaStorage,
-    layout: &Layout,
-    keep: bool,
-) -> Result<(CudaStorage, Option<Tape>), ModelError> {
+pub fn forward(layer: &CardLayer, storage: &CudaStorage, layout: &Layout, keep: bool) -> Result<(CudaStorage, Option<Tape>), ModelError> {
     let device = storage.device().clone();
     let engine = engine(&device)?;
     let numbers = floats(storage, layout)?;
@@ -78,9 +72,7 @@ pub fn forward(
 /// The gradient of the packed arrays from that of the outputs.
 pub fn backward(layer: &CardLayer, packed: &Tensor, tape: Tape, grad: &Tensor) -> Result<Tensor, ModelError> {
     let (packed, grad) = (packed.contiguous()?, grad.contiguous()?);
-    let found = with_storages([&packed, &grad], |[packed, grad]| {
-        gradient(layer, packed, &tape, grad).map_err(candle_core::Error::wrap)
-    })?;
+    let found = with_storages([&packed, &grad], |[packed, grad]| gradient(layer, packed, &tape, grad).map_err(candle_core::Error::wrap))?;
     Ok(Tensor::from_storage(Storage::Cuda(found), packed.shape(), BackpropOp::none(), false))
 }
 
@@ -117,24 +109,24 @@ fn gradient(
             read: take(HookPoint::ReadGate),
             value: take(HookPoint::Value(0)),
         };
-        let erase = take(HookPoint::EraseDirection)
-            .map(|direction| CardEditGradient { direction: Some(direction), strength: take(HookPoint::EraseStrength), ..Default::default() });
+        let erase = take(HookPoint::EraseDirection).map(|direction| CardEditGradient {
+            direction: Some(direction),
+            strength: take(HookPoint::EraseStrength),
+            ..Default::default()
+        });
         let mut to = CardGradient {
             query: take(HookPoint::Query),
             retention: take(HookPoint::Retention),
             initial_memory: None,
             edits: erase.into_iter().chain([write]).collect(),
         };
-        match &tape.last {
-            Some(last) => {
-                let trace = Trace { rows: None, pseudo_values: values, checkpoints: checkpoints(CHUNK_STEPS) };
-                let tape = ChunkTape { trace, final_memory: last.as_view() };
-                engine.backward_in_chunks(&recurrence, 0..d.step, &tape, (&grad, None), &mut to, Precision::Split)
-            }
-            None => {
-                let tape = CardTape { residuals: values, checkpoints: checkpoints(TAPE_EVERY) };
-                engine.backward(&recurrence, &tape, &grad, None, &mut to)
-            }
+        if let Some(last) = &tape.last {
+            let trace = Trace { rows: None, pseudo_values: values, checkpoints: checkpoints(CHUNK_STEPS) };
+            let tape = ChunkTape { trace, final_memory: last.as_view() };
+            engine.backward_in_chunks(&recurrence, 0..d.step, &tape, (&grad, None), &mut to, Precision::Split)
+        } else {
+            let tape = CardTape { residuals: values, checkpoints: checkpoints(TAPE_EVERY) };
+            engine.backward(&recurrence, &tape, &grad, None, &mut to)
         }
     })?;
     Ok(CudaStorage::wrap_cuda_slice(found, device))
@@ -188,9 +180,14 @@ fn floats<'a>(storage: &'a CudaStorage, layout: &Layout) -> Result<CudaView<'a, 
     Ok(storage.as_cuda_slice::<f32>()?.slice(start..end))
 }
 
+/// Where an array stands, if the rule has it.
+fn array(layer: &CardLayer, point: HookPoint) -> Option<&Packed> {
+    layer.arrays.iter().find(|array| array.point == point)
+}
+
 /// The retention of a rule without decay: one row of ones, for every step and head.
 fn all_kept(layer: &CardLayer, device: &CudaDevice) -> Result<Option<CudaSlice<f32>>, ModelError> {
-    if layer.array(HookPoint::Retention).is_some() {
+    if array(layer, HookPoint::Retention).is_some() {
         return Ok(None);
     }
     Ok(Some(device.clone_htod(&vec![1.0_f32; layer.dims.d_k])?))
@@ -205,7 +202,7 @@ fn recurrence<'a>(
 ) -> CardRecurrence<'a> {
     let Dims { step, .. } = layer.dims;
     let rows = |point: HookPoint| {
-        let &Packed { first, len, heads, width, .. } = layer.array(point)?;
+        let &Packed { first, len, heads, width, .. } = array(layer, point)?;
         Some(Rows::contiguous(Numbers::F32(numbers.slice(first..first + len)), step, heads, width))
     };
     let needed = |point: HookPoint| rows(point).expect("every mixer has it");
@@ -251,10 +248,11 @@ fn each_array<R>(
     each_array(rest, more, found, then)
 }
 
-/// Freed memory stays with a card's pool, so that every call finds it again.
-pub fn keep_freed_memory(device: &Device) -> Result<(), CudaError> {
-    match device {
-        Device::Cuda(device) => engine(device).map(|engine| engine.keep_freed_memory()),
-        _ => Ok(()),
+/// Freed memory stays with a card's pool, so that every call finds it again. Where that cannot be had, calls are only slower.
+pub fn keep_freed_memory(device: &Device) {
+    if let Device::Cuda(device) = device
+        && let Ok(engine) = engine(device)
+    {
+        engine.keep_freed_memory();
     }
 }

@@ -2,18 +2,17 @@
 
 use candle_core::{CudaStorage, Device, Layout, Tensor};
 
-use crate::memory::cuda::CudaError;
 use crate::memory::{RecordOptions, Recording, Shared4};
 
 use super::super::ModelError;
-use super::super::memory_on_card::CardLayer;
+use super::CardLayer;
 
 /// What a forward pass would keep.
 pub enum Tape {}
 
 fn missing<T>(layer: &CardLayer) -> Result<T, ModelError> {
     let rule = layer.rule;
-    Err(ModelError::Config(format!("{rule} on a card: this build has no `cuda` feature; rebuild with --features cuda")))
+    Err(ModelError::Config(format!("a memory of {rule} on a card: this build has no `cuda` feature; rebuild with --features cuda")))
 }
 
 pub fn forward(layer: &CardLayer, _: &CudaStorage, _: &Layout, _: bool) -> Result<(CudaStorage, Option<Tape>), ModelError> {
@@ -28,6 +27,4 @@ pub fn record(layer: &CardLayer, _: &Tensor, _: Option<&Shared4<f32>>, _: &Recor
     missing(layer)
 }
 
-pub const fn keep_freed_memory(_: &Device) -> Result<(), CudaError> {
-    Ok(())
-}
+pub const fn keep_freed_memory(_: &Device) {}
