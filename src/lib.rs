@@ -25,4 +25,6 @@ pub mod export;
 pub mod figure;
 #[cfg(feature = "experiment")]
 pub mod experiment;
+#[cfg(feature = "app")]
+pub mod app;
 pub mod cli;

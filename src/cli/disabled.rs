@@ -7,7 +7,7 @@ macro_rules! disabled {
             #![allow(dead_code, reason = "several sub-commands share one stand-in")]
             $(
                 /// Anything: this build lacks the sub-command.
-                #[derive(clap::Args)]
+                #[derive(clap::Args, Default)]
                 #[command(disable_help_flag = true)]
                 pub struct $arguments {
                     #[arg(trailing_var_arg = true, allow_hyphen_values = true, hide = true)]
@@ -22,6 +22,8 @@ macro_rules! disabled {
     };
 }
 
+#[cfg(not(feature = "app"))]
+disabled!(app, "app", Arguments => run);
 #[cfg(not(feature = "experiment"))]
 disabled!(experiment, "experiment", Arguments => run);
 #[cfg(not(feature = "record"))]

@@ -67,7 +67,13 @@ mod figure;
 #[cfg(not(feature = "figure"))]
 use disabled::figure;
 
+#[cfg(feature = "app")]
+mod view;
+#[cfg(not(feature = "app"))]
+use disabled::app as view;
+
 const EXAMPLES: &str = "Examples:
+  pentimento                                        the desktop app, with bundled traces to begin with
   pentimento run                                    the bundled experiment on the bundled models
   pentimento record --model bundled:eda-stale-facts --task stale_facts -o eda.trace.zarr
   pentimento measure cleanup eda.trace.zarr
@@ -78,14 +84,16 @@ const EXAMPLES: &str = "Examples:
 /// Record what a delta-rule memory decays, erases and writes at every step; measure it against its nulls; probe what stale
 /// content is left; and report what was found and how sure it is.
 #[derive(Parser)]
-#[command(name = "pentimento", version, after_help = EXAMPLES, max_term_width = 110, arg_required_else_help = true)]
+#[command(name = "pentimento", version, after_help = EXAMPLES, max_term_width = 110)]
 struct Arguments {
     #[command(subcommand)]
-    command: Command,
+    command: Option<Command>,
 }
 
 #[derive(Subcommand)]
 enum Command {
+    /// Open the desktop app (also without any argument).
+    View(view::Arguments),
     /// Run a probe experiment from its spec to its report (without a spec: the bundled `stale-facts`).
     Run(run::Arguments),
     /// Let models answer the further tasks of an experiment: accuracy and stale intrusion, at any length.
@@ -129,7 +137,8 @@ enum Command {
 /// Runs the command line of this process. Exit code 0 is success, 1 an error, 2 wrong usage.
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let result = match arguments.command {
+    let result = match arguments.command.unwrap_or_else(|| Command::View(view::Arguments::default())) {
+        Command::View(arguments) => view::run(arguments),
         Command::Run(arguments) => run::run(arguments),
         Command::Evaluate(arguments) => evaluate::run(arguments),
         Command::Record(arguments) => record::run(arguments),

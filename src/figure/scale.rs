@@ -20,6 +20,13 @@ pub enum Scale {
         /// The number at the end.
         to: f64,
     },
+    /// Equal steps of the log-odds: for shares that crowd near 0 and 1.
+    Logit {
+        /// The number at the start, above 0.
+        from: f64,
+        /// The number at the end, below 1.
+        to: f64,
+    },
 }
 
 /// A named tick.
@@ -73,10 +80,19 @@ impl Scale {
         Self::Log { from: round(low, false), to: round(high, true) }
     }
 
+    /// A log-odds axis that holds all shares between 0 and 1, from 0.001 to 0.999 at most.
+    pub fn logit_around(values: impl IntoIterator<Item = f64>) -> Self {
+        let (low, high) = finite_range(values.into_iter().filter(|v| *v > 0.0 && *v < 1.0)).unwrap_or((0.1, 0.9));
+        let stop = |found: Option<f64>, beyond: f64| found.unwrap_or(beyond);
+        let from = stop(LOGIT_STOPS.into_iter().rev().find(|stop| *stop <= low), 0.001);
+        let to = stop(LOGIT_STOPS.into_iter().find(|stop| *stop >= high && *stop > from), 0.999);
+        Self::Logit { from: from.min(0.99), to }
+    }
+
     /// The numbers at the start and at the end.
     pub fn ends(&self) -> (f64, f64) {
         match *self {
-            Self::Linear { from, to } | Self::Log { from, to } => (from, to),
+            Self::Linear { from, to } | Self::Log { from, to } | Self::Logit { from, to } => (from, to),
         }
     }
 
@@ -85,8 +101,21 @@ impl Scale {
         let place = match *self {
             Self::Linear { from, to } => (value - from) / (to - from),
             Self::Log { from, to } => (value / from).ln() / (to / from).ln(),
+            Self::Logit { from, to } => (logit(value.clamp(0.0, 1.0)) - logit(from)) / (logit(to) - logit(from)),
         };
         place.clamp(0.0, 1.0)
+    }
+
+    /// The number at `place`, 0 at the start and 1 at the end: what [`place`](Self::place) undoes, also beyond the ends.
+    pub fn value(&self, place: f64) -> f64 {
+        match *self {
+            Self::Linear { from, to } => from + place * (to - from),
+            Self::Log { from, to } => from * (to / from).powf(place),
+            Self::Logit { from, to } => {
+                let odds = (logit(from) + place * (logit(to) - logit(from))).exp();
+                odds / (1.0 + odds)
+            }
+        }
     }
 
     /// Ticks, about `wanted` of them with labels.
@@ -94,6 +123,7 @@ impl Scale {
         match *self {
             Self::Linear { from, to } => linear_ticks(from, to, wanted.max(2)),
             Self::Log { from, to } => log_ticks(from, to, wanted.max(2)),
+            Self::Logit { from, to } => logit_ticks(from, to, wanted.max(2)),
         }
     }
 }
@@ -145,6 +175,28 @@ fn log_ticks(from: f64, to: f64, wanted: usize) -> Ticks {
     };
     let major = named.into_iter().map(|value| Tick { value, label: power_label(value) }).collect();
     Ticks { major, minor }
+}
+
+/// Shares that a log-odds axis names.
+const LOGIT_STOPS: [f64; 13] = [0.001, 0.01, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99, 0.999];
+
+fn logit(share: f64) -> f64 {
+    (share / (1.0 - share)).ln()
+}
+
+/// The stops inside, thinned from the crowded middle outwards.
+fn logit_ticks(from: f64, to: f64, wanted: usize) -> Ticks {
+    let inside: Vec<f64> = LOGIT_STOPS.into_iter().filter(|stop| (from - 1e-9..=to + 1e-9).contains(stop)).collect();
+    let sparse: Vec<f64> = inside.iter().copied().filter(|stop| ![0.05, 0.2, 0.3, 0.7, 0.8, 0.95].contains(stop)).collect();
+    let named = if inside.len() <= wanted { &inside } else { &sparse };
+    let major = named.iter().map(|&value| Tick { value, label: short(value) }).collect();
+    Ticks { major, minor: inside }
+}
+
+/// As few decimals as say the number, three at most.
+fn short(value: f64) -> String {
+    let decimals = (1..3).find(|decimals| is_whole(value * 10_f64.powi(*decimals))).unwrap_or(3);
+    fixed(value, decimals as usize)
 }
 
 /// Plain digits from 0.001 to 10,000, a power of ten beyond.

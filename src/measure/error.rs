@@ -16,6 +16,9 @@ pub enum MeasureError {
         /// The rules of the layers.
         rules: String,
     },
+    /// Whoever asked no longer wants to know.
+    #[error("cancelled")]
+    Cancelled,
     /// There is nothing to measure.
     #[error("nothing to measure: {0}")]
     Empty(&'static str),

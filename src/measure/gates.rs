@@ -12,6 +12,7 @@
 use ndarray::{Array2, Axis, s};
 
 use crate::memory::{Factors, HookPoint, Rule};
+use crate::trace::{Trace, TraceError};
 
 /// Gates of one sequence, each [step, head].
 pub(super) struct Gates {
@@ -27,27 +28,68 @@ impl Gates {
     /// The gates of factors with batch 1.
     pub fn of(factors: &Factors<f32>) -> Self {
         let dims = factors.dims();
-        let shape = (dims.step, dims.head);
         let channel_mean = |point| {
             let array = factors.channels(point);
             array.slice(s![0, .., .., ..]).map_axis(Axis(2), |lane| lane.iter().map(|&x| f64::from(x)).sum::<f64>() / lane.len() as f64)
         };
-        let gate = |point| factors.per_head(point).slice(s![0, .., ..]).mapv(f64::from);
-        let write = match factors.rule() {
-            Rule::LinearAttention | Rule::RetNet | Rule::Gla | Rule::Rwkv7 => Array2::ones(shape),
-            Rule::DeltaNet | Rule::Gdn | Rule::Kda | Rule::Comba | Rule::Eda => gate(HookPoint::WriteStrength(0)),
-            Rule::Gdn2 => channel_mean(HookPoint::ReadGate),
-            Rule::GatedDeltaProduct(n_writes) => {
-                (0..n_writes).map(|index| gate(HookPoint::WriteStrength(index))).fold(Array2::zeros(shape), |sum, gate| sum + gate)
-            }
+        let read = |gate| match gate {
+            Gate::Always(constant) => Array2::from_elem((dims.step, dims.head), constant),
+            Gate::Stored(point) => factors.per_head(point).slice(s![0, .., ..]).mapv(f64::from),
+            Gate::ChannelMean(point) => channel_mean(point),
         };
-        let erase = match factors.rule() {
-            Rule::Eda => gate(HookPoint::EraseStrength),
-            Rule::Rwkv7 => channel_mean(HookPoint::EraseGate),
-            _ => Array2::zeros(shape),
-        };
-        Self { retention: channel_mean(HookPoint::Retention), write, erase }
+        let write = write_gates(factors.rule()).into_iter().map(read).reduce(|sum, gate| sum + gate).expect("there is a write gate");
+        Self { retention: channel_mean(HookPoint::Retention), write, erase: read(erase_gate(factors.rule())) }
     }
+}
+
+/// Where a gate's number comes from.
+#[derive(Clone, Copy)]
+enum Gate {
+    /// The rule has none: this stands for it.
+    Always(f64),
+    /// One number a head.
+    Stored(HookPoint),
+    /// One number a channel, averaged.
+    ChannelMean(HookPoint),
+}
+
+/// Gates whose sum is beta.
+fn write_gates(rule: Rule) -> Vec<Gate> {
+    match rule {
+        Rule::LinearAttention | Rule::RetNet | Rule::Gla | Rule::Rwkv7 => vec![Gate::Always(1.0)],
+        Rule::DeltaNet | Rule::Gdn | Rule::Kda | Rule::Comba | Rule::Eda => vec![Gate::Stored(HookPoint::WriteStrength(0))],
+        Rule::Gdn2 => vec![Gate::ChannelMean(HookPoint::ReadGate)],
+        Rule::GatedDeltaProduct(n_writes) => (0..n_writes).map(|index| Gate::Stored(HookPoint::WriteStrength(index))).collect(),
+    }
+}
+
+/// gamma.
+const fn erase_gate(rule: Rule) -> Gate {
+    match rule {
+        Rule::Eda => Gate::Stored(HookPoint::EraseStrength),
+        Rule::Rwkv7 => Gate::ChannelMean(HookPoint::EraseGate),
+        _ => Gate::Always(0.0),
+    }
+}
+
+/// Retention, write and erase strength of one head of one sequence of a trace, each [step]: as [`Gates::of`] has them, but only what
+/// they need is read.
+pub(super) fn of_head(trace: &Trace, layer: usize, head: usize, sequence: usize) -> Result<[Vec<f64>; 3], TraceError> {
+    let found = trace.layer(layer)?;
+    let n_steps = found.dims.step;
+    let read = |gate| -> Result<Vec<f64>, TraceError> {
+        let point = match gate {
+            Gate::Always(constant) => return Ok(vec![constant; n_steps]),
+            Gate::Stored(point) | Gate::ChannelMean(point) => point,
+        };
+        let stored = trace.head_stream(layer, point, head, sequence, 0..n_steps)?;
+        Ok(stored.outer_iter().map(|step| step.iter().map(|&x| f64::from(x)).sum::<f64>() / step.len() as f64).collect())
+    };
+    let mut write = vec![0.0; n_steps];
+    for gate in write_gates(found.rule) {
+        write.iter_mut().zip(read(gate)?).for_each(|(sum, one)| *sum += one);
+    }
+    Ok([read(Gate::ChannelMean(HookPoint::Retention))?, write, read(erase_gate(found.rule))?])
 }
 
 /// What stands in for a gate the rule does not have, in a sentence.

@@ -15,6 +15,7 @@
 //! - [`Fate`]: what becomes of every write: surviving, decayed, erased, overwritten
 //! - [`Targeting`]: whether what is removed is what is stale
 //! - [`Capacity`]: what a memory's capacity is spent on
+//! - [`HeadGates`], [`StepMemories`], [`TokenPoint`]: what one head, one step and one token say, for a person who looks at them
 //! - [`Explained`]: how much of the output an attention map explains, the exact one beside those of other tools
 //! - [`HeadMap`]: any of their numbers, head by head
 
@@ -26,6 +27,8 @@ mod rank;
 mod permutation;
 mod source;
 mod gates;
+mod head_gates;
+mod step_memory;
 mod replay;
 mod counterfactual;
 mod eigen;
@@ -54,7 +57,7 @@ pub use bin::Bins;
 pub use capacity::{AgeCapacity, CEILING_NOTICE, Capacity, CapacityOptions, CapacityRow, HeadCapacity, RoleShare, capacity};
 pub use cleanup::{
     Cleanup, CleanupOptions, Correlation, CurveBin, DecayAxis, HeadCleanup, HeadCorrelation, NaiveCorrelation, Null, NullBand,
-    NullCorrelation, Relation, Strength, TokenDensity, cleanup,
+    NullCorrelation, Relation, Strength, TokenDensity, TokenPoint, cleanup, token_points,
 };
 pub use collateral::{
     Address, AddressCollateral, Collateral, CollateralOptions, HeadCollateral, HeadShuffle, LayerCollateral, Trajectory, collateral,
@@ -65,13 +68,15 @@ pub use error::MeasureError;
 pub use explained::{AttentionMap, Explained, HeadExplained, MapError, explained, random_heads};
 pub use fate::{AgeShares, FATES, Fate, FateOptions, FateRow, FateShares, HeadFate, Weight, fate};
 pub use heads::{HeadMap, HeadMeasure, HeadQuantity, HeadValue, MeasuredHeads, Sign};
+pub use head_gates::{HeadGates, head_gates};
 pub use interval::{Bootstrap, Interval, StatisticsOptions, Unit, quantile};
 pub use models::over_models;
 pub use permutation::{permute_heads, sign_flip};
 pub use rank::{p_value_of_independent_pairs, pearson, ranks, spearman};
 pub use recall::{HeadRecall, LagRecall, LayerRecall, Recall, RecallOptions, recall};
-pub use source::{LayerInfo, Source};
+pub use source::{LayerInfo, Part, Source};
 pub use spectrum::{HeadSpectrum, Spectrum, SpectrumOptions, StepSpectrum, effective_rank, spectrum, stable_rank};
+pub use step_memory::{Profiles, StepMemories, profiles, step_memories};
 pub use targeting::{AddressNull, Among, HeadTargeting, Targeting, TargetingNull, TargetingOptions, TargetingRow, targeting};
 pub use truth::{Role, SequenceTruth, Truth};
 

@@ -1,10 +1,10 @@
 //! Where factors come from: a trace, or memory. Measures take one sequence of one layer at a time.
 
-use ndarray::{Axis, Slice};
+use ndarray::{ArcArray, Axis, IxDyn, Slice};
 use rayon::prelude::*;
 
 use super::{MeasureError, StatisticsOptions};
-use crate::memory::{Dims, Factors, Rule};
+use crate::memory::{Dims, Factors, HookPoint, Rule};
 use crate::trace::Trace;
 
 /// One layer of a source.
@@ -61,6 +61,45 @@ impl Source for Trace {
     fn factors(&self, place: usize, sequence: usize) -> Result<Factors<f32>, MeasureError> {
         let layer = &Self::layers(self)[place];
         Ok(Self::factors(self, layer.index, sequence..sequence + 1, 0..layer.dims.step)?)
+    }
+}
+
+/// A source of which only some layers are taken, or one head of one layer: every measure of a part, with its own nulls and intervals.
+pub struct Part<S> {
+    source: S,
+    /// Places in the whole source.
+    places: Vec<usize>,
+    head: Option<usize>,
+}
+
+impl<S: Source> Part<S> {
+    /// One layer, or one head of it.
+    pub fn new(source: S, layer: usize, head: Option<usize>) -> Self {
+        let places = source.layers().iter().enumerate().filter(|(_, info)| info.layer == layer).map(|(place, _)| place).collect();
+        Self { source, places, head }
+    }
+}
+
+impl<S: Source> Source for Part<S> {
+    fn layers(&self) -> Vec<LayerInfo> {
+        let all = self.source.layers();
+        let one = |dims: Dims| if self.head.is_some() { Dims { head: 1, key_head: 1, ..dims } } else { dims };
+        self.places.iter().map(|&place| LayerInfo { dims: one(all[place].dims), ..all[place] }).collect()
+    }
+
+    fn factors(&self, place: usize, sequence: usize) -> Result<Factors<f32>, MeasureError> {
+        let factors = self.source.factors(self.places[place], sequence)?;
+        let Some(head) = self.head else { return Ok(factors) };
+        let dims = factors.dims();
+        let (head, key_head) = (head.min(dims.head - 1), dims.key_head_of(head.min(dims.head - 1)));
+        let one = |point: HookPoint, array: &ArcArray<f32, IxDyn>| {
+            let index = if point.axes()[2] == crate::memory::Axis::KeyHead { key_head } else { head };
+            array.slice_axis(Axis(2), Slice::from(index..=index)).to_owned()
+        };
+        let arrays = factors.arrays().iter().map(|(&point, array)| (point, one(point, array))).collect();
+        let initial = factors.initial_memory().map(|memory| memory.slice_axis(Axis(1), Slice::from(head..=head)).to_owned());
+        let layer = self.layers()[place].layer;
+        Factors::new(factors.rule(), arrays, initial).map_err(|source| MeasureError::Factors { layer, sequence, source })
     }
 }
 

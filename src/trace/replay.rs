@@ -109,6 +109,20 @@ impl Trace {
         Ok(last.expect("one step was visited"))
     }
 
+    /// The memory [d_k, d_v] of a head in every phase of a step, in the order of [`Phase::ALL`]; one replay for all four.
+    pub fn memories_of_step(&self, layer: usize, head: usize, batch: usize, step: usize) -> Result<[Array2<f32>; 4], TraceError> {
+        self.check(layer, head, batch, step..step + 1)?;
+        let mut memory = self.memory(layer, head, batch, step, Phase::Before)?;
+        let read = HeadSteps::of_trace(self, layer, head, batch, step..step + 1)?;
+        let mut from = Phase::Before;
+        let mut last = |to: Phase| {
+            read.advance(&mut memory, 0, from, to);
+            from = to;
+            memory.clone()
+        };
+        Ok(Phase::ALL.map(&mut last))
+    }
+
     /// Visits the memory of a head at a phase of each of these steps in order, holding one at a time.
     pub fn states(
         &self,

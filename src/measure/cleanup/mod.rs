@@ -12,10 +12,12 @@
 
 mod density;
 mod headline;
+mod points;
 mod summary;
 mod tokens;
 
 pub use density::TokenDensity;
+pub use points::{TokenPoint, token_points};
 
 use serde::{Deserialize, Serialize};
 

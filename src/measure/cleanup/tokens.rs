@@ -118,7 +118,7 @@ pub(super) fn sequence_part(
 
 /// y of every token, [step, head] in the order of [`Strength::ALL`]; NaN where there is none. `without_erase` is the survival of
 /// every write had the erase not been: the same whatever the erase is.
-fn strengths_of_run(factors: &Factors<f32>, window: usize, without_erase: &Array2<f64>) -> [Array2<f64>; 4] {
+pub(super) fn strengths_of_run(factors: &Factors<f32>, window: usize, without_erase: &Array2<f64>) -> [Array2<f64>; 4] {
     let dims = factors.dims();
     let gates = Gates::of(factors);
     let share = Array2::from_shape_fn((dims.step, dims.head), |at| {
@@ -145,7 +145,11 @@ fn strengths_of_run(factors: &Factors<f32>, window: usize, without_erase: &Array
 
 /// Survival of the write that is one window old at every step, [step, head]; NaN before the first full window, and of a write of
 /// nothing.
-fn survivals(recurrence: &Recurrence<f32>, window: usize, of: impl Fn(&HeadRecurrence<f32>) -> HeadRecurrence<f32> + Sync) -> Array2<f64> {
+pub(super) fn survivals(
+    recurrence: &Recurrence<f32>,
+    window: usize,
+    of: impl Fn(&HeadRecurrence<f32>) -> HeadRecurrence<f32> + Sync,
+) -> Array2<f64> {
     let dims = recurrence.dims;
     let one = |head| survivals_after(&of(&HeadRecurrence::new(recurrence, 0, head)), window);
     let heads: Vec<Vec<Option<f64>>> = (0..dims.head).into_par_iter().map(one).collect();
@@ -180,7 +184,7 @@ fn run_part(decay: &[Array2<f64>; 2], strength: &[Array2<f64>; 4], options: &Cle
 
 /// What decay alone leaves over the window that ends with the step, averaged over channels, [step, head]; NaN before the first
 /// full window.
-fn window_retention(factors: &Factors<f32>, window: usize) -> Array2<f64> {
+pub(super) fn window_retention(factors: &Factors<f32>, window: usize) -> Array2<f64> {
     let dims = factors.dims();
     let retention = factors.channels(HookPoint::Retention);
     Array2::from_shape_fn((dims.step, dims.head), |(step, head)| {

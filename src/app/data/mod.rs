@@ -1,0 +1,25 @@
+//! What panels ask for: each a key, answered on a worker from `trace`, `measure`, `ledger`, `intervene` or `network`.
+
+mod cleanup;
+mod gates;
+mod memories;
+mod text;
+
+pub use cleanup::{CleanupOf, PointsOf};
+pub use gates::GatesOf;
+pub use memories::{MemoriesOf, SpectrumOf};
+pub use text::{SequenceText, TextOf};
+
+/// An error in one line, with its causes.
+pub(super) fn said(error: impl std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(because) = cause {
+        let because_text = because.to_string();
+        if !text.contains(&because_text) {
+            text = format!("{text}: {because_text}");
+        }
+        cause = because.source();
+    }
+    text
+}

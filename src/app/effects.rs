@@ -1,0 +1,140 @@
+//! What actions ask of the world outside the session: files, dialogs, the window.
+
+use std::path::{Path, PathBuf};
+
+use super::action::{Action, Effect};
+use super::bundled;
+use super::core::Core;
+use super::jobs::Weight;
+use super::open_trace::{OpenTrace, TraceSource};
+use super::panel::{Context, Hover, PanelKind};
+use super::workspace::{EXTENSION, Workspace};
+use crate::figure::{FigureSpec, Format, render};
+use crate::provenance::Provenance;
+
+/// Has the effect, or starts the task that will have it.
+pub fn perform(core: &mut Core, effect: Effect) {
+    match effect {
+        Effect::Open(path) => open(core, path),
+        Effect::OpenSource(source) => open_source(core, source),
+        Effect::OpenDialog => open_dialog(core),
+        Effect::SaveWorkspaceDialog => save_dialog(core),
+        Effect::SaveWorkspace(path) => save_workspace(core, path),
+        Effect::ExportDialog(panel) => export_dialog(core, panel),
+        Effect::Export { panel, stem, formats } => export(core, panel, stem, formats),
+        Effect::Say(text) => core.say(&text),
+        effect @ (Effect::Screenshot(_) | Effect::Quit) => core.for_window.push(effect),
+    }
+}
+
+/// A file is a workspace, a directory a trace.
+fn open(core: &mut Core, path: PathBuf) {
+    if path.is_dir() || !path.exists() {
+        return open_source(core, TraceSource::Path(absolute(&path)));
+    }
+    match Workspace::read(&path) {
+        Ok(workspace) => core.restore(workspace),
+        Err(error) => core.complain("This cannot be opened", &error.to_string()),
+    }
+}
+
+/// So that a workspace still finds it from another folder.
+fn absolute(path: &Path) -> PathBuf {
+    std::path::absolute(path).unwrap_or_else(|_| path.to_path_buf())
+}
+
+fn open_source(core: &mut Core, source: TraceSource) {
+    let folders = std::sync::Arc::clone(&core.folders);
+    let title = match &source {
+        TraceSource::Path(_) => format!("opening {}", source.title()),
+        TraceSource::Bundled(name) => format!("recording the bundled trace {name}"),
+    };
+    let weight = if matches!(source, TraceSource::Path(_)) { Weight::Light } else { Weight::Heavy };
+    core.jobs.start(weight, title, move |progress| {
+        let open = match &source {
+            TraceSource::Path(path) => OpenTrace::open(path, source.clone()).map_err(super::data::said)?,
+            TraceSource::Bundled(name) => bundled::open(name, &folders.cache, progress)?,
+        };
+        Ok(vec![Action::Opened(open)])
+    });
+}
+
+/// The system's dialog on a thread of its own: it may stay open for long.
+fn dialog(core: &Core, title: &str, ask: impl FnOnce() -> Option<Action> + Send + 'static) {
+    core.jobs.wait_for(title, move || Ok(ask().into_iter().collect()));
+}
+
+fn open_dialog(core: &Core) {
+    dialog(core, "the open dialog", || {
+        // A trace is a directory, a workspace a file: the file inside the directory stands for it.
+        let picked = rfd::FileDialog::new()
+            .set_title("Open a trace (its zarr.json) or a workspace")
+            .add_filter("Traces and workspaces", &["json", EXTENSION])
+            .pick_files()?;
+        let folder = |path: PathBuf| match path.file_name() {
+            Some(name) if name == "zarr.json" => path.parent().map(Path::to_path_buf).unwrap_or(path),
+            _ => path,
+        };
+        Some(Action::Open(picked.into_iter().map(folder).collect()))
+    });
+}
+
+fn save_dialog(core: &Core) {
+    dialog(core, "the save dialog", || {
+        let name = format!("workspace.{EXTENSION}");
+        let path = rfd::FileDialog::new().set_title("Save the workspace").set_file_name(name).save_file()?;
+        Some(Action::SaveWorkspace(path))
+    });
+}
+
+fn save_workspace(core: &Core, path: PathBuf) {
+    let workspace = core.session.workspace();
+    core.jobs.start(Weight::Light, "saving the workspace", move |_| workspace.write(&path).map(|()| Vec::new()).map_err(super::data::said));
+}
+
+fn export_dialog(core: &mut Core, panel: PanelKind) {
+    if figure(core, panel).is_none() {
+        return nothing_to_export(core, panel);
+    }
+    let name = panel.name();
+    dialog(core, "the export dialog", move || {
+        let path =
+            rfd::FileDialog::new().set_title("Export as SVG, PDF and PNG with data").set_file_name(format!("{name}.svg")).save_file()?;
+        Some(Action::Export { panel, stem: path.with_extension(""), formats: vec![Format::Svg, Format::Pdf, Format::Png] })
+    });
+}
+
+fn nothing_to_export(core: &mut Core, panel: PanelKind) {
+    core.complain(
+        "Nothing to export yet",
+        &format!("{} shows no finished figure: wait until it is measured, or choose another panel", panel.title()),
+    );
+}
+
+/// The figure of a panel as it would be exported.
+fn figure(core: &mut Core, panel: PanelKind) -> Option<(FigureSpec, crate::figure::Measured)> {
+    let (mut next, mut actions) = (Hover::default(), Vec::new());
+    let context = Context {
+        session: &core.session,
+        jobs: &core.jobs,
+        theme: crate::figure::Theme::Light,
+        hover: Hover::default(),
+        hover_next: &mut next,
+        actions: &mut actions,
+    };
+    core.panels.get(panel)?.figure(&context)
+}
+
+fn export(core: &mut Core, panel: PanelKind, stem: PathBuf, formats: Vec<Format>) {
+    let Some((spec, measured)) = figure(core, panel) else { return nothing_to_export(core, panel) };
+    let spec = FigureSpec { formats, ..spec };
+    let digests = core.session.focus().and_then(|focus| focus.trace.trace().digest().map(str::to_owned));
+    let provenance = Provenance { made_from: digests.into_iter().collect(), ..Provenance::here("view: export") };
+    core.jobs.start(Weight::Light, format!("exporting {}", panel.title()), move |_| {
+        let rendered = render(&spec, &measured, &provenance).map_err(super::data::said)?;
+        let folder = stem.parent().unwrap_or_else(|| Path::new(""));
+        let name = stem.file_name().map_or_else(|| panel.name().to_owned(), |name| name.to_string_lossy().into_owned());
+        // The system's dialog has asked already whether to replace.
+        rendered.write(folder, &name, true).map(|_| Vec::new()).map_err(super::data::said)
+    });
+}

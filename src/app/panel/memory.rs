@@ -1,0 +1,335 @@
+//! *Memory*: S of one head before the step, after decay, erase and write; what each phase changed; profiles and singular values.
+
+use egui::{Align2, FontId, Rect, Sense, Ui, pos2, vec2};
+use ndarray::Array2;
+use serde::{Deserialize, Serialize};
+
+use super::{Context, Latest, Panel, PanelKind};
+use crate::app::data::{MemoriesOf, SpectrumOf};
+use crate::app::paint::curve::Curve;
+use crate::app::paint::matrix::MatrixPicture;
+use crate::app::paint::signed::Signed;
+use crate::app::session;
+use crate::app::theme;
+use crate::figure::colour::Gradient;
+use crate::measure::{Profiles, StepMemories, profiles};
+use crate::memory::Phase;
+
+/// What the panel lets one choose.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct View {
+    /// Which pictures.
+    pub show: Show,
+    /// The phase shown large.
+    pub phase: Phase,
+    /// Where the colours end.
+    pub range: Range,
+    /// The end of the colours when it is held fixed.
+    pub fixed: f64,
+    /// Without red.
+    pub purple_orange: bool,
+}
+
+/// Which pictures are shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Show {
+    /// The memory in its four phases.
+    #[default]
+    Phases,
+    /// What decay, erase and write changed.
+    Changes,
+    /// One phase, large, with profiles and singular values.
+    Large,
+}
+
+/// Where the colour scale ends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Range {
+    /// At the largest entry of what is shown at this step.
+    #[default]
+    Step,
+    /// At a number of one's choice.
+    Fixed,
+}
+
+impl Default for View {
+    fn default() -> Self {
+        Self { show: Show::default(), phase: Phase::Write, range: Range::default(), fixed: 1.0, purple_orange: false }
+    }
+}
+
+impl session::View for View {
+    const PANEL: PanelKind = PanelKind::Memory;
+}
+
+/// The panel.
+#[derive(Default)]
+pub struct MemoryPanel {
+    latest: Latest<StepMemories>,
+    spectrum: Latest<Vec<f64>>,
+    pictures: [MatrixPicture; 4],
+    /// Counts answers and views, so that pictures know when they are stale.
+    version: u64,
+    shown: Option<(usize, Show, Phase)>,
+    tiles: Vec<Tile>,
+}
+
+/// One picture.
+struct Tile {
+    title: &'static str,
+    matrix: Array2<f32>,
+    profiles: Profiles,
+    norm: f64,
+}
+
+const PHASES: [(Phase, &str, &str); 4] = [
+    (Phase::Before, "before", ""),
+    (Phase::Decay, "after decay", "decay changed"),
+    (Phase::Erase, "after erase", "erase changed"),
+    (Phase::Write, "after write", "write changed"),
+];
+
+impl Panel for MemoryPanel {
+    fn ui(&mut self, ui: &mut Ui, context: &mut Context<'_>) {
+        let Some(focus) = context.focus(ui) else { return };
+        let mut view: View = context.view();
+        let before = view;
+        ui.horizontal_wrapped(|ui| controls(ui, &mut view));
+        if before != view {
+            context.set_view(&view);
+        }
+        let selection = focus.selection;
+        let ask = MemoriesOf {
+            trace: focus.trace.clone(),
+            layer: selection.layer,
+            head: selection.head,
+            sequence: selection.sequence,
+            step: selection.step,
+        };
+        let answer = context.ask(&ask);
+        let (memories, is_new) = self.latest.update(&answer);
+        let Some(memories) = memories else {
+            drop(context.show(ui, &ask));
+            return;
+        };
+        self.renew(&memories, &view);
+        if !is_new {
+            ui.ctx().request_repaint();
+        }
+        let largest = match view.range {
+            Range::Step => self.tiles.iter().map(|tile| tile.profiles.largest).fold(0.0, f64::max),
+            Range::Fixed => view.fixed,
+        };
+        let signed = Signed::new(largest, if view.purple_orange { Gradient::PurpleOrange } else { Gradient::RedBlue });
+        let room = ui.available_rect_before_wrap();
+        let bar = signed.bar_room(room.height().min(220.0));
+        let body = Rect::from_min_max(room.min, pos2(room.right() - bar, room.bottom()));
+        match view.show {
+            Show::Large => {
+                let (values, _) = self.spectrum.update(&context.ask(&SpectrumOf { memory: ask, phase: view.phase }));
+                self.large(ui, context, body, signed, values.as_deref());
+            }
+            Show::Phases | Show::Changes => self.small(ui, context, body, signed),
+        }
+        let bar_height = body.height().min(220.0);
+        let bar_rect = Rect::from_min_size(pos2(body.right() + 6.0, body.top() + 20.0), vec2(bar, bar_height - 24.0));
+        signed.bar(ui.painter(), bar_rect, context.theme, "entry of S");
+        ui.allocate_rect(room, Sense::hover());
+    }
+}
+
+fn controls(ui: &mut Ui, view: &mut View) {
+    ui.selectable_value(&mut view.show, Show::Phases, "Phases").on_hover_text("S before the step, after decay, erase and write");
+    ui.selectable_value(&mut view.show, Show::Changes, "Changes").on_hover_text("What decay, erase and write each changed");
+    ui.selectable_value(&mut view.show, Show::Large, "Large").on_hover_text("One phase with profiles and singular values");
+    if view.show == Show::Large {
+        egui::ComboBox::from_id_salt("phase").width(96.0).selected_text(title_of(view.phase)).show_ui(ui, |ui| {
+            for (phase, title, _) in PHASES {
+                ui.selectable_value(&mut view.phase, phase, title);
+            }
+        });
+    }
+    ui.separator();
+    let mut fixed = view.range == Range::Fixed;
+    ui.checkbox(&mut fixed, "fixed scale").on_hover_text("Hold the colours while stepping, so that steps can be compared");
+    view.range = if fixed { Range::Fixed } else { Range::Step };
+    if fixed {
+        let label = ui.label("±").id;
+        ui.add(egui::DragValue::new(&mut view.fixed).range(1e-6..=1e6).speed(0.01).max_decimals(4)).labelled_by(label);
+    }
+    ui.checkbox(&mut view.purple_orange, "purple–orange").on_hover_text("Colours without red");
+}
+
+fn title_of(phase: Phase) -> &'static str {
+    PHASES.iter().find(|(other, ..)| *other == phase).map_or("", |(_, title, _)| title)
+}
+
+impl MemoryPanel {
+    /// Prepares the pictures if the answer or the choice is another.
+    fn renew(&mut self, memories: &std::sync::Arc<StepMemories>, view: &View) {
+        let key = (std::sync::Arc::as_ptr(memories) as usize, view.show, view.phase);
+        if self.shown == Some(key) {
+            return;
+        }
+        self.shown = Some(key);
+        self.version += 1;
+        let tile = |title: &'static str, matrix: Array2<f32>, norm: f64| Tile { title, profiles: profiles(&matrix), matrix, norm };
+        let norm_of = |matrix: &Array2<f32>| matrix.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+        self.tiles = match view.show {
+            Show::Phases => {
+                PHASES.map(|(phase, title, _)| tile(title, memories.phase(phase).clone(), memories.norm(phase))).into_iter().collect()
+            }
+            Show::Changes => PHASES[1..]
+                .iter()
+                .map(|(phase, _, title)| {
+                    let change = memories.change(*phase);
+                    let norm = norm_of(&change);
+                    tile(title, change, norm)
+                })
+                .collect(),
+            Show::Large => vec![tile(title_of(view.phase), memories.phase(view.phase).clone(), memories.norm(view.phase))],
+        };
+    }
+
+    /// All phases or all changes, side by side.
+    fn small(&mut self, ui: &mut Ui, context: &mut Context<'_>, room: Rect, signed: Signed) {
+        let count = self.tiles.len();
+        let (columns, side) = grid(room, count, self.tiles.first().map_or(1.0, |tile| aspect(&tile.matrix)));
+        for index in 0..count {
+            let corner = room.min + vec2((index % columns) as f32 * (side.x + 10.0), (index / columns) as f32 * (side.y + 26.0));
+            self.picture(ui, context, index, Rect::from_min_size(corner + vec2(0.0, 18.0), side), signed);
+        }
+    }
+
+    /// One phase with its profiles beside and its singular values beneath.
+    fn large(&mut self, ui: &mut Ui, context: &mut Context<'_>, room: Rect, signed: Signed, values: Option<&Vec<f64>>) {
+        let profile = 46.0;
+        let below = if room.height() > 220.0 { 84.0 } else { 0.0 };
+        let Some(tile) = self.tiles.first() else { return };
+        let aspect = aspect(&tile.matrix);
+        let height = (room.height() - 18.0 - profile - below).max(40.0);
+        let width = ((room.width() - profile - 6.0).max(40.0)).min(height / aspect);
+        let area = Rect::from_min_size(room.min + vec2(0.0, 18.0), vec2(width, width * aspect));
+        self.picture(ui, context, 0, area, signed);
+        let tile = &self.tiles[0];
+        let quiet = theme::quiet(ui);
+        let right = Rect::from_min_size(pos2(area.right() + 6.0, area.top()), vec2(profile, area.height()));
+        let beneath = Rect::from_min_size(pos2(area.left(), area.bottom() + 6.0), vec2(area.width(), profile - 6.0));
+        bars(ui, right, &tile.profiles.rows, true, quiet);
+        bars(ui, beneath, &tile.profiles.columns, false, quiet);
+        if below > 0.0 {
+            let place = Rect::from_min_max(pos2(area.left(), beneath.bottom() + 22.0), pos2(area.right(), beneath.bottom() + below));
+            spectrum(ui, place, values);
+        }
+    }
+
+    fn picture(&mut self, ui: &mut Ui, context: &mut Context<'_>, index: usize, area: Rect, signed: Signed) {
+        let tile = &self.tiles[index];
+        let (painter, quiet) = (ui.painter().clone(), theme::quiet(ui));
+        let ink = ui.visuals().text_color();
+        let title = painter.text(area.left_top() - vec2(0.0, 4.0), Align2::LEFT_BOTTOM, tile.title, FontId::proportional(12.0), ink);
+        if area.width() > 130.0 {
+            let norm = format!("|S| {:.3}", tile.norm);
+            painter.text(pos2(title.right() + 8.0, area.top() - 4.0), Align2::LEFT_BOTTOM, norm, FontId::monospace(11.0), quiet);
+        }
+        let picture = &mut self.pictures[index];
+        picture.set(ui.ctx(), tile.title, self.version, signed, || tile.matrix.clone());
+        let broken =
+            if tile.profiles.not_finite > 0 { format!(", {} entries are not finite", tile.profiles.not_finite) } else { String::new() };
+        let (rows, columns) = tile.matrix.dim();
+        let summary = format!(
+            "{rows} key channels by {columns} value channels, norm {:.3}, largest entry {:.3}{broken}",
+            tile.norm, tile.profiles.largest
+        );
+        let (response, entry) = picture.ui(ui, area, tile.title, &format!("Memory {}", tile.title), &summary);
+        if !broken.is_empty() {
+            painter.text(
+                area.left_bottom() + vec2(0.0, 2.0),
+                Align2::LEFT_TOP,
+                &broken[2..],
+                FontId::proportional(11.0),
+                ui.visuals().error_fg_color,
+            );
+        }
+        if let Some(cell) = context.hover.cell {
+            picture.mark(ui, area, cell, ink);
+        }
+        if let Some((row, column)) = entry {
+            context.hover_next.cell = Some((row, column));
+            let value = tile.matrix[[row, column]];
+            response.on_hover_ui_at_pointer(|ui| {
+                ui.label(theme::number(format!("S[{row}, {column}] = {value:+.5}")));
+                ui.label(egui::RichText::new(format!("key channel {row}, value channel {column}")).small().color(quiet));
+            });
+        }
+    }
+}
+
+fn aspect(matrix: &Array2<f32>) -> f32 {
+    (matrix.nrows() as f32 / matrix.ncols().max(1) as f32).clamp(0.25, 4.0)
+}
+
+/// Columns and the size of a picture, as large as the room allows.
+fn grid(room: Rect, count: usize, aspect: f32) -> (usize, egui::Vec2) {
+    let fit = |columns: usize| {
+        let rows = count.div_ceil(columns);
+        let width = (room.width() - 10.0 * (columns - 1) as f32) / columns as f32;
+        let height = (room.height() - 26.0 * rows as f32) / rows as f32;
+        let width = width.min(height / aspect).max(24.0);
+        vec2(width, width * aspect)
+    };
+    let best = (1..=count.max(1)).max_by(|a, b| fit(*a).x.total_cmp(&fit(*b).x)).unwrap_or(1);
+    (best, fit(best))
+}
+
+/// A profile along an edge of the picture: one bar a channel.
+fn bars(ui: &mut Ui, rect: Rect, values: &[f64], lying: bool, ink: egui::Color32) {
+    let most = values.iter().copied().fold(0.0, f64::max);
+    let response = ui.interact(rect, ui.scope_id().with(if lying { "rows" } else { "columns" }), Sense::hover());
+    let name = if lying { "Root mean square by key channel" } else { "Root mean square by value channel" };
+    crate::app::paint::chart::describe(&response, name, &format!("largest {most:.3}"));
+    if most <= 0.0 {
+        return;
+    }
+    let n = values.len() as f32;
+    for (index, value) in values.iter().enumerate() {
+        let share = (value / most) as f32;
+        let (from, to) = (index as f32 / n, (index as f32 + 0.8) / n);
+        let bar = if lying {
+            Rect::from_min_max(
+                pos2(rect.left(), rect.top() + from * rect.height()),
+                pos2(rect.left() + share * rect.width(), rect.top() + to * rect.height()),
+            )
+        } else {
+            Rect::from_min_max(
+                pos2(rect.left() + from * rect.width(), rect.top()),
+                pos2(rect.left() + to * rect.width(), rect.top() + share * rect.height()),
+            )
+        };
+        ui.painter().rect_filled(bar, 0.0, ink.gamma_multiply(0.6));
+    }
+    response.on_hover_text(name);
+}
+
+/// The singular values, largest first.
+fn spectrum(ui: &mut Ui, rect: Rect, values: Option<&Vec<f64>>) {
+    let quiet = theme::quiet(ui);
+    let above = pos2(rect.left(), rect.top() - 3.0);
+    let Some(values) = values.filter(|values| !values.is_empty()) else {
+        ui.painter().text(above, Align2::LEFT_BOTTOM, "singular values …", FontId::proportional(11.0), quiet);
+        return;
+    };
+    let most = values[0].max(1e-12);
+    let total: f64 = values.iter().map(|value| value * value).sum();
+    let stable = total / (most * most);
+    let said = format!("singular values: largest {most:.3}, stable rank {stable:.1}");
+    ui.painter().text(above, Align2::LEFT_BOTTOM, &said, FontId::proportional(11.0), quiet);
+    let response = ui.interact(rect, ui.scope_id().with("singular values"), Sense::hover());
+    crate::app::paint::chart::describe(&response, "Singular values", &said);
+    let line = ui.visuals().widgets.noninteractive.bg_stroke;
+    ui.painter().hline(rect.x_range(), rect.bottom(), line);
+    Curve { values, steps: [0.0, values.len() as f64], range: [0.0, most] }.paint(ui.painter(), rect, theme::accent(ui), 1.5);
+}
