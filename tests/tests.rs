@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[cfg(feature = "app")]
+mod app;
 #[cfg(feature = "experiment")]
 mod calibration;
 #[cfg(feature = "experiment")]

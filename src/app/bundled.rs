@@ -27,9 +27,13 @@ pub const BUNDLED: [BundledTrace; 2] = [
     BundledTrace {
         name: "eda-stale-facts",
         title: "EDA, facts that go stale",
-        summary: "Two layers that erase before they write, on facts that are overwritten, deleted and reassigned",
+        summary: "Two layers of two heads that erase before they write; 48 texts of facts that are overwritten, deleted, reassigned",
     },
-    BundledTrace { name: "kda-stale-facts", title: "KDA, the same facts", summary: "Its twin without an erase: same data, same budget" },
+    BundledTrace {
+        name: "kda-stale-facts",
+        title: "KDA, the same facts",
+        summary: "Its twin without an erase, on the same 48 texts: same data, same budget",
+    },
 ];
 
 /// Opens the trace of a bundled model; records it first if no earlier run of this version has.

@@ -8,11 +8,13 @@
 // session side, without a renderer: selection, settings, layout, action, history, session, workspace; jobs, data
 // window side: theme, paint, panel, then what stands around the panels (chrome), core (one frame), window (eframe), script
 pub mod action;
+pub mod bench;
 mod bundled;
 mod chrome;
 pub mod core;
 pub mod data;
 mod effects;
+mod first_look;
 pub mod glossary;
 pub mod history;
 pub mod jobs;

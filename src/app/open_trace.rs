@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
+use super::first_look;
+use super::selection::Selection;
 use crate::trace::{Layer, Trace, TraceError};
 
 /// Where a trace came from, as a workspace remembers it.
@@ -48,15 +50,17 @@ struct Inner {
     id: u64,
     name: String,
     source: TraceSource,
+    first_look: Selection,
     trace: Trace,
 }
 
 impl OpenTrace {
-    /// Opens a trace that lies at `path`. Reads its attributes, no array.
+    /// Opens a trace that lies at `path`. Reads its attributes, and of the arrays no more than says where to look first.
     pub fn open(path: &Path, source: TraceSource) -> Result<Self, TraceError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let trace = Trace::open(path)?;
-        Ok(Self(Arc::new(Inner { id: NEXT.fetch_add(1, Ordering::Relaxed), name: source.title(), source, trace })))
+        let first_look = first_look::find(&trace);
+        Ok(Self(Arc::new(Inner { id: NEXT.fetch_add(1, Ordering::Relaxed), name: source.title(), source, first_look, trace })))
     }
 
     /// Its name in lists: the file's stem, or the bundled model's name.
@@ -67,6 +71,11 @@ impl OpenTrace {
     /// Where it came from.
     pub fn source(&self) -> &TraceSource {
         &self.0.source
+    }
+
+    /// Where to look first.
+    pub fn first_look(&self) -> &Selection {
+        &self.0.first_look
     }
 
     /// The reader.

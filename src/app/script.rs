@@ -18,6 +18,10 @@ pub enum Step {
     Settle(f64),
     /// Draw this many frames: for what moves.
     Frames(u32),
+    /// Go on when a person (or a program with a mouse) has picked tokens; fail after so many seconds.
+    UntilPicked(f64),
+    /// Stay until a person closes the window; fail after so many seconds.
+    Stay(f64),
     /// Save a picture of the window.
     Picture(PathBuf),
     /// Write what is open and selected, and what went wrong, as JSON.
@@ -77,6 +81,8 @@ pub struct Runner {
 
 enum Wait {
     Settled { since: Instant, longest: Duration, quiet_frames: u32 },
+    Picked(Instant),
+    Closed(Instant),
     Frames(u32),
     Picture,
 }
@@ -108,6 +114,23 @@ impl Runner {
                     }
                     self.waiting = None;
                 }
+                Some(Wait::Picked(end)) => {
+                    if !core.session.selection().steps.is_empty() {
+                        self.waiting = None;
+                    } else if Instant::now() > *end {
+                        core.complain("The script waited too long", "nobody picked a token");
+                        self.waiting = None;
+                    } else {
+                        return true;
+                    }
+                }
+                Some(Wait::Closed(end)) => {
+                    if Instant::now() <= *end {
+                        return true;
+                    }
+                    core.complain("The script waited too long", "nobody closed the window");
+                    self.waiting = None;
+                }
                 Some(Wait::Frames(left)) if *left > 0 => {
                     *left -= 1;
                     return true;
@@ -126,9 +149,10 @@ impl Runner {
         match step {
             Step::Do(action) => core.act(action),
             Step::Settle(seconds) => {
-                let longest = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_mins(1));
-                self.waiting = Some(Wait::Settled { since: Instant::now(), longest, quiet_frames: 0 });
+                self.waiting = Some(Wait::Settled { since: Instant::now(), longest: duration(seconds), quiet_frames: 0 });
             }
+            Step::UntilPicked(seconds) => self.waiting = Some(Wait::Picked(Instant::now() + duration(seconds))),
+            Step::Stay(seconds) => self.waiting = Some(Wait::Closed(Instant::now() + duration(seconds))),
             Step::Frames(frames) => self.waiting = Some(Wait::Frames(frames)),
             Step::Picture(path) => {
                 core.act(Action::Screenshot(path));
@@ -147,4 +171,9 @@ impl Runner {
             }
         }
     }
+}
+
+/// Seconds of a script; a minute where they make no sense.
+fn duration(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_mins(1)).min(Duration::from_hours(1))
 }

@@ -8,7 +8,7 @@ use super::history::{Bookmark, History, State};
 use super::layout::Layout;
 use super::open_trace::{OpenTrace, TraceSource};
 use super::panel::PanelKind;
-use super::selection::Selection;
+use super::selection::{Selection, StepSet};
 use super::settings::Settings;
 use super::workspace::Workspace;
 use crate::trace::Layer;
@@ -157,9 +157,7 @@ impl Session {
             Action::Export { panel, stem, formats } => return vec![Effect::Export { panel, stem, formats }],
             Action::Screenshot(path) => return vec![Effect::Screenshot(path)],
             Action::Select(wanted) => *selection = wanted,
-            Action::SelectTrace(trace) => {
-                *selection = Selection { trace, steps: super::selection::StepSet::default(), ..selection.clone() }
-            }
+            Action::SelectTrace(trace) => *selection = Selection { trace, steps: StepSet::default(), ..selection.clone() },
             Action::SelectSequence(sequence) => *selection = Selection { sequence, write: None, ..selection.clone() },
             Action::SelectHead { layer, head } => (selection.layer, selection.head) = (layer, head),
             Action::SelectStep(step) => selection.step = step,
@@ -168,7 +166,7 @@ impl Session {
             Action::PickSteps(steps) => selection.steps = steps,
             Action::PickMoreSteps(steps) => selection.steps = selection.steps.with(&steps),
             Action::InvertPicked => self.invert_picked(),
-            Action::ClearPicked => selection.steps = super::selection::StepSet::default(),
+            Action::ClearPicked => selection.steps = StepSet::default(),
             Action::SelectWrite(write) => selection.write = write,
             Action::AddBookmark(name) => self.add_bookmark(name),
             Action::RemoveBookmark(index) if index < self.state.bookmarks.len() => drop(self.state.bookmarks.remove(index)),
@@ -206,7 +204,7 @@ impl Session {
             }
             Action::Escape => {
                 if self.overlay.take().is_none() {
-                    selection.steps = super::selection::StepSet::default();
+                    selection.steps = StepSet::default();
                 }
             }
             Action::ClearRecent => self.settings.recent.clear(),
@@ -238,8 +236,9 @@ impl Session {
                 }
             }
             _ => {
-                self.state.selection.trace = place;
-                self.state.selection.steps = super::selection::StepSet::default();
+                // The first trace is opened where something is to be seen; a further one where the last was looked at.
+                let look = if self.traces.len() == 1 { self.traces[place].first_look() } else { &self.state.selection };
+                self.state.selection = Selection { trace: place, steps: StepSet::default(), ..look.clone() };
             }
         }
     }

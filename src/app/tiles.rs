@@ -5,6 +5,7 @@ use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, UiResponse};
 
 use super::action::Action;
 use super::jobs::Jobs;
+use super::paint::icon::{self, Icon};
 use super::panel::{Context, Hover, PanelKind, Panels};
 use super::session::Session;
 use super::theme;
@@ -82,8 +83,7 @@ impl Behavior<PanelKind> for Shown<'_> {
 
     fn top_bar_right_ui(&mut self, tiles: &Tiles<PanelKind>, ui: &mut Ui, _tile: TileId, tabs: &egui_tiles::Tabs, _scroll: &mut f32) {
         let Some(panel) = tabs.active.and_then(|active| tiles.get_pane(&active)).copied() else { return };
-        let export = ui.add(egui::Button::new("⤓").frame(false)).on_hover_text("Export as SVG, PDF and PNG with its data …");
-        export.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Export {}", panel.title())));
+        let export = icon::quiet_button(ui, Icon::Export, &format!("Export {}", panel.title()));
         if export.clicked() {
             self.arrangement.actions.push(Action::ExportDialog(panel));
         }

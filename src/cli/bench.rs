@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{bench_model as model, output};
+use super::{bench_app as app, bench_model as model, output};
 use crate::measure::{Explained, StatisticsOptions, explained, random_heads};
 use crate::memory::{self, Device, Dims, Rule};
 use crate::trace;
@@ -48,7 +48,7 @@ pub struct Arguments {
     /// gpu --parity, model: what inputs are drawn from; drawn anew each run if not given.
     #[arg(long)]
     seed: Option<u64>,
-    /// gpu: leave out what takes long.
+    /// gpu, app: leave out what takes long.
     #[arg(long)]
     quick: bool,
 }
@@ -65,6 +65,8 @@ enum Bench {
     Gpu,
     /// Models and their gradients on --device, beside the same on the CPU: an error where rounding does not explain the difference.
     Model,
+    /// The desktop app: opening a large trace, a frame of each panel, a scrub.
+    App,
     /// Ridge and logistic readouts, and a readout of states that are never formed.
     Probes,
 }
@@ -77,6 +79,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Bench::Attention => attention(&arguments),
         Bench::Model => model::run(&arguments.device, arguments.seed.unwrap_or_else(fresh_seed), arguments.json),
         Bench::Trace => output::json(&trace::bench(std::env::temp_dir(), &trace::BenchOptions::default())?),
+        Bench::App => app::run(arguments.quick, arguments.json),
         Bench::Probes => probes(&arguments),
     }
 }

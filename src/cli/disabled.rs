@@ -50,3 +50,11 @@ pub mod bench_model {
         )
     }
 }
+
+/// A part of `bench`.
+#[cfg(not(feature = "app"))]
+pub mod bench_app {
+    pub fn run(_quick: bool, _json: bool) -> anyhow::Result<()> {
+        anyhow::bail!("this build has no `app` feature, which `bench app` needs: rebuild with `cargo build --release --features app`")
+    }
+}

@@ -68,6 +68,10 @@ mod figure;
 use disabled::figure;
 
 #[cfg(feature = "app")]
+mod bench_app;
+#[cfg(not(feature = "app"))]
+use disabled::bench_app;
+#[cfg(feature = "app")]
 mod view;
 #[cfg(not(feature = "app"))]
 use disabled::app as view;

@@ -142,12 +142,26 @@ pub enum Gradient {
     RedBlue,
     /// Signed values, zero in the middle, without red.
     PurpleOrange,
+    /// As `RedBlue`, for dark paper: zero is dark.
+    NightRedBlue,
+    /// As `PurpleOrange`, for dark paper: zero is dark.
+    NightPurpleOrange,
 }
 
 impl Gradient {
     /// The gradient for counts beneath other marks on a theme's paper.
     pub fn beneath(theme: Theme) -> Self {
         if theme == Theme::Dark { Self::Glow } else { Self::Haze }
+    }
+
+    /// The gradient for signed values on a theme's paper.
+    pub fn signed(theme: Theme, without_red: bool) -> Self {
+        match (theme == Theme::Dark, without_red) {
+            (false, false) => Self::RedBlue,
+            (false, true) => Self::PurpleOrange,
+            (true, false) => Self::NightRedBlue,
+            (true, true) => Self::NightPurpleOrange,
+        }
     }
 
     /// The colour at `place`, clamped to [0, 1].
@@ -159,7 +173,18 @@ impl Gradient {
             Self::Glow => colorous::BLUES.eval_continuous(1.0 - 0.42 * place),
             Self::RedBlue => colorous::RED_BLUE.eval_continuous(place),
             Self::PurpleOrange => colorous::PURPLE_ORANGE.eval_continuous(place),
+            Self::NightRedBlue => return night(place, colorous::RED_BLUE),
+            Self::NightPurpleOrange => return night(place, colorous::PURPLE_ORANGE),
         };
         Colour::new(sample.r, sample.g, sample.b)
     }
+}
+
+/// A diverging gradient turned inside out: dark in the middle, its own mid-tones towards the ends.
+fn night(place: f64, gradient: colorous::Gradient) -> Colour {
+    let distance = (2.0 * place - 1.0).abs();
+    // The gradient's ends are too dark for dark paper: the strongest colour stands at 0.72 of the way.
+    let end =
+        gradient.eval_continuous(if place < 0.5 { 0.5 - 0.5 * (0.86 - 0.30 * distance) } else { 0.5 + 0.5 * (0.86 - 0.30 * distance) });
+    Colour::new(end.r, end.g, end.b).fade(distance.powf(0.8)).over(Colour::new(0x24, 0x27, 0x2E))
 }

@@ -162,17 +162,17 @@ fn place(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     let Some(focus) = session.focus() else { return };
     let selection = focus.selection;
     let (mut layer, mut head, mut trace) = (selection.layer, selection.head, selection.trace);
-    ComboBox::from_id_salt("head").width(64.0).selected_text(format!("head {head}")).show_ui(ui, |ui| {
+    ComboBox::from_id_salt("head").width(0.0).selected_text(format!("head {head}")).show_ui(ui, |ui| {
         for index in 0..focus.layer.dims.head {
             ui.selectable_value(&mut head, index, format!("head {index}"));
         }
     });
-    ComboBox::from_id_salt("layer").width(84.0).selected_text(format!("layer {layer}")).show_ui(ui, |ui| {
+    ComboBox::from_id_salt("layer").width(0.0).selected_text(format!("layer {layer}")).show_ui(ui, |ui| {
         for found in focus.trace.trace().layers() {
             ui.selectable_value(&mut layer, found.index, format!("layer {} ({})", found.index, found.rule));
         }
     });
-    ComboBox::from_id_salt("trace").width(150.0).selected_text(focus.trace.name()).show_ui(ui, |ui| {
+    ComboBox::from_id_salt("trace").width(0.0).selected_text(focus.trace.name()).show_ui(ui, |ui| {
         for (index, open) in session.traces().iter().enumerate() {
             ui.selectable_value(&mut trace, index, open.name());
         }

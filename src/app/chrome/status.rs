@@ -13,6 +13,8 @@ pub fn ui(ui: &mut Ui, session: &Session, jobs: &Jobs, actions: &mut Vec<Action>
     Panel::bottom("status").frame(frame).show(ui, |ui| {
         ui.horizontal(|ui| {
             ui.set_height(18.0);
+            ui.spacing_mut().interact_size.y = 18.0;
+            ui.spacing_mut().button_padding.y = 0.0;
             let quiet = theme::quiet(ui);
             match session.focus() {
                 Some(focus) => {

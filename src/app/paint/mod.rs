@@ -3,6 +3,7 @@
 pub mod chart;
 pub mod curve;
 pub mod density;
+pub mod icon;
 pub mod matrix;
 pub mod points;
 pub mod scene;

@@ -12,7 +12,7 @@ use crate::app::paint::signed::Signed;
 use crate::app::session;
 use crate::app::theme;
 use crate::figure::colour::Gradient;
-use crate::measure::{Profiles, StepMemories, profiles};
+use crate::measure::{Profiles, StepMemories, profiles, stable_rank};
 use crate::memory::Phase;
 
 /// What the panel lets one choose.
@@ -123,20 +123,26 @@ impl Panel for MemoryPanel {
             Range::Step => self.tiles.iter().map(|tile| tile.profiles.largest).fold(0.0, f64::max),
             Range::Fixed => view.fixed,
         };
-        let signed = Signed::new(largest, if view.purple_orange { Gradient::PurpleOrange } else { Gradient::RedBlue });
+        let signed = Signed::new(largest, Gradient::signed(context.theme, view.purple_orange));
         let room = ui.available_rect_before_wrap();
         let bar = signed.bar_room(room.height().min(220.0));
         let body = Rect::from_min_max(room.min, pos2(room.right() - bar, room.bottom()));
-        match view.show {
+        let used = match view.show {
             Show::Large => {
-                let (values, _) = self.spectrum.update(&context.ask(&SpectrumOf { memory: ask, phase: view.phase }));
-                self.large(ui, context, body, signed, values.as_deref());
+                let (values, _) = self.spectrum.update(&context.ask(&SpectrumOf { memory: ask.clone(), phase: view.phase }));
+                self.large(ui, context, body, signed, values.as_deref())
             }
             Show::Phases | Show::Changes => self.small(ui, context, body, signed),
-        }
-        let bar_height = body.height().min(220.0);
-        let bar_rect = Rect::from_min_size(pos2(body.right() + 6.0, body.top() + 20.0), vec2(bar, bar_height - 24.0));
+        };
+        let bar_height = used.height().min(220.0);
+        let bar_rect = Rect::from_min_size(pos2(used.right() + 8.0, used.top()), vec2(bar, bar_height));
         signed.bar(ui.painter(), bar_rect, context.theme, "entry of S");
+        let beside =
+            Rect::from_min_max(pos2(bar_rect.right() + 18.0, used.top()), pos2(room.right(), used.bottom().max(used.top() + 120.0)));
+        if view.show != Show::Large && beside.width() > 110.0 {
+            let (values, _) = self.spectrum.update(&context.ask(&SpectrumOf { memory: ask, phase: Phase::Write }));
+            self.beside(ui, &memories, beside.intersect(room), values.as_deref());
+        }
         ui.allocate_rect(room, Sense::hover());
     }
 }
@@ -194,21 +200,25 @@ impl MemoryPanel {
         };
     }
 
-    /// All phases or all changes, side by side.
-    fn small(&mut self, ui: &mut Ui, context: &mut Context<'_>, room: Rect, signed: Signed) {
+    /// All phases or all changes, side by side; returns what they cover.
+    fn small(&mut self, ui: &mut Ui, context: &mut Context<'_>, room: Rect, signed: Signed) -> Rect {
         let count = self.tiles.len();
         let (columns, side) = grid(room, count, self.tiles.first().map_or(1.0, |tile| aspect(&tile.matrix)));
+        let mut used = Rect::NOTHING;
         for index in 0..count {
             let corner = room.min + vec2((index % columns) as f32 * (side.x + 10.0), (index / columns) as f32 * (side.y + 26.0));
-            self.picture(ui, context, index, Rect::from_min_size(corner + vec2(0.0, 18.0), side), signed);
+            let area = Rect::from_min_size(corner + vec2(0.0, 18.0), side);
+            self.picture(ui, context, index, area, signed);
+            used = used.union(area);
         }
+        used
     }
 
-    /// One phase with its profiles beside and its singular values beneath.
-    fn large(&mut self, ui: &mut Ui, context: &mut Context<'_>, room: Rect, signed: Signed, values: Option<&Vec<f64>>) {
+    /// One phase with its profiles beside and its singular values beneath; returns what picture and profiles cover.
+    fn large(&mut self, ui: &mut Ui, context: &mut Context<'_>, room: Rect, signed: Signed, values: Option<&Vec<f64>>) -> Rect {
         let profile = 46.0;
         let below = if room.height() > 220.0 { 84.0 } else { 0.0 };
-        let Some(tile) = self.tiles.first() else { return };
+        let Some(tile) = self.tiles.first() else { return room };
         let aspect = aspect(&tile.matrix);
         let height = (room.height() - 18.0 - profile - below).max(40.0);
         let width = ((room.width() - profile - 6.0).max(40.0)).min(height / aspect);
@@ -222,6 +232,28 @@ impl MemoryPanel {
         bars(ui, beneath, &tile.profiles.columns, false, quiet);
         if below > 0.0 {
             let place = Rect::from_min_max(pos2(area.left(), beneath.bottom() + 22.0), pos2(area.right(), beneath.bottom() + below));
+            spectrum(ui, place, values);
+        }
+        area.union(right)
+    }
+
+    /// What is left of the room at the right: |S| through the step, and the singular values after it.
+    fn beside(&self, ui: &mut Ui, memories: &StepMemories, room: Rect, values: Option<&Vec<f64>>) {
+        let (quiet, ink) = (theme::quiet(ui), ui.visuals().text_color());
+        let most = memories.norms.iter().copied().fold(1e-12, f64::max);
+        let width = room.width().min(260.0);
+        ui.painter().text(room.left_top() - vec2(0.0, 4.0), Align2::LEFT_BOTTOM, "|S| through the step", FontId::proportional(12.0), ink);
+        for (index, (phase, title, _)) in PHASES.iter().enumerate() {
+            let row = Rect::from_min_size(room.min + vec2(0.0, 2.0 + index as f32 * 30.0), vec2(width, 28.0));
+            let norm = memories.norm(*phase);
+            ui.painter().text(row.left_top(), Align2::LEFT_TOP, title, FontId::proportional(11.0), quiet);
+            ui.painter().text(row.right_top(), Align2::RIGHT_TOP, format!("{norm:.3}"), FontId::monospace(11.0), ink);
+            let bar = Rect::from_min_size(pos2(row.left(), row.top() + 16.0), vec2(width * (norm / most) as f32, 5.0));
+            let shade = [None, Some(theme::DECAY), Some(theme::ERASE), Some(theme::WRITE)][index].map_or(quiet, theme::colour);
+            ui.painter().rect_filled(bar, 2.0, shade);
+        }
+        let place = Rect::from_min_max(room.min + vec2(0.0, 150.0), pos2(room.left() + width, room.bottom().min(room.top() + 300.0)));
+        if place.height() > 40.0 {
             spectrum(ui, place, values);
         }
     }
@@ -323,8 +355,7 @@ fn spectrum(ui: &mut Ui, rect: Rect, values: Option<&Vec<f64>>) {
         return;
     };
     let most = values[0].max(1e-12);
-    let total: f64 = values.iter().map(|value| value * value).sum();
-    let stable = total / (most * most);
+    let stable = stable_rank(values).unwrap_or(f64::NAN);
     let said = format!("singular values: largest {most:.3}, stable rank {stable:.1}");
     ui.painter().text(above, Align2::LEFT_BOTTOM, &said, FontId::proportional(11.0), quiet);
     let response = ui.interact(rect, ui.scope_id().with("singular values"), Sense::hover());

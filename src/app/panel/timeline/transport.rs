@@ -4,6 +4,7 @@ use egui::{Button, DragValue, Ui};
 
 use super::{GatesAs, View};
 use crate::app::action::Action;
+use crate::app::paint::icon::{self, Icon};
 use crate::app::panel::Context;
 use crate::app::theme;
 use crate::measure::HeadGates;
@@ -57,19 +58,17 @@ pub fn ui(ui: &mut Ui, context: &mut Context<'_>, view: &mut View, n_steps: usiz
     let (playing, speed, repeat) = context.session.playing();
     let n_sequences = context.session.focus().map_or(1, |focus| focus.trace.trace().n_batch());
     ui.horizontal_wrapped(|ui| {
-        let mut button = |ui: &mut Ui, glyph: &str, name: &str, action: Action| {
-            let response = ui.add(Button::new(glyph).min_size(egui::vec2(26.0, 22.0))).on_hover_text(name);
-            response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, name));
-            if response.clicked() {
+        let mut button = |ui: &mut Ui, icon: Icon, name: &str, action: Action| {
+            if icon::button(ui, icon, name).clicked() {
                 context.act(action);
             }
         };
-        button(ui, "⏮", "First step (Home)", Action::SelectStep(0));
-        button(ui, "◀", "One step back (Left)", Action::MoveStep(-1));
-        let (glyph, name) = if playing { ("⏸", "Pause (Space)") } else { ("▶", "Play (Space)") };
-        button(ui, glyph, name, Action::Play(!playing));
-        button(ui, "▶|", "One step on (Right)", Action::MoveStep(1));
-        button(ui, "⏭", "Last step (End)", Action::SelectStep(n_steps - 1));
+        button(ui, Icon::First, "First step (Home)", Action::SelectStep(0));
+        button(ui, Icon::Back, "One step back (Left)", Action::MoveStep(-1));
+        let (sign, name) = if playing { (Icon::Pause, "Pause (Space)") } else { (Icon::Play, "Play (Space)") };
+        button(ui, sign, name, Action::Play(!playing));
+        button(ui, Icon::Next, "One step on (Right)", Action::MoveStep(1));
+        button(ui, Icon::Last, "Last step (End)", Action::SelectStep(n_steps - 1));
         ui.add_space(6.0);
 
         let mut step = selection.step;
