@@ -14,6 +14,7 @@ mod capacity;
 mod fate;
 mod targeting;
 mod explained;
+mod looks;
 
 use std::collections::BTreeMap;
 

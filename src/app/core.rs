@@ -23,6 +23,16 @@ pub struct Folders {
     pub state: Option<PathBuf>,
 }
 
+impl Folders {
+    /// The session as it was last left, if there is one.
+    pub fn last_session(&self) -> Option<PathBuf> {
+        self.state.as_ref().map(|folder| folder.join(LAST_SESSION)).filter(|file| file.is_file())
+    }
+}
+
+/// The workspace that is kept at the end, beside the settings.
+pub(super) const LAST_SESSION: &str = "session.pentimento";
+
 /// Everything but the window.
 pub struct Core {
     /// What is open and selected.
@@ -32,6 +42,7 @@ pub struct Core {
     pub(super) panels: Panels,
     pub(super) chrome: Chrome,
     pub(super) folders: Arc<Folders>,
+    last_session: Option<PathBuf>,
     hover: Hover,
     /// Seconds played that have not made a step yet.
     played: f32,
@@ -52,6 +63,7 @@ impl Core {
             jobs,
             panels: Panels::default(),
             chrome: Chrome::new(),
+            last_session: folders.last_session(),
             folders: Arc::new(folders),
             hover: Hover::default(),
             played: 0.0,
@@ -101,7 +113,7 @@ impl Core {
         let central = Frame::new().fill(ui.visuals().panel_fill);
         CentralPanel::default().frame(central).show(ui, |ui| {
             if self.session.traces().is_empty() {
-                chrome::welcome::ui(ui, &self.session, &self.jobs, &mut actions);
+                chrome::welcome::ui(ui, &self.session, &self.jobs, self.last_session.as_deref(), &mut actions);
             } else {
                 Arrangement {
                     session: &self.session,

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use super::action::{Action, Effect};
 use super::bundled;
-use super::core::Core;
+use super::core::{Core, LAST_SESSION};
 use super::jobs::Weight;
 use super::open_trace::{OpenTrace, TraceSource};
 use super::panel::{Context, Hover, PanelKind};
@@ -33,7 +33,12 @@ fn open(core: &mut Core, path: PathBuf) {
         return open_source(core, TraceSource::Path(absolute(&path)));
     }
     match Workspace::read(&path) {
-        Ok(workspace) => core.restore(workspace),
+        Ok(workspace) => {
+            if path.file_name().is_none_or(|name| name != LAST_SESSION) {
+                core.session.remember(&absolute(&path));
+            }
+            core.restore(workspace);
+        }
         Err(error) => core.complain("This cannot be opened", &error.to_string()),
     }
 }

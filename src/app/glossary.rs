@@ -25,7 +25,7 @@ pub const ENTRIES: &[Entry] = &[
         word: "memory",
         symbol: "S_t",
         meaning: "The matrix in which a head keeps what it was told: rows are key channels, columns value channels. It is read with a query.",
-        equation: "o_t = S_tᵀ q_t",
+        equation: "o_t = S_t^T q_t",
     },
     Entry {
         word: "decay, retention",
@@ -37,13 +37,13 @@ pub const ENTRIES: &[Entry] = &[
         word: "erase",
         symbol: "γ_t, e_t",
         meaning: "Active cleanup before the write: what the memory holds at the erase direction e is reduced by the erase strength γ.",
-        equation: "S̃ = Ŝ − γ e (eᵀ Ŝ)",
+        equation: "S̃ = Ŝ − γ e (e^T Ŝ)",
     },
     Entry {
         word: "write",
         symbol: "β_t, k_t, v_t",
         meaning: "The corrective write: what stands at the write direction k is moved towards the value v by the write strength β.",
-        equation: "S_t = S̃ + β k (v − S̃ᵀ k)ᵀ",
+        equation: "S_t = S̃ + β k (v − S̃^T k)^T",
     },
     Entry {
         word: "gate share",
@@ -55,7 +55,7 @@ pub const ENTRIES: &[Entry] = &[
         word: "removed energy",
         symbol: "",
         meaning: "The share of the memory's energy that the erase of a step takes.",
-        equation: "γ (2 − γ) |Ŝᵀ e|² / |Ŝ|²",
+        equation: "γ (2 − γ) |Ŝ^T e|² / |Ŝ|²",
     },
     Entry {
         word: "unique contribution",
@@ -85,7 +85,7 @@ pub const ENTRIES: &[Entry] = &[
         word: "ceiling",
         symbol: "R²_i(λ)",
         meaning: "What a linear readout could get at best of a written value, given the noise λ. A reference: it assumes values independent of addresses.",
-        equation: "u_iᵀ (U Uᵀ + λ I)⁻¹ u_i",
+        equation: "u_i^T (U U^T + λ I)⁻¹ u_i",
     },
     Entry {
         word: "null",

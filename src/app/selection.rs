@@ -1,6 +1,7 @@
 //! What is selected: one place, shared by all panels.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -55,10 +56,22 @@ impl From<Token> for (u32, u32) {
     }
 }
 
-/// A set of tokens.
+/// A set of tokens, cheap to clone: undo keeps many.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct StepSet(BTreeSet<Token>);
+#[serde(into = "Vec<Token>", from = "Vec<Token>")]
+pub struct StepSet(Arc<BTreeSet<Token>>);
+
+impl From<StepSet> for Vec<Token> {
+    fn from(steps: StepSet) -> Self {
+        steps.tokens().collect()
+    }
+}
+
+impl From<Vec<Token>> for StepSet {
+    fn from(tokens: Vec<Token>) -> Self {
+        tokens.into_iter().collect()
+    }
+}
 
 impl StepSet {
     /// Whether nothing is in it.
@@ -76,6 +89,11 @@ impl StepSet {
         self.0.contains(&Token::new(sequence, step))
     }
 
+    /// Whether it is the very same set, not only an equal one: what was drawn of it can be kept.
+    pub fn address(&self) -> usize {
+        Arc::as_ptr(&self.0) as usize
+    }
+
     /// Its tokens, by sequence, then step.
     pub fn tokens(&self) -> impl Iterator<Item = Token> + '_ {
         self.0.iter().copied()
@@ -89,20 +107,20 @@ impl StepSet {
     /// What is in either.
     #[must_use]
     pub fn with(&self, other: &Self) -> Self {
-        Self(self.0.union(&other.0).copied().collect())
+        self.0.union(&other.0).copied().collect()
     }
 
     /// What of a trace's tokens is not in it.
     #[must_use]
     pub fn inverted(&self, n_sequences: usize, n_steps: usize) -> Self {
         let all = (0..n_sequences).flat_map(|sequence| (0..n_steps).map(move |step| Token::new(sequence, step)));
-        Self(all.filter(|token| !self.0.contains(token)).collect())
+        all.filter(|token| !self.0.contains(token)).collect()
     }
 }
 
 impl FromIterator<Token> for StepSet {
     fn from_iter<I: IntoIterator<Item = Token>>(tokens: I) -> Self {
-        Self(tokens.into_iter().collect())
+        Self(Arc::new(tokens.into_iter().collect()))
     }
 }
 
@@ -123,7 +141,7 @@ impl Selection {
         self.write = self.write.filter(|&write| write <= last);
         let inside = |token: &Token| (token.sequence as usize) < trace.n_batch() && token.step as usize <= last;
         if !self.steps.0.iter().all(inside) {
-            self.steps.0.retain(inside);
+            self.steps = self.steps.tokens().filter(inside).collect();
         }
         self
     }

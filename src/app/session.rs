@@ -1,5 +1,7 @@
 //! The session: what is open, what is selected, how it is viewed. Every change is an action.
 
+use std::path::Path;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -123,6 +125,11 @@ impl Session {
         self.state = state;
         self.awaited.clone_from(&traces);
         traces.into_iter().map(Effect::OpenSource).collect()
+    }
+
+    /// Remembers a workspace among the files opened lately.
+    pub fn remember(&mut self, path: &Path) {
+        self.settings.remember(&TraceSource::Path(path.to_path_buf()));
     }
 
     /// A gesture (a drag, a scrub) is over: what follows is a step of undo of its own.

@@ -6,10 +6,9 @@ use std::sync::{Arc, Mutex};
 use egui::{ColorImage, ViewportBuilder, ViewportCommand};
 
 use super::action::{Action, Effect};
-use super::core::{Core, Folders};
+use super::core::{Core, Folders, LAST_SESSION};
 use super::script::{self, Runner, ScriptError};
 use super::settings::Settings;
-use super::workspace::Workspace;
 
 /// How the window is opened.
 #[derive(Clone, Debug, Default)]
@@ -64,9 +63,7 @@ pub fn run(options: Options) -> Result<(), AppError> {
     let made = move |creation: &eframe::CreationContext<'_>| {
         let settings = folders.state.as_deref().map(read_settings).unwrap_or_default();
         let mut core = Core::new(&creation.egui_ctx, settings, folders.clone());
-        if options.paths.is_empty() {
-            restore(&mut core, folders.state.as_deref());
-        } else {
+        if !options.paths.is_empty() {
             core.act(Action::Open(options.paths));
         }
         let runner = steps.map(Runner::new);
@@ -158,7 +155,12 @@ impl Window {
         let kept = std::fs::create_dir_all(folder)
             .and_then(|()| crate::export::whole_file(&folder.join(SETTINGS), settings.as_bytes()))
             .map_err(|error| error.to_string())
-            .and_then(|()| self.core.session.workspace().write(&folder.join(SESSION)).map_err(|error| error.to_string()));
+            .and_then(|()| {
+                // A window that was only looked into leaves the last session as it was.
+                let is_empty = self.core.session.traces().is_empty();
+                let session = self.core.session.workspace();
+                if is_empty { Ok(()) } else { session.write(&folder.join(LAST_SESSION)).map_err(|error| error.to_string()) }
+            });
         if let Err(error) = kept {
             self.core.complain("The session cannot be kept", &error);
         }
@@ -166,7 +168,6 @@ impl Window {
 }
 
 const SETTINGS: &str = "settings.json";
-const SESSION: &str = "session.pentimento";
 
 fn folders(fresh: bool) -> Folders {
     let known = directories::ProjectDirs::from("rs", "", "pentimento");
@@ -179,18 +180,6 @@ fn folders(fresh: bool) -> Folders {
 fn read_settings(folder: &Path) -> Settings {
     let text = std::fs::read(folder.join(SETTINGS)).unwrap_or_default();
     serde_json::from_slice::<Settings>(&text).unwrap_or_default().within_ranges()
-}
-
-/// The last session, if there was one with a trace that is still there.
-fn restore(core: &mut Core, folder: Option<&Path>) {
-    let Some(workspace) = folder.and_then(|folder| Workspace::read(&folder.join(SESSION)).ok()) else { return };
-    let there = |source: &super::open_trace::TraceSource| match source {
-        super::open_trace::TraceSource::Path(path) => path.exists(),
-        super::open_trace::TraceSource::Bundled(_) => true,
-    };
-    if workspace.traces().iter().all(there) {
-        core.restore(workspace);
-    }
 }
 
 fn write_png(path: &Path, image: &ColorImage) -> Result<(), String> {

@@ -140,7 +140,7 @@ fn bookmarks(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
                 actions.push(Action::GoToBookmark(index));
                 ui.close();
             }
-            let remove = ui.small_button("✕").on_hover_text("Forget this bookmark");
+            let remove = ui.small_button("×").on_hover_text("Forget this bookmark");
             remove.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Forget {}", bookmark.name)));
             if remove.clicked() {
                 actions.push(Action::RemoveBookmark(index));

@@ -18,6 +18,10 @@ use super::session::Session;
 /// As many lines as the log keeps.
 const MOST_LINES: usize = 2000;
 
+/// Signs of toasts, readable on dark and light; drawn with letters, which the bundled font has.
+const QUIET: egui::Color32 = egui::Color32::from_rgb(0x3A, 0x8F, 0xC8);
+const ALARM: egui::Color32 = egui::Color32::from_rgb(0xD8, 0x3A, 0x2E);
+
 /// What the overlays keep between frames.
 #[derive(Default)]
 pub struct Chrome {
@@ -45,7 +49,7 @@ impl Chrome {
 
     /// Says something in passing.
     pub fn say(&mut self, text: &str) {
-        self.toasts.info(text).duration(std::time::Duration::from_secs(4));
+        self.toasts.custom(text, "i".to_owned(), QUIET).duration(std::time::Duration::from_secs(4)).closable(false);
         self.note(false, text.to_owned());
     }
 
@@ -53,7 +57,8 @@ impl Chrome {
     pub fn complain(&mut self, what: &str, why: &str) {
         let short: String = why.chars().take(240).collect();
         let more = if short.len() < why.len() { " … (Ctrl+L: the log has all)" } else { "" };
-        self.toasts.error(format!("{what}\n{short}{more}")).duration(std::time::Duration::from_secs(20)).closable(true);
+        let shown = self.toasts.custom(format!("{what}\n{short}{more}"), "!".to_owned(), ALARM);
+        shown.duration(std::time::Duration::from_secs(12)).closable(false);
         self.note(true, format!("{what}: {why}"));
     }
 

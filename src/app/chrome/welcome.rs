@@ -1,5 +1,7 @@
 //! The screen before a trace is open: bundled traces, recent files, three sentences, the tour.
 
+use std::path::Path;
+
 use egui::{Align, Layout, RichText, ScrollArea, Ui, vec2};
 
 use crate::app::action::{Action, Overlay};
@@ -16,7 +18,7 @@ const SENTENCES: [&str; 3] = [
 ];
 
 /// Draws it.
-pub fn ui(ui: &mut Ui, session: &Session, jobs: &Jobs, actions: &mut Vec<Action>) {
+pub fn ui(ui: &mut Ui, session: &Session, jobs: &Jobs, last_session: Option<&Path>, actions: &mut Vec<Action>) {
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         let width = ui.available_width().min(620.0);
         let margin = ((ui.available_width() - width) / 2.0).max(16.0);
@@ -25,13 +27,13 @@ pub fn ui(ui: &mut Ui, session: &Session, jobs: &Jobs, actions: &mut Vec<Action>
             ui.allocate_ui_with_layout(vec2(width - 32.0, 0.0), Layout::top_down(Align::Min), |ui| {
                 let room = ui.ctx().content_rect().height();
                 ui.add_space((room * 0.13).clamp(16.0, 130.0));
-                column(ui, session, jobs, actions);
+                column(ui, session, jobs, last_session, actions);
             });
         });
     });
 }
 
-fn column(ui: &mut Ui, session: &Session, jobs: &Jobs, actions: &mut Vec<Action>) {
+fn column(ui: &mut Ui, session: &Session, jobs: &Jobs, last_session: Option<&Path>, actions: &mut Vec<Action>) {
     let quiet = theme::quiet(ui);
     ui.label(RichText::new("Pentimento").size(32.0));
     ui.label(RichText::new("See inside the memory of recurrent language models").size(15.0).color(quiet));
@@ -40,6 +42,12 @@ fn column(ui: &mut Ui, session: &Session, jobs: &Jobs, actions: &mut Vec<Action>
         ui.label(sentence);
     }
     ui.add_space(18.0);
+    if let Some(file) = last_session {
+        if card(ui, "Go on where you left off", "The traces, the selection and the panels of the last session") {
+            actions.push(Action::Open(vec![file.to_path_buf()]));
+        }
+        ui.add_space(8.0);
+    }
     ui.label(theme::heading("Bundled traces"));
     for bundled in &BUNDLED {
         if card(ui, bundled.title, bundled.summary) {
@@ -86,7 +94,7 @@ fn column(ui: &mut Ui, session: &Session, jobs: &Jobs, actions: &mut Vec<Action>
 fn card(ui: &mut Ui, title: &str, summary: &str) -> bool {
     let size = vec2(ui.available_width(), 48.0);
     let (rect, response) = ui.allocate_exact_size(size, egui::Sense::click());
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Open {title}")));
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, title.to_owned()));
     let visuals = ui.style().interact(&response);
     ui.painter().rect(rect, 6.0, visuals.weak_bg_fill, visuals.bg_stroke, egui::StrokeKind::Inside);
     let ink = ui.visuals().text_color();

@@ -4,6 +4,7 @@ use egui::{Grid, RichText, ScrollArea, Ui};
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Latest, Panel, PanelKind};
+use crate::app::action::Action;
 use crate::app::data::{GatesOf, MemoriesOf, TextOf};
 use crate::app::glossary;
 use crate::app::session::{self, Focus};
@@ -66,7 +67,7 @@ impl Panel for DetailsPanel {
 }
 
 impl DetailsPanel {
-    fn step(&mut self, ui: &mut Ui, context: &Context<'_>, focus: &Focus<'_>) {
+    fn step(&mut self, ui: &mut Ui, context: &mut Context<'_>, focus: &Focus<'_>) {
         let selection = focus.selection;
         let text = context.ask(&TextOf { trace: focus.trace.clone() });
         let place = (selection.layer, selection.head, selection.sequence);
@@ -122,7 +123,7 @@ impl DetailsPanel {
         if let Some(remark) = text.ready().and_then(|text| text.remark.clone()) {
             ui.label(RichText::new(remark).small().color(ui.visuals().warn_fg_color));
         }
-        picked(ui, focus, text.ready().map(|text| &**text));
+        picked(ui, context.actions, focus, text.ready().map(|text| &**text));
     }
 
     fn glossary(&mut self, ui: &mut Ui) {
@@ -146,7 +147,7 @@ impl DetailsPanel {
 }
 
 /// The picked tokens, the first hundred.
-fn picked(ui: &mut Ui, focus: &Focus<'_>, text: Option<&crate::app::data::SequenceText>) {
+fn picked(ui: &mut Ui, actions: &mut Vec<Action>, focus: &Focus<'_>, text: Option<&crate::app::data::SequenceText>) {
     const MOST: usize = 100;
     let steps = &focus.selection.steps;
     if steps.is_empty() {
@@ -154,11 +155,13 @@ fn picked(ui: &mut Ui, focus: &Focus<'_>, text: Option<&crate::app::data::Sequen
     }
     ui.add_space(6.0);
     ui.label(theme::heading("Picked tokens"));
-    Grid::new("picked").num_columns(3).striped(true).spacing([14.0, 2.0]).show(ui, |ui| {
+    Grid::new("picked").num_columns(2).striped(true).spacing([14.0, 2.0]).show(ui, |ui| {
         for token in steps.tokens().take(MOST) {
             let (sequence, step) = (token.sequence as usize, token.step as usize);
-            ui.label(theme::number(format!("sequence {sequence}")));
-            ui.label(theme::number(format!("step {step}")));
+            let name = theme::number(format!("sequence {sequence}, step {step}"));
+            if ui.link(name).on_hover_text("Go there").clicked() {
+                actions.push(Action::SelectToken { sequence, step });
+            }
             ui.label(text.map_or("", |text| text.word(sequence, step)));
             ui.end_row();
         }

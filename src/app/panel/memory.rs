@@ -77,6 +77,9 @@ pub struct MemoryPanel {
     tiles: Vec<Tile>,
 }
 
+/// The least width of what stands at the right of the pictures.
+const BESIDE: f32 = 110.0;
+
 /// One picture.
 struct Tile {
     title: &'static str,
@@ -127,21 +130,18 @@ impl Panel for MemoryPanel {
         let room = ui.available_rect_before_wrap();
         let bar = signed.bar_room(room.height().min(220.0));
         let body = Rect::from_min_max(room.min, pos2(room.right() - bar, room.bottom()));
+        let phase = if view.show == Show::Large { view.phase } else { Phase::Write };
+        let (values, _) = self.spectrum.update(&context.ask(&SpectrumOf { memory: ask, phase }));
         let used = match view.show {
-            Show::Large => {
-                let (values, _) = self.spectrum.update(&context.ask(&SpectrumOf { memory: ask.clone(), phase: view.phase }));
-                self.large(ui, context, body, signed, values.as_deref())
-            }
+            Show::Large => self.large(ui, context, body, signed, values.as_deref()),
             Show::Phases | Show::Changes => self.small(ui, context, body, signed),
         };
         let bar_height = used.height().min(220.0);
         let bar_rect = Rect::from_min_size(pos2(used.right() + 8.0, used.top()), vec2(bar, bar_height));
         signed.bar(ui.painter(), bar_rect, context.theme, "entry of S");
-        let beside =
-            Rect::from_min_max(pos2(bar_rect.right() + 18.0, used.top()), pos2(room.right(), used.bottom().max(used.top() + 120.0)));
-        if view.show != Show::Large && beside.width() > 110.0 {
-            let (values, _) = self.spectrum.update(&context.ask(&SpectrumOf { memory: ask, phase: Phase::Write }));
-            self.beside(ui, &memories, beside.intersect(room), values.as_deref());
+        let beside = Rect::from_min_max(pos2(bar_rect.right() + 18.0, used.top()), room.max);
+        if beside.width() > BESIDE {
+            self.beside(ui, &memories, beside, values.as_deref());
         }
         ui.allocate_rect(room, Sense::hover());
     }
@@ -217,7 +217,9 @@ impl MemoryPanel {
     /// One phase with its profiles beside and its singular values beneath; returns what picture and profiles cover.
     fn large(&mut self, ui: &mut Ui, context: &mut Context<'_>, room: Rect, signed: Signed, values: Option<&Vec<f64>>) -> Rect {
         let profile = 46.0;
-        let below = if room.height() > 220.0 { 84.0 } else { 0.0 };
+        // The singular values stand beneath where there is no room for them at the right.
+        let is_wide = room.width() > room.height() + BESIDE + 40.0;
+        let below = if room.height() > 220.0 && !is_wide { 84.0 } else { 0.0 };
         let Some(tile) = self.tiles.first() else { return room };
         let aspect = aspect(&tile.matrix);
         let height = (room.height() - 18.0 - profile - below).max(40.0);
@@ -357,7 +359,13 @@ fn spectrum(ui: &mut Ui, rect: Rect, values: Option<&Vec<f64>>) {
     let most = values[0].max(1e-12);
     let stable = stable_rank(values).unwrap_or(f64::NAN);
     let said = format!("singular values: largest {most:.3}, stable rank {stable:.1}");
-    ui.painter().text(above, Align2::LEFT_BOTTOM, &said, FontId::proportional(11.0), quiet);
+    if rect.width() > 220.0 {
+        ui.painter().text(above, Align2::LEFT_BOTTOM, &said, FontId::proportional(11.0), quiet);
+    } else {
+        ui.painter().text(above, Align2::LEFT_BOTTOM, "singular values", FontId::proportional(11.0), quiet);
+        let rank = format!("stable rank {stable:.1}");
+        ui.painter().text(rect.right_top() + vec2(0.0, 2.0), Align2::RIGHT_TOP, rank, FontId::proportional(11.0), quiet);
+    }
     let response = ui.interact(rect, ui.scope_id().with("singular values"), Sense::hover());
     crate::app::paint::chart::describe(&response, "Singular values", &said);
     let line = ui.visuals().widgets.noninteractive.bg_stroke;

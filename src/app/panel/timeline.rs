@@ -22,7 +22,8 @@ use crate::measure::HeadGates;
 pub struct View {
     /// As many steps as are shown at once; `None` is all, up to 128.
     pub span: Option<f64>,
-    /// The first step shown; the cursor is kept inside.
+    /// The first step shown; the step looked at is kept inside. Kept by the panel: stepping on must not be two steps of undo.
+    #[serde(skip)]
     pub from: f64,
     /// How gates are drawn.
     pub gates: GatesAs,
@@ -74,6 +75,8 @@ pub struct TimelinePanel {
     gates: Latest<HeadGates>,
     /// The step last shown: when it moves, the window follows.
     followed: Option<usize>,
+    /// The first step shown.
+    from: f64,
 }
 
 /// What the rows share: which steps lie where.
@@ -130,7 +133,7 @@ impl Panel for TimelinePanel {
             return;
         }
         let selection = focus.selection;
-        let mut view: View = context.view();
+        let mut view = View { from: self.from, ..context.view() };
         if self.followed.replace(selection.step).is_some_and(|last| last != selection.step) {
             view = view.showing(selection.step, n_steps);
         }
@@ -151,7 +154,7 @@ impl Panel for TimelinePanel {
         let mut top = room.top() + 2.0;
         top = strip::ui(ui, context, &rows, text.as_deref(), top);
         if let Some(example) = example {
-            let most = ((room.bottom() - MINIMAP - top - 64.0) / facts::LANE).max(2.0) as usize;
+            let most = ((room.bottom() - MINIMAP - top - 78.0) / facts::LANE).max(2.0) as usize;
             top = facts::ui(ui, context, &rows, text.as_deref(), example, top + 4.0, most);
         }
         let gate_room = Rect::from_min_max(pos2(room.left(), top + 6.0), pos2(room.right(), room.bottom() - MINIMAP - 6.0));
@@ -162,7 +165,8 @@ impl Panel for TimelinePanel {
         scrub(ui, context, &rows, &response, &mut view);
         let minimap = Rect::from_min_max(pos2(rows.left, room.bottom() - MINIMAP + 4.0), pos2(rows.right, room.bottom() - 2.0));
         strip::minimap(ui, context, &rows, gates.as_deref(), minimap, &mut view);
-        context.set_view(&view);
+        self.from = view.from;
+        context.set_view(&View { from: 0.0, ..view });
         ui.allocate_rect(room, Sense::hover());
     }
 }

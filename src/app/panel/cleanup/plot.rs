@@ -35,6 +35,10 @@ pub struct Drawn {
     shown: Vec<u32>,
     scales: Option<(Scale, Scale)>,
     brush_from: Option<Pos2>,
+    /// The shown points by token: what is looked at is found without going through all.
+    by_token: Vec<(Token, u32)>,
+    /// The picked points, for the set and the plot they were made for.
+    picked: Option<(usize, PointCloud)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -84,7 +88,14 @@ pub fn ui(
     }
     marks_of_selection(ui, context, drawn, &chart, view, points, &focus);
     chart.axes(&painter);
-    keys(ui, view, cleanup.is_some(), Rect::from_min_max(pos2(chart.area.left(), room.top()), pos2(room.right(), room.top() + legend)));
+    let most = drawn.density.as_ref().map(|density| density.counts.iter().copied().max().unwrap_or(0));
+    keys(
+        ui,
+        view,
+        cleanup.is_some(),
+        most,
+        Rect::from_min_max(pos2(chart.area.left(), room.top()), pos2(room.right(), room.top() + legend)),
+    );
     if edge > 0.0 {
         histograms(ui, drawn, &chart, edge);
     }
@@ -94,6 +105,12 @@ pub fn ui(
 }
 
 impl Drawn {
+    /// The shown points of a token, one a head.
+    fn of_token(&self, token: Token) -> impl Iterator<Item = u32> + '_ {
+        let from = self.by_token.partition_point(|(other, _)| *other < token);
+        self.by_token[from..].iter().take_while(move |(other, _)| *other == token).map(|(_, index)| *index)
+    }
+
     fn scales(
         &mut self,
         view: &View,
@@ -148,6 +165,10 @@ impl Drawn {
         let all: &[TokenPoint] = points.map_or(&[], |points| points);
         let inside = |point: &TokenPoint| head.is_none_or(|head| (point.id.layer, point.id.head) == head);
         self.shown = (0..all.len() as u32).filter(|index| inside(&all[*index as usize])).collect();
+        let token = |index: &u32| Token { sequence: all[*index as usize].sequence, step: all[*index as usize].step };
+        self.by_token = self.shown.iter().map(|index| (token(index), *index)).collect();
+        self.by_token.sort_unstable();
+        self.picked = None;
         let pair = |index: &u32| {
             let point = &all[*index as usize];
             [point.decay(view.decay), point.strength(view.strength)]
@@ -218,7 +239,7 @@ fn bands_and_mean(painter: &egui::Painter, chart: &mut Chart, view: &View, clean
 fn marks_of_selection(
     ui: &Ui,
     context: &Context<'_>,
-    drawn: &Drawn,
+    drawn: &mut Drawn,
     chart: &Chart,
     view: &View,
     points: Option<&Arc<Vec<TokenPoint>>>,
@@ -227,32 +248,39 @@ fn marks_of_selection(
     let Some(points) = points else { return };
     let selection = focus.selection;
     let (accent, ink, paper) = (theme::accent(ui), ui.visuals().text_color(), ui.visuals().panel_fill);
-    let hovered = context.hover.token;
     let painter = ui.painter();
-    for &index in &drawn.shown {
+    let place = |index: u32| {
         let point = &points[index as usize];
-        let token = Token { sequence: point.sequence, step: point.step };
-        let here = token == Token::new(selection.sequence, selection.step);
-        let lit = hovered == Some(token);
-        let picked = !selection.steps.is_empty() && selection.steps.contains(point.sequence as usize, point.step as usize);
-        if !(here || lit || picked) {
+        place_of(chart, [point.decay(view.decay), point.strength(view.strength)])
+    };
+    if !selection.steps.is_empty() {
+        let address = selection.steps.address();
+        if drawn.picked.as_ref().is_none_or(|(of, _)| *of != address) {
+            let picked: Vec<u32> = selection.steps.tokens().flat_map(|token| drawn.of_token(token)).collect();
+            // A hint of very many is as good as all of them.
+            let every = picked.len().div_ceil(MOST_POINTS).max(1);
+            let places = picked.into_iter().step_by(every).map(place).collect();
+            drawn.picked = Some((address, PointCloud::new(places, 2.2, |_| accent)));
+        }
+        if let Some((_, cloud)) = &drawn.picked {
+            painter.add(cloud.shape());
+        }
+    }
+    if let Some(token) = context.hover.token {
+        for at in drawn.of_token(token).map(place).filter(|at| at.x.is_finite()) {
+            painter.circle_stroke(at, 4.0, Stroke::new(1.2, ink));
+        }
+    }
+    for index in drawn.of_token(Token::new(selection.sequence, selection.step)) {
+        let (at, id) = (place(index), points[index as usize].id);
+        if !at.x.is_finite() {
             continue;
         }
-        let place = place_of(chart, [point.decay(view.decay), point.strength(view.strength)]);
-        if !place.x.is_finite() {
-            continue;
-        }
-        let same_head = (point.id.layer, point.id.head) == (selection.layer, selection.head);
-        if picked {
-            painter.circle_filled(place, 2.2, accent);
-        }
-        if here && same_head {
-            painter.circle(place, 5.0, accent, Stroke::new(1.5, paper));
-            painter.circle_stroke(place, 6.5, Stroke::new(1.2, ink));
-        } else if here {
-            painter.circle_stroke(place, 4.0, Stroke::new(1.2, accent));
-        } else if lit {
-            painter.circle_stroke(place, 4.0, Stroke::new(1.2, ink));
+        if (id.layer, id.head) == (selection.layer, selection.head) {
+            painter.circle(at, 5.0, accent, Stroke::new(1.5, paper));
+            painter.circle_stroke(at, 6.5, Stroke::new(1.2, ink));
+        } else {
+            painter.circle_stroke(at, 4.0, Stroke::new(1.2, accent));
         }
     }
 }
@@ -339,16 +367,16 @@ fn histograms(ui: &Ui, drawn: &Drawn, chart: &Chart, edge: f32) {
 }
 
 /// What the marks mean, above the plot.
-fn keys(ui: &Ui, view: &View, with_mean: bool, rect: Rect) {
+fn keys(ui: &Ui, view: &View, with_mean: bool, most: Option<u32>, rect: Rect) {
     use crate::figure::legend::{Key as LegendKey, Swatch, draw};
     use crate::figure::scene::{Marker, Scene, dash_of};
-    let theme = theme::theme_of(ui.visuals());
-    let mut scene = Scene::new(f64::from(rect.width() / 1.5), f64::from(rect.height() / 1.5), theme);
+    let paper = theme::theme_of(ui.visuals());
+    let mut scene = Scene::new(f64::from(rect.width() / 1.5), f64::from(rect.height() / 1.5), paper);
     let mut keys = Vec::new();
     if with_mean {
-        keys.push(LegendKey::new("mean, 95 % over sequences", Swatch::Line(theme.accent(), None, Some(Marker::Disc))));
+        keys.push(LegendKey::new("mean, 95 % over sequences", Swatch::Line(paper.accent(), None, Some(Marker::Disc))));
         for (index, null) in view.nulls.iter().enumerate() {
-            let (line, fill) = theme.null(index);
+            let (line, fill) = paper.null(index);
             keys.push(LegendKey::new(null.label(), Swatch::Band(fill, line, dash_of(index + 1))));
         }
     }
@@ -356,6 +384,15 @@ fn keys(ui: &Ui, view: &View, with_mean: bool, rect: Rect) {
     draw(&mut scene, 0.0, 0.0, width, &keys);
     let placing = crate::app::paint::scene::Placing { origin: rect.min, scale: 1.5 };
     crate::app::paint::scene::paint(&ui.painter().with_clip_rect(rect), &scene, placing);
+    let Some(most) = most.filter(|_| rect.width() > 420.0) else { return };
+    // The bar of the counts, lying: from one token to the most in a cell, in equal factors.
+    let bar = Rect::from_min_size(pos2(rect.right() - 150.0, rect.top() + 3.0), egui::vec2(64.0, 8.0));
+    let gradient = Gradient::beneath(paper);
+    let cells: Vec<Color32> = (0..32).map(|cell| theme::colour(gradient.at(f64::from(cell) / 31.0))).collect();
+    ui.painter().add(crate::app::paint::scene::picture(bar, 32, &cells));
+    let (font, ink) = (egui::FontId::proportional(10.5), ui.visuals().text_color());
+    ui.painter().text(bar.left_center() - egui::vec2(4.0, 0.0), egui::Align2::RIGHT_CENTER, "1", font.clone(), ink);
+    ui.painter().text(bar.right_center() + egui::vec2(4.0, 0.0), egui::Align2::LEFT_CENTER, format!("{most} tokens"), font, ink);
 }
 
 /// The figure's own words.

@@ -48,14 +48,10 @@ pub fn ui(
     writes(ui, context, rows, text, example, clip, &lane);
     questions(ui, context, rows, text, example, clip, &lane);
     if lanes.len() > shown {
-        let more = format!("{} more keys", lanes.len() - shown);
-        ui.painter().text(
-            pos2(rows.left - 8.0, clip.bottom() + 5.0),
-            Align2::RIGHT_CENTER,
-            more,
-            FontId::proportional(10.0),
-            theme::quiet(ui),
-        );
+        let more = format!("{} more", lanes.len() - shown);
+        let place = pos2(rows.left - 8.0, clip.bottom() + 5.0);
+        ui.painter().text(place, Align2::RIGHT_CENTER, more, FontId::proportional(10.0), theme::quiet(ui));
+        return clip.bottom() + LANE;
     }
     clip.bottom()
 }
