@@ -73,7 +73,7 @@ fn files(folder: &Path, found: &mut Vec<PathBuf>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 10, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn a_spoilt_trace_opens_or_says_why_not(which in any::<prop::sample::Index>(), at_root in any::<bool>(), spoil in spoil()) {
