@@ -3,7 +3,7 @@
 
 use ndarray::{Array4, Axis};
 use pentimento::memory::cuda::{
-    self, CardLimits, Cards, CudaError, Form, ForwardPlan, Inputs, Keep, MemoryBlock, ReplayPlan, RingOptions, SweepPlan,
+    self, CardLimits, Cards, CudaError, Form, ForwardPlan, Inputs, Keep, MemoryBlock, ReplayPlan, Replayed, RingOptions, Stores, SweepPlan,
 };
 use pentimento::memory::{Device, Dims, Phase, RecordOptions, Recurrence, Rule, cpu, gradient};
 use rand::RngExt;
@@ -58,7 +58,7 @@ fn bytes_are_written_as_people_read_them() {
 }
 
 const WIDE: Dims = Dims { batch: 8, step: 4096, key_head: 16, head: 16, d_k: 128, d_v: 128 };
-const EDA: Form = Form { n_edits: 2, n_elsewhere: 0, padded: 128 };
+const EDA: Form = Form { n_edits: 2, n_elsewhere: 0, n_values: 1, padded: 128 };
 
 #[test]
 fn dense_memories_need_what_they_need_and_a_trace_far_less() {
@@ -90,11 +90,11 @@ fn a_run_that_does_not_fit_is_refused_with_what_would() {
 fn plans_cover_every_column_and_fit_every_card() {
     for card in [LARGE, SMALL] {
         for (d_k, d_v, heads) in [(128, 128, 16), (64, 64, 4), (7, 5, 1), (256, 256, 2), (32, 130, 3), (192, 96, 8)] {
-            for form in [(1, 0), (1, 1), (2, 0), (2, 1), (4, 0)] {
+            for form in [(1, 0, 1), (1, 1, 1), (2, 0, 1), (2, 1, 1), (4, 0, 4)] {
                 let dims = Dims { batch: 3, step: 10, key_head: heads, head: heads, d_k, d_v };
-                let form = Form { n_edits: form.0, n_elsewhere: form.1, padded: d_k.next_multiple_of(32) };
+                let form = Form { n_edits: form.0, n_elsewhere: form.1, n_values: form.2, padded: d_k.next_multiple_of(32) };
                 for columns in [None, Some(1), Some(8)] {
-                    let plan = ForwardPlan::new(&dims, form, card, columns, false).unwrap();
+                    let plan = ForwardPlan::new(&dims, form, card, columns, Stores::Nothing).unwrap();
                     assert!(plan.shared_bytes <= card.shared_bytes, "{plan:?}");
                     let width = plan.consumers * 4 * plan.columns;
                     assert_eq!(plan.blocks, 3 * heads * d_v.div_ceil(width));
@@ -102,7 +102,9 @@ fn plans_cover_every_column_and_fit_every_card() {
                     // A lane has a strength to fetch for every pair of step and edit.
                     assert!(plan.steps.div_ceil(plan.producers) * form.n_edits <= 32);
                 }
-                let replay = ReplayPlan::new(&dims, form);
+                let replay = ReplayPlan::new(&dims, form, card, Replayed { heads, phases: 4, chunks: 3, every: 4 });
+                assert!(replay.shared_bytes <= card.shared_bytes, "{replay:?}");
+                assert!(replay.blocks * replay.chunks_per_run >= 3 * heads * replay.column_blocks * 3, "{replay:?}");
                 assert_eq!(replay.consumers * 32 / replay.column_threads * replay.rows, form.padded, "{replay:?}");
                 assert!(replay.column_blocks * replay.column_threads * 4 >= d_v && replay.consumers <= 16, "{replay:?}");
                 let sweep = SweepPlan::new(&dims, form, LARGE, None).unwrap();
@@ -114,11 +116,38 @@ fn plans_cover_every_column_and_fit_every_card() {
 
 #[test]
 fn long_narrow_work_is_spread_and_wide_work_is_not() {
-    let plan = |batch| ForwardPlan::new(&Dims { batch, ..WIDE }, EDA, LARGE, None, false).unwrap();
+    let plan = |batch| ForwardPlan::new(&Dims { batch, ..WIDE }, EDA, LARGE, None, Stores::Nothing).unwrap();
     assert_eq!(plan(1).columns, 1);
     assert_eq!(plan(8).columns, 8);
     // Stored memories go out in vectors of four.
-    assert_eq!(ForwardPlan::new(&Dims { batch: 1, ..WIDE }, EDA, LARGE, None, true).unwrap().columns, 4);
+    assert_eq!(ForwardPlan::new(&Dims { batch: 1, ..WIDE }, EDA, LARGE, None, Stores::ByThreads(1)).unwrap().columns, 4);
+}
+
+#[test]
+fn whole_memories_leave_in_bulk_where_a_block_has_them_and_two_fit() {
+    let plan = |dims: Dims, card| ForwardPlan::new(&dims, Form { padded: dims.d_k, ..EDA }, card, None, Stores::InBulk(1)).unwrap();
+    let wide = plan(WIDE, LARGE);
+    assert_eq!((wide.tiles, wide.consumers * wide.columns * 4), (2, 128));
+    assert!(wide.shared_bytes <= LARGE.shared_bytes);
+    // What is staged outlasts the time between two windows only where the card is full.
+    assert_ne!(wide.window, (0, 0));
+    assert_eq!(plan(Dims { batch: 1, ..WIDE }, LARGE).window, (0, 0));
+    // No room, or more columns than a block has.
+    assert_eq!(plan(WIDE, SMALL).tiles, 0);
+    assert_eq!(plan(Dims { d_k: 256, d_v: 256, ..WIDE }, LARGE).tiles, 0);
+}
+
+#[test]
+fn a_replay_goes_on_from_chunk_to_chunk_where_there_are_heads_enough() {
+    let plan = |batch, chunks| ReplayPlan::new(&Dims { batch, ..WIDE }, EDA, LARGE, Replayed { heads: 16, phases: 1, chunks, every: 64 });
+    assert_eq!((plan(8, 64).chunks_per_run, plan(8, 64).blocks), (64, 128));
+    assert_eq!((plan(1, 256).chunks_per_run, plan(1, 256).blocks), (32, 128));
+    assert_ne!(plan(1, 256).window, (0, 0));
+    // Few steps: every chunk by itself, at once, reading when it likes.
+    assert_eq!((plan(1, 8).chunks_per_run, plan(1, 8).blocks, plan(1, 8).window), (1, 128, (0, 0)));
+    assert_eq!(plan(1, 1).blocks, 16);
+    // More heads than multiprocessors: runs short enough that the last ones matter little.
+    assert!(plan(9, 64).blocks >= 8 * LARGE.n_multiprocessors / 2 && plan(9, 64).chunks_per_run < 16);
 }
 
 #[test]

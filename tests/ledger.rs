@@ -2,6 +2,7 @@
 
 mod attention;
 mod brute;
+mod card;
 mod ceiling;
 mod edges;
 mod shares;

@@ -10,11 +10,11 @@ use super::measure::truth_of;
 use super::output;
 use crate::export::{ArrayForm, LedgerParts, ledger_arrays, write_arrays};
 use crate::ledger::{
-    Account, AccountOptions, Ceiling, Form, HeadRecurrence, Mechanism, NOISE_BF16, NOISE_GRID, Staleness, Standing, Targets, account,
+    Account, AccountOptions, Accountant, Ceiling, Form, HeadRecurrence, Mechanism, NOISE_BF16, NOISE_GRID, Staleness, Standing, Targets,
     ceiling, targets, unique_contributions,
 };
 use crate::measure::{FATES, Truth};
-use crate::memory::{HookPoint, Rule};
+use crate::memory::{Device, HookPoint, Rule};
 use crate::provenance::Provenance;
 use crate::task::Example;
 use crate::trace::Trace;
@@ -24,6 +24,7 @@ use crate::trace::Trace;
 #[command(after_help = "Examples:
   pentimento ledger eda.trace.zarr --layer 0 --head 1 -o ledger.npz
   pentimento ledger eda.trace.zarr --layer 0 --head 1 --batch 3 --without-attention --json -o ledger.npz
+  pentimento ledger long.trace.zarr --layer 0 --head 1 --device cuda:0 --without-attention -o ledger.npz
 
 The arrays: attention [step, write], shares [write, share] (surviving, decayed, erased, overwritten), half_life [write],
 unique_contribution [write], erased [step, write], ceiling [write, noise], residual [step] and more; their axes stand in
@@ -46,6 +47,9 @@ pub struct Arguments {
     /// Take a write for stale once a later one has a key with at least this cosine with its own, instead of the truth table.
     #[arg(long)]
     likeness: Option<f64>,
+    /// Where to take the account: cpu, or an NVIDIA card for long sequences (of several cards the first).
+    #[arg(long, default_value = "cpu")]
+    device: Device,
     /// Where to write the arrays, as npz.
     #[arg(short, long)]
     output: Option<PathBuf>,
@@ -105,6 +109,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     if let Some(path) = &arguments.output {
         output::refuse_existing(path, arguments.force)?;
     }
+    // No card is an error before anything is read.
+    let accountant = Accountant::open(&arguments.device)?;
     let trace = output::open_complete(&arguments.trace)?;
     let Arguments { layer, head: index, batch, .. } = arguments;
     // The output is read first: it says in words what the trace does not have.
@@ -121,9 +127,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     let whole = !arguments.without_attention;
     let options =
         AccountOptions { attention: whole, erased: whole && head.has_erase(), orders: !head.is_oblique(), marks: staleness.marks(&head) };
-    let found = account(&head, &options);
+    let found = accountant.account(&head, &options)?;
     let unique = if head.has_erase() {
-        unique_contributions(&found.tallies, &account(&head.without_erase(), &AccountOptions::default()).tallies)
+        unique_contributions(&found.tallies, &accountant.account(&head.without_erase(), &AccountOptions::default())?.tallies)
     } else {
         vec![]
     };

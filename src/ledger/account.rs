@@ -252,15 +252,15 @@ fn run_group<F: Precision>(mut blocks: Vec<Block<F>>, n_steps: usize, sinks: &mu
 }
 
 /// What was in memory before the first step.
-struct InitialPart<F> {
-    output: Array2<F>,
-    tally: Tally,
-    half_life: Option<usize>,
-    left: Array2<F>,
+pub(super) struct InitialPart<F> {
+    pub output: Array2<F>,
+    pub tally: Tally,
+    pub half_life: Option<usize>,
+    pub left: Array2<F>,
 }
 
 /// The memory before the first step: each of its columns is decayed and edited as a write is, and read as one.
-fn initial_part<F: Precision>(prepared: &Prepared<F>, orders: bool) -> Option<InitialPart<F>> {
+pub(super) fn initial_part<F: Precision>(prepared: &Prepared<F>, orders: bool) -> Option<InitialPart<F>> {
     let head = prepared.head;
     head.initial_memory.as_ref()?;
     let starts: Vec<usize> = (0..head.d_v()).step_by(COLUMNS).collect();

@@ -355,14 +355,14 @@ fn add<F: Precision>(to: &mut Row<F>, factor: F, from: &Row<F>) {
 }
 
 /// A write at the end of the step that makes it.
-struct Newborn {
+pub(super) struct Newborn {
     /// strength * direction, as it is put down.
-    written: Vec<f64>,
+    pub written: Vec<f64>,
     /// What the later edits of the same step leave of it.
-    now: Vec<f64>,
+    pub now: Vec<f64>,
 }
 
-fn newborn<F: Precision>(head: &HeadRecurrence<F>, t: usize, number: usize) -> Newborn {
+pub(super) fn newborn<F: Precision>(head: &HeadRecurrence<F>, t: usize, number: usize) -> Newborn {
     let mut writes = head.edits.iter().enumerate().filter(|(_, edit)| edit.value.is_some());
     let (index, edit) = writes.nth(number).expect("a step makes as many writes as it has edits with a value");
     let strength = edit.strength[t].wide();

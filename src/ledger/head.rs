@@ -153,6 +153,34 @@ impl<F: Scalar> HeadRecurrence<F> {
         Self { edits, ..self.clone() }
     }
 
+    /// The same numbers in f64.
+    #[must_use]
+    pub fn wide(&self) -> HeadRecurrence<f64>
+    where
+        F: super::Precision,
+    {
+        let rows = |array: &Array2<F>| array.mapv(super::Precision::wide);
+        let edits = self.edits.iter().map(|edit| HeadEdit {
+            kind: edit.kind,
+            strength: edit.strength.mapv(super::Precision::wide),
+            direction: rows(&edit.direction),
+            read: match &edit.read {
+                HeadRead::Nothing => HeadRead::Nothing,
+                HeadRead::Direction => HeadRead::Direction,
+                HeadRead::Other(read) => HeadRead::Other(rows(read)),
+                HeadRead::BeforeDecay(read) => HeadRead::BeforeDecay(rows(read)),
+            },
+            value: edit.value.as_ref().map(rows),
+        });
+        HeadRecurrence {
+            retention: rows(&self.retention),
+            query: rows(&self.query),
+            edits: edits.collect(),
+            initial_memory: self.initial_memory.as_ref().map(rows),
+            d_v: self.d_v,
+        }
+    }
+
     /// The first steps only.
     #[must_use]
     pub fn first_steps(&self, n_steps: usize) -> Self {

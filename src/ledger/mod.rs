@@ -6,7 +6,7 @@
 //! - the **exact, signed attention** `A_{t,i} = q_t . u_{t,i}`: forward for all pairs ([`account()`]) or backwards for one read
 //!   ([`contributions`]), with the share of the output it leaves unexplained ([`Account::residuals`]);
 //! - the **removal shares** of every write: surviving, decayed, erased, overwritten ([`Tally`]), its half-life, and the same had
-//!   the erase not been ([`HeadRecurrence::without_erase`], [`unique_contributions`]);
+//!   the erase not been ([`HeadRecurrence::without_erase`], [`unique_contributions`]); on a card for long sequences ([`Accountant`]);
 //! - **targeting**: whether what is removed is what is stale ([`Staleness`], [`targets`]);
 //! - the **ceiling**: what a linear readout could get at best, and what share of it is stale ([`ceiling()`]).
 //!
@@ -47,7 +47,8 @@
 //! ```
 
 // Maintainers: `head` (contiguous rows of one head) -> `prepared` (what all writes of a step share) -> `kernel` (the inner loops)
-// -> `block` (32 writes through all steps) -> `account` (all blocks, all threads). Another engine replaces `kernel` and `block`.
+// -> `block` (32 writes through all steps) -> `account` (all blocks, all threads). On a card `memory::follow` takes the place of
+// `kernel` and `block` (`card`).
 
 mod head;
 mod sweep;
@@ -58,6 +59,8 @@ mod tally;
 mod block;
 mod half_life;
 mod account;
+mod card;
+mod compare;
 mod unique;
 mod stale;
 mod targeting;
@@ -65,6 +68,7 @@ mod ceiling;
 mod window;
 
 pub use account::{Account, AccountOptions, account};
+pub use card::{Accountant, account_by};
 pub use ceiling::{Ceiling, NOISE_BF16, NOISE_F16, NOISE_F32, NOISE_GRID, ceiling};
 pub use half_life::decay_only_survivals;
 pub use head::{HeadRecurrence, WritePlace};

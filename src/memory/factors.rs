@@ -7,7 +7,7 @@ use ndarray::{ArcArray, ArrayD, IxDyn};
 use super::{Dims, HookPoint, MemoryError, Rule, Shared3, Shared4};
 
 /// f32 for engines and files, f64 for the reference.
-pub trait Scalar: num_traits::Float + num_traits::NumAssign + Copy + Send + Sync + std::fmt::Debug + 'static {}
+pub trait Scalar: num_traits::Float + num_traits::NumAssign + bytemuck::Pod + Send + Sync + std::fmt::Debug {}
 impl Scalar for f32 {}
 impl Scalar for f64 {}
 

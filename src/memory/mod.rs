@@ -12,7 +12,7 @@
 //! The journey inside: [`Factors`] (what a model computes, what a trace stores, under the field's names) are lowered by
 //! their [`Rule`] to a [`Recurrence`] (decay and edits), which [`mod@reference`] runs in plain f64 and [`cpu`] and [`cuda`] run fast.
 //! [`mod@gradient`] is the reference's gradient; [`chunkwise`] is a second f64 implementation beside the reference; [`replay`] gives recorded memories back bit for bit;
-//! [`gate`] holds the decay gates; [`mod@bench`] times the engine beside what the machine can do.
+//! [`gate`] holds the decay gates; [`follow`] says what becomes of single writes; [`mod@bench`] times the engine beside what the machine can do.
 
 mod dims;
 mod device;
@@ -24,6 +24,7 @@ mod recurrence;
 mod rule;
 mod rules;
 mod recording;
+pub mod follow;
 pub mod gate;
 pub mod reference;
 pub mod gradient;

@@ -16,7 +16,7 @@ struct AdjointArgs {
     float* adjoints;            // [query, step, d_k] or null: of the memory a step leaves
     int n_queries, steps;
 };
-static_assert(sizeof(AdjointArgs) == 1624 + 32, "layout of the arguments");
+static_assert(sizeof(AdjointArgs) == 1640 + 32, "layout of the arguments");
 
 struct Step {
     float alpha[CHANNELS], direction[N][CHANNELS], read[N][CHANNELS], strength[N];

@@ -14,7 +14,6 @@ use super::super::{Dims, EditKind, Phase};
 use super::buffers::{
     CardEdit, CardEditGradient, CardGradient, CardRead, CardRecurrence, CardTape, Checkpoints, Numbers, Rows, Targets, Trace,
 };
-use super::chunk_plan::Precision;
 use super::compile::Kernel;
 use super::driver_error;
 use super::engine::Engine;
@@ -22,6 +21,7 @@ use super::error::CudaError;
 use super::measure::median_ms;
 use super::output::{Output, fill};
 use super::ring::{Ring, RingOptions};
+use super::route::Route;
 use super::upload::Element;
 
 /// What a card does.
@@ -81,16 +81,20 @@ pub fn run(ordinal: usize, quick: bool) -> Result<GpuBench, CudaError> {
     let square = |batch, step, head, d| Dims { batch, step, key_head: head, head, d_k: d, d_v: d };
     let (wide, long) = (square(8, 4096, 16, 128), square(1, 16_384, 16, 128));
     let every = [(wide, Element::F32), (wide, Element::Bf16), (long, Element::F32), (long, Element::Bf16)];
-    for (dims, element) in every.into_iter().take(if quick { 1 } else { 4 }) {
+    // Between the two: where the routes of a recording cross.
+    let between = [(square(4, 4096, 16, 128), Element::F32), (square(2, 4096, 16, 128), Element::F32)];
+    for (dims, element) in every.into_iter().chain(between).take(if quick { 1 } else { 6 }) {
         let inputs = Inputs::draw(&engine, dims, element)?;
         bench.attempt(&engine, "sequences of this size", &inputs, |bench| shape(&engine, &inputs, bench));
         if quick {
             continue;
         }
-        if element == Element::F32 {
+        if dims == long && element == Element::F32 {
             bench.attempt(&engine, "memories through the ring", &inputs, |bench| stream(&engine, &inputs, bench));
         }
-        columns(&engine, &inputs, &mut bench);
+        if dims == wide || dims == long {
+            columns(&engine, &inputs, &mut bench);
+        }
     }
     for dims in [square(4, 16_384, 16, 128), square(64, 512, 4, 64)].into_iter().take(if quick { 0 } else { 2 }) {
         let inputs = Inputs::draw(&engine, dims, Element::Bf16)?;
@@ -370,20 +374,16 @@ fn shape(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<(), C
         engine.replay(&view, &kept.trace(d), 0..d.step, None, &mut [None, None, None, Some(dense.view_mut())])
     })?;
     bench.push(engine, "replay of every memory", inputs, ms, Some(n_dense));
-    let ms = median_ms(engine, 200.0, || {
-        let targets =
-            &mut Targets { output: Some(kept.output.view_mut()), dense: [None, None, None, Some(dense.view_mut())], ..Targets::default() };
-        engine.forward(&view, 0..d.step, targets)
-    })?;
-    bench.push(engine, "record every memory, step by step", inputs, ms, Some(n_dense));
-    let ms = median_ms(engine, 200.0, || {
-        engine.forward(&view, 0..d.step, &mut kept.targets(d))?;
-        engine.replay(&view, &kept.trace(d), 0..d.step, None, &mut [None, None, None, Some(dense.view_mut())])
-    })?;
-    bench.push(engine, "record every memory, trace then replay", inputs, ms, Some(n_dense));
+    for (route, work) in [(Route::StepByStep, "step by step"), (Route::SideBySide, "trace and replay side by side")] {
+        let ms = median_ms(engine, 200.0, || {
+            let output = Some(kept.output.view_mut());
+            let targets = &mut Targets { output, dense: [None, None, None, Some(dense.view_mut())], ..Targets::default() };
+            engine.record_on_card(&view, 0..d.step, targets, route)
+        })?;
+        bench.push(engine, &format!("record every memory, {work}"), inputs, ms, Some(n_dense));
+    }
     if engine.runs_in_chunks(&view) {
         bench.attempt(engine, "trace in chunks", inputs, |bench| chunks::trace(engine, inputs, bench));
-        bench.attempt(engine, "in chunks then replay", inputs, |bench| in_chunks(engine, inputs, &mut kept, &mut dense, bench));
     }
     Ok(())
 }
@@ -438,18 +438,6 @@ fn stream(engine: &Engine, inputs: &Inputs, bench: &mut GpuBench) -> Result<(), 
     let file = tempfile::tempfile().map_err(|error| CudaError::Shape(format!("making a temporary file: {error}")))?;
     let ms = run(&mut |memories| (&file).write_all(bytemuck::cast_slice(memories)))?;
     bench.push(engine, "memories to a file through the ring (wall)", inputs, ms, Some(numbers));
-    Ok(())
-}
-
-/// The trace on tensor cores, then every memory from it.
-fn in_chunks(engine: &Engine, inputs: &Inputs, kept: &mut Kept, dense: &mut Output, bench: &mut GpuBench) -> Result<(), CudaError> {
-    let (d, view) = (inputs.dims, inputs.view());
-    let n_dense = d.batch * d.step * d.head * d.d_k * d.d_v;
-    let ms = median_ms(engine, 200.0, || {
-        engine.forward_in_chunks(&view, 0..d.step, &mut kept.targets(d), Precision::Split)?;
-        engine.replay(&view, &kept.trace(d), 0..d.step, None, &mut [None, None, None, Some(dense.view_mut())])
-    })?;
-    bench.push(engine, "record every memory, in chunks then replay", inputs, ms, Some(n_dense));
     Ok(())
 }
 

@@ -72,6 +72,8 @@ impl<'a> Bound<'a> {
             n_erases: recurrence.edits.iter().filter(|edit| edit.kind == EditKind::Erase).count() as i32,
             checkpoint_every: 1,
             dense_heads: d.head as i32,
+            chunks_per_run: 1,
+            progress_every: 1,
             query: self.rows("query", &recurrence.query, &d, d.d_k)?,
             retention: self.rows("retention", &recurrence.retention, &d, d.d_k)?,
             initial: self.optional("initial memory", recurrence.initial_memory.as_ref(), d.batch * d.head * d.d_k * d.d_v)?,
@@ -79,7 +81,7 @@ impl<'a> Bound<'a> {
         };
         self.arguments = arguments;
         let mut shape = Shape {
-            form: Form { n_edits: n, n_elsewhere: 0, padded: plan::padded(d.d_k) },
+            form: Form { n_edits: n, n_elsewhere: 0, n_values: 0, padded: plan::padded(d.d_k) },
             n,
             reads: 0,
             values: 0,
@@ -90,6 +92,7 @@ impl<'a> Bound<'a> {
             self.arguments.edits[j] = argument;
             shape.reads |= kind << (2 * j);
             shape.values |= usize::from(edit.value.is_some()) << j;
+            shape.form.n_values += usize::from(edit.value.is_some());
             shape.form.n_elsewhere += usize::from(kind >= 2);
         }
         let arguments = &self.arguments;

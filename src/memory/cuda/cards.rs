@@ -50,6 +50,11 @@ impl Cards {
         }
     }
 
+    /// The first of them.
+    pub(super) fn first(&self) -> &Engine {
+        &self.engines[0]
+    }
+
     /// Runs all steps of all heads.
     pub fn forward(&self, recurrence: &Recurrence<f32>) -> Result<ForwardOutput, CudaError> {
         let recording = self.record(recurrence, &RecordOptions::default())?;

@@ -58,10 +58,14 @@ struct Args {
     // Replay: heads to write (device array) or null for all.
     const int* dense_head;
     int dense_heads;
-    int n_chunks;
+    // Replay: chunks between checkpoints, of which a block takes so many, one after the other.
+    int n_chunks, chunks_per_run;
+    // Forward: every warp that has made another so many steps adds 1 (null: nobody asks).
+    int progress_every;
+    u32* progress;
 };
 // `layout.rs` asserts the same number.
-static_assert(sizeof(Args) == 1624, "layout of the arguments");
+static_assert(sizeof(Args) == 1640, "layout of the arguments");
 
 __device__ __forceinline__ float bf16_to_f32(u16 x) { return __uint_as_float((u32)x << 16); }
 
@@ -147,6 +151,7 @@ __host__ __device__ constexpr bool has_value(int j) { return (VALUES >> j) & 1; 
 // Whether the edit reads at a row of its own.
 __host__ __device__ constexpr bool reads_elsewhere(int j) { return read_kind(j) >= 2; }
 __host__ __device__ constexpr int n_elsewhere(int j) { return j == 0 ? 0 : n_elsewhere(j - 1) + (reads_elsewhere(j - 1) ? 1 : 0); }
+__host__ __device__ constexpr int n_valued(int j) { return j == 0 ? 0 : n_valued(j - 1) + (has_value(j - 1) ? 1 : 0); }
 // Place of c_j . direction_i (i < j) among a step's couplings; the query is the last read, j = N.
 __host__ __device__ constexpr int coupling(int j, int i) { return j * (j - 1) / 2 + i; }
 constexpr int N_COUPLINGS = N * (N + 1) / 2;

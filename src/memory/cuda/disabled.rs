@@ -31,6 +31,14 @@ impl Cards {
     ) -> Result<super::Recording, CudaError> {
         match *self {}
     }
+
+    /// Never called.
+    pub const fn follow<F: super::Scalar>(
+        &self,
+        _following: &super::follow::Following<F>,
+    ) -> Result<super::follow::Followed<F>, CudaError> {
+        match *self {}
+    }
 }
 
 /// Comparing the engine on a card with the reference.

@@ -1,16 +1,18 @@
 //! The kernels on one card and one stream, over buffers that stand there.
 
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use cudarc::driver::sys::CUdevice_attribute_enum as Attribute;
 use cudarc::driver::{CudaContext, CudaFunction, CudaStream, CudaView, CudaViewMut, DeviceRepr, LaunchConfig, PushKernelArg};
 
-use super::bound::Bound;
+use super::super::Dims;
+use super::bound::{Bound, Shape};
 use super::buffers::{CardRecurrence, Targets, Trace};
 use super::compile::{self, Kernel};
 use super::error::CudaError;
-use super::plan::{self, CardLimits, ForwardPlan, ReplayPlan};
+use super::layout::Arguments;
+use super::plan::{self, CardLimits, ForwardPlan, ReplayPlan, Replayed, Stores};
 use super::{driver_error, libraries};
 
 /// The engine on one card: kernels are compiled for it when first used, and run on one stream.
@@ -20,6 +22,10 @@ pub struct Engine {
     architecture: String,
     limits: CardLimits,
     columns: Option<usize>,
+    /// Whether it copies blocks of memory by itself (compute capability 9.0 and later).
+    copies_in_bulk: bool,
+    /// A second stream for what runs beside the first; made when first needed.
+    beside: Arc<OnceLock<Arc<CudaStream>>>,
 }
 
 impl Engine {
@@ -52,7 +58,14 @@ impl Engine {
             n_multiprocessors: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT).map_err(&fail)? as usize,
             shared_bytes: attribute(Attribute::CU_DEVICE_ATTRIBUTE_MAX_SHARED_MEMORY_PER_BLOCK_OPTIN).map_err(&fail)? as usize,
         };
-        Ok(Self { stream, architecture: format!("sm_{major}{minor}"), limits, columns: None })
+        Ok(Self {
+            stream,
+            architecture: format!("sm_{major}{minor}"),
+            limits,
+            columns: None,
+            copies_in_bulk: major >= 9,
+            beside: Arc::default(),
+        })
     }
 
     /// The same, with so many columns to a thread in the sequential kernels (1, 2, 4 or 8) where they fit. By default the plan
@@ -98,27 +111,15 @@ impl Engine {
         }
         let mut bound = Bound::new(&self.stream);
         let form = bound.recurrence(recurrence, &steps)?;
-        let dense = (0..4).filter(|&phase| targets.dense[phase].is_some()).fold(0, |bits, phase| bits | 1 << phase);
-        let kept = usize::from(targets.output.is_some())
-            | usize::from(!targets.pseudo_values.is_empty()) << 1
-            | usize::from(!targets.residuals.is_empty()) << 2;
-        let plan = ForwardPlan::new(&d, form.form, self.limits, self.columns, dense != 0)?;
         let aligned = bound.forward_targets(&d, &steps, targets)?;
-        let kernel = Kernel {
-            name: "forward",
-            source: concat!(include_str!("slots.cu"), include_str!("forward.cu")),
-            defines: form.defines(&[
-                ("C", plan.columns),
-                ("CONSUMERS", plan.consumers),
-                ("PRODUCERS", plan.producers),
-                ("STEPS", plan.steps),
-                ("STAGES", plan.stages),
-                ("DENSE", dense),
-                ("KEPT", kept),
-                ("ALIGNED", usize::from(aligned)),
-            ]),
-            shared_bytes: plan.shared_bytes,
+        let dense = dense_bits(&bound.arguments);
+        let stores = match dense.count_ones() as usize {
+            0 => Stores::Nothing,
+            phases if self.copies_in_bulk && aligned => Stores::InBulk(phases),
+            phases => Stores::ByThreads(phases),
         };
+        let plan = ForwardPlan::new(&d, form.form, self.limits, self.columns, stores)?;
+        let kernel = forward_kernel(&form, &plan, &bound.arguments, aligned);
         self.launch(&kernel, &bound.arguments, plan.blocks, (plan.consumers + plan.producers) * 32)
     }
 
@@ -139,28 +140,19 @@ impl Engine {
         }
         let mut bound = Bound::new(&self.stream);
         let form = bound.recurrence(recurrence, &steps)?;
-        let bits = (0..4).filter(|&phase| dense[phase].is_some()).fold(0, |bits, phase| bits | 1 << phase);
-        let chunks = plan::chunks(&steps, trace.checkpoints.every);
         let aligned = bound.replay_arrays(&d, &steps, trace, heads, dense)?;
-        let plan = ReplayPlan::new(&d, form.form);
-        bound.arguments.n_chunks = chunks.len() as i32;
-        let kernel = Kernel {
-            name: "replay",
-            source: include_str!("replay.cu"),
-            defines: form.defines(&[
-                ("COLUMN_THREADS", plan.column_threads),
-                ("ROWS", plan.rows),
-                ("CONSUMERS", plan.consumers),
-                ("PRODUCERS", 1),
-                ("STEPS", plan.steps),
-                ("STAGES", plan.stages),
-                ("DENSE", bits),
-                ("ALIGNED", usize::from(aligned)),
-            ]),
-            shared_bytes: plan.shared_bytes,
-        };
-        let n_heads = bound.arguments.dense_heads as usize;
-        self.launch(&kernel, &bound.arguments, d.batch * chunks.len() * n_heads * plan.column_blocks, (plan.consumers + 1) * 32)
+        let (kernel, plan) = replay_kernel(&form, &d, &mut bound.arguments, self.limits, aligned);
+        self.launch(&kernel, &bound.arguments, plan.blocks, (plan.consumers + 1) * 32)
+    }
+
+    /// A stream for what runs beside the engine's own.
+    pub(super) fn beside(&self) -> Result<&Arc<CudaStream>, CudaError> {
+        if self.beside.get().is_none() {
+            let context = self.stream.context();
+            let stream = context.new_stream().map_err(driver_error(context, "making a second stream"))?;
+            let _ = self.beside.set(stream);
+        }
+        self.beside.get().ok_or_else(|| CudaError::Shape("the second stream was not made".to_owned()))
     }
 
     pub(super) fn function(&self, kernel: &Kernel) -> Result<CudaFunction, CudaError> {
@@ -169,18 +161,91 @@ impl Engine {
 
     /// Starts a kernel on arguments that were checked.
     pub(super) fn launch<T: DeviceRepr>(&self, kernel: &Kernel, arguments: &T, n_blocks: usize, n_threads: usize) -> Result<(), CudaError> {
+        self.launch_on(&self.stream, kernel, arguments, n_blocks, n_threads)
+    }
+
+    /// The same on another stream of the card.
+    pub(super) fn launch_on<T: DeviceRepr>(
+        &self,
+        stream: &Arc<CudaStream>,
+        kernel: &Kernel,
+        arguments: &T,
+        n_blocks: usize,
+        n_threads: usize,
+    ) -> Result<(), CudaError> {
         let function = self.function(kernel)?;
         let grid = LaunchConfig {
             grid_dim: (n_blocks as u32, 1, 1),
             block_dim: (n_threads as u32, 1, 1),
             shared_mem_bytes: kernel.shared_bytes as u32,
         };
-        let mut launch = self.stream.launch_builder(&function);
+        let mut launch = stream.launch_builder(&function);
         launch.arg(arguments);
         // SAFETY: the arguments have the kernel's layout; every array was checked to hold what the kernel reads and writes of it.
         unsafe { launch.launch(grid) }.map_err(driver_error(self.stream.context(), "starting a kernel"))?;
         Ok(())
     }
+}
+
+/// Bits of the phases whose memories are stored.
+pub(super) fn dense_bits(arguments: &Arguments) -> usize {
+    arguments.dense.iter().enumerate().fold(0, |bits, (phase, &address)| bits | usize::from(address != 0) << phase)
+}
+
+/// The sequential kernel for what these arguments keep.
+pub(super) fn forward_kernel(shape: &Shape, plan: &ForwardPlan, arguments: &Arguments, aligned: bool) -> Kernel {
+    let kept = usize::from(arguments.output != 0)
+        | usize::from(arguments.pseudo_values[0] != 0) << 1
+        | usize::from(arguments.residuals[0] != 0) << 2;
+    Kernel {
+        name: "forward",
+        source: concat!(include_str!("lanes.cu"), include_str!("slots.cu"), include_str!("stages.cu"), include_str!("forward.cu")),
+        defines: shape.defines(&[
+            ("C", plan.columns),
+            ("CONSUMERS", plan.consumers),
+            ("PRODUCERS", plan.producers),
+            ("THREADS", (plan.consumers + plan.producers) * 32),
+            ("STEPS", plan.steps),
+            ("STAGES", plan.stages),
+            ("WINDOW", plan.window.0),
+            ("OPEN", plan.window.1),
+            ("TILES", plan.tiles),
+            ("DENSE", dense_bits(arguments)),
+            ("KEPT", kept),
+            ("ALIGNED", usize::from(aligned)),
+        ]),
+        shared_bytes: plan.shared_bytes,
+    }
+}
+
+/// The replay of the steps of these arguments, which get its runs of chunks.
+pub(super) fn replay_kernel(shape: &Shape, d: &Dims, arguments: &mut Arguments, card: CardLimits, aligned: bool) -> (Kernel, ReplayPlan) {
+    let every = arguments.checkpoint_every as usize;
+    let steps = arguments.first_step as usize..(arguments.first_step + arguments.n_steps) as usize;
+    let dense = dense_bits(arguments);
+    let chunks = plan::chunks(&steps, every).len();
+    let replayed = Replayed { heads: arguments.dense_heads as usize, phases: dense.count_ones() as usize, chunks, every };
+    let plan = ReplayPlan::new(d, shape.form, card, replayed);
+    (arguments.n_chunks, arguments.chunks_per_run) = (chunks as i32, plan.chunks_per_run as i32);
+    let kernel = Kernel {
+        name: "replay",
+        source: concat!(include_str!("stages.cu"), include_str!("replay.cu")),
+        defines: shape.defines(&[
+            ("COLUMN_THREADS", plan.column_threads),
+            ("ROWS", plan.rows),
+            ("CONSUMERS", plan.consumers),
+            ("PRODUCERS", 1),
+            ("THREADS", (plan.consumers + 1) * 32),
+            ("STEPS", plan.steps),
+            ("STAGES", plan.stages),
+            ("WINDOW", plan.window.0),
+            ("OPEN", plan.window.1),
+            ("DENSE", dense),
+            ("ALIGNED", usize::from(aligned)),
+        ]),
+        shared_bytes: plan.shared_bytes,
+    };
+    (kernel, plan)
 }
 
 /// Cards of this machine.

@@ -12,48 +12,45 @@
 // The first and the last line are what the replay does, in the same order, so replays have the same bits. A column's sums do
 // not depend on how many columns a thread holds, so results do not depend on the launch.
 //
-// Given by the host beside slots.cu's: DENSE (bits of the phases stored), KEPT (1 outputs, 2 pseudo-values, 4 residuals).
+// Given by the host beside slots.cu's and stages.cu's: DENSE (bits of the phases stored), KEPT (1 outputs, 2 pseudo-values, 4
+// residuals), TILES (memories in shared memory on their way out; 0 if threads store them).
 
-__host__ __device__ constexpr int at_value(int j) { return AT_COLUMNS + j * COLUMNS; }
-constexpr int AT_STRENGTHS = AT_COLUMNS + N * COLUMNS;
+__host__ __device__ constexpr int at_value(int j) { return AT_COLUMNS + n_valued(j) * COLUMNS; }
+constexpr int AT_STRENGTHS = AT_COLUMNS + n_valued(N) * COLUMNS;
 constexpr int AT_COUPLINGS = AT_STRENGTHS + N;
 constexpr int SLOT = (AT_COUPLINGS + N_COUPLINGS + 3) / 4 * 4;
 
 __device__ __forceinline__ void produce(const Args& A, float* smem, int producer, int lane, int batch, int head, int first_column) {
-    const int n_blocks = (A.n_steps + STEPS - 1) / STEPS;
     const int n_columns = D_V % COLUMNS == 0 ? COLUMNS : min(COLUMNS, D_V - first_column);
     const Vectors vectors = vectors_of(A, batch, head);
     Source values[N];
 #pragma unroll
     for (int j = 0; j < N; j++)
         if (has_value(j)) values[j] = source(A.edits[j].value, format(F_VALUE, j), batch, head, A.head, first_column);
-    float strength = 1.0f, next_strength = 1.0f;
-    for (int block = 0; block <= n_blocks; block++) {
-        if (block < n_blocks) {
-            const int stage = block % STAGES;
-            if (block >= STAGES) barrier_sync(1 + STAGES + stage, THREADS);
-            const int first = block * STEPS + producer * SHARE;
-            const int here = min(min(SHARE, STEPS - producer * SHARE), A.n_steps - first);
-            float* slots = smem + (stage * STEPS + producer * SHARE) * SLOT;
-            next_strength = strength_of(A, batch, A.first_step + first, here, head, lane);
+    // Of this warp's steps of a stage.
+    auto first_of = [&](int i) { return i * STEPS + producer * SHARE; };
+    auto share_of = [&](int i) { return min(min(SHARE, STEPS - producer * SHARE), A.n_steps - first_of(i)); };
+    auto slots_of = [&](int place) { return smem + (place * STEPS + producer * SHARE) * SLOT; };
+    float strength = 1.0f, strength_before = 1.0f;
+    produce_stages(
+        (A.n_steps + STEPS - 1) / STEPS,
+        [&](int i, int place) {
+            const int first = A.first_step + first_of(i), here = share_of(i);
+            float* slots = slots_of(place);
+            strength_before = strength;
+            strength = strength_of(A, batch, first, here, head, lane);
             for (int local = 0; local < here; local++) {
-                const int t = A.first_step + first + local;
-                stage_vectors(vectors, slots + local * SLOT, t, lane);
+                stage_vectors(vectors, slots + local * SLOT, first + local, lane);
 #pragma unroll
                 for (int j = 0; j < N; j++)
-                    if (has_value(j)) stage_row(slots + local * SLOT + at_value(j), values[j], t, n_columns, lane);
+                    if (has_value(j)) stage_row(slots + local * SLOT + at_value(j), values[j], first + local, n_columns, lane);
             }
-            copies_commit();
-        }
-        if (block > 0) {
-            // The stage before has landed: its couplings follow, then it is handed over.
-            if (block < n_blocks) copies_wait<1>(); else copies_wait<0>();
-            __syncwarp();
-            const int stage = (block - 1) % STAGES;
-            const int here = min(min(SHARE, STEPS - producer * SHARE), A.n_steps - (block - 1) * STEPS - producer * SHARE);
-            float* slots = smem + (stage * STEPS + producer * SHARE) * SLOT;
+        },
+        [&](int i, int place, bool last) {
+            const int here = share_of(i);
+            float* slots = slots_of(place);
             // Asked for one stage ago: nobody waited for it.
-            if (lane < here * N) slots[lane / N * SLOT + AT_STRENGTHS + lane % N] = strength;
+            if (lane < here * N) slots[lane / N * SLOT + AT_STRENGTHS + lane % N] = last ? strength : strength_before;
             for (int local = 0; local < here; local++) {
                 convert_vectors(vectors, slots + local * SLOT, lane);
 #pragma unroll
@@ -62,11 +59,38 @@ __device__ __forceinline__ void produce(const Args& A, float* smem, int producer
             }
             __syncwarp();
             stage_couplings(slots, SLOT, AT_COUPLINGS, here, lane);
-            barrier_arrive(1 + stage, THREADS);
+        });
+}
+
+#if TILES
+// A whole memory by all consumers into shared memory, from where it leaves in one piece while the next is made: a warp that
+// stores pieces of rows itself waits for them.
+__device__ __forceinline__ void store_in_bulk(const Tile& tile, float* buffer, float* to, int warp_column, int row_lane, int column_lane) {
+    if (threadIdx.x == 0) asm volatile("cp.async.bulk.wait_group.read %0;" ::"n"(TILES - 1) : "memory");
+    barrier_sync(15, CONSUMERS * WARP);
+#pragma unroll
+    for (int i = 0; i < ROWS; i++) {
+        float* row = buffer + row_of(row_lane, i) * COLUMNS + warp_column + column_lane * 4;
+        if (C == 8) {
+            // Neighbouring rows begin with the other half: so they lie in different banks.
+            const bool odd = row_lane & 1;
+            const float4 low = make_float4(tile.s[i][0], tile.s[i][1 % C], tile.s[i][2 % C], tile.s[i][3 % C]);
+            const float4 high = make_float4(tile.s[i][4 % C], tile.s[i][5 % C], tile.s[i][6 % C], tile.s[i][7 % C]);
+            *(float4*)(row + (odd ? 16 : 0)) = odd ? high : low;
+            *(float4*)(row + (odd ? 0 : 16)) = odd ? low : high;
+        } else {
+            *(float4*)row = make_float4(tile.s[i][0], tile.s[i][1 % C], tile.s[i][2 % C], tile.s[i][3 % C]);
         }
-        strength = next_strength;
+    }
+    asm volatile("fence.proxy.async.shared::cta;" ::: "memory");
+    barrier_sync(14, CONSUMERS * WARP);
+    if (threadIdx.x == 0) {
+        asm volatile("cp.async.bulk.global.shared::cta.bulk_group [%0], [%1], %2;"
+                     ::"l"(to), "r"((u32)__cvta_generic_to_shared(buffer)), "n"(DK * COLUMNS * 4) : "memory");
+        asm volatile("cp.async.bulk.commit_group;" ::: "memory");
     }
 }
+#endif
 
 extern "C" __global__ void __launch_bounds__(THREADS) forward(const __grid_constant__ Args A) {
     extern __shared__ float4 shared[];
@@ -109,9 +133,17 @@ extern "C" __global__ void __launch_bounds__(THREADS) forward(const __grid_const
     int until_checkpoint = (A.checkpoint_every - A.first_step % A.checkpoint_every) % A.checkpoint_every;
     const i64 out_stride = (i64)A.head * D_V;
     i64 out = (((i64)batch * A.out_steps + A.first_step - A.out_first) * A.head + head) * D_V + block_column + own_column;
+    int stored = 0;
+    auto keep = [&](int phase, i64 dense) {
+#if TILES
+        store_in_bulk(tile, smem + STAGES * STEPS * SLOT + stored++ % TILES * (DK * COLUMNS), A.dense[phase] + dense, warp_column, row_lane, column_lane);
+#else
+        store_tile(tile, A.dense[phase] + dense, A, first_column, row_lane, column_lane);
+#endif
+    };
     for (int block = 0; block < n_blocks; block++) {
         const int stage = block % STAGES;
-        barrier_sync(1 + stage, THREADS);
+        await_stage(block);
         const int here = min(STEPS, A.n_steps - block * STEPS);
 #pragma unroll 1
         for (int local = 0; local < here; local++) {
@@ -123,7 +155,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) forward(const __grid_const
                 store_tile(tile, A.checkpoints + index * memory_size, A, first_column, row_lane, column_lane);
             }
             const i64 dense = (((i64)batch * A.dense_steps + t - A.dense_first) * A.head + head) * memory_size;
-            if (DENSE & 1) store_tile(tile, A.dense[0] + dense, A, first_column, row_lane, column_lane);
+            if (DENSE & 1) keep(0, dense);
 
             float reads[N + 1][C];
 #pragma unroll
@@ -155,7 +187,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) forward(const __grid_const
                         reads[N][c] = fmaf(query[i], x, reads[N][c]);
                     }
             }
-            if (DENSE & 2) store_tile(tile, A.dense[1] + dense, A, first_column, row_lane, column_lane);
+            if (DENSE & 2) keep(1, dense);
 
             // Sums over row lanes, halving the columns of a lane where it has several.
 #pragma unroll
@@ -193,7 +225,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) forward(const __grid_const
             }
 #pragma unroll
             for (int j = 0; j < N; j++) {
-                if ((DENSE & 4) && j == A.n_erases) store_tile(tile, A.dense[2] + dense, A, first_column, row_lane, column_lane);
+                if ((DENSE & 4) && j == A.n_erases) keep(2, dense);
 #pragma unroll
                 for (int g = 0; g < ROWS / 4; g++) {
                     float direction[4];
@@ -204,10 +236,18 @@ extern "C" __global__ void __launch_bounds__(THREADS) forward(const __grid_const
                         for (int c = 0; c < C; c++) tile.s[4 * g + i][c] = __fmaf_rn(direction[i], pseudo[j][c], tile.s[4 * g + i][c]);
                 }
             }
-            if ((DENSE & 4) && A.n_erases == N) store_tile(tile, A.dense[2] + dense, A, first_column, row_lane, column_lane);
-            if (DENSE & 8) store_tile(tile, A.dense[3] + dense, A, first_column, row_lane, column_lane);
+            if ((DENSE & 4) && A.n_erases == N) keep(2, dense);
+            if (DENSE & 8) keep(3, dense);
         }
-        if (block + STAGES < n_blocks) barrier_arrive(1 + STAGES + stage, THREADS);
+        if (A.progress && ((block + 1) * STEPS % A.progress_every == 0 || block + 1 == n_blocks)) {
+            __threadfence();
+            __syncwarp();
+            if (lane == 0) atomicAdd(A.progress, 1u);
+        }
+        free_stage(block, n_blocks);
     }
+#if TILES
+    if (threadIdx.x == 0) asm volatile("cp.async.bulk.wait_group 0;" ::: "memory");
+#endif
     if (A.final_memory) store_tile(tile, A.final_memory + memory_index * memory_size, A, first_column, row_lane, column_lane);
 }

@@ -21,7 +21,7 @@ struct GradientArgs {
     int read_heads[MOST_EDITS];
     int value_heads[MOST_EDITS];
 };
-static_assert(sizeof(GradientArgs) == 1624 + 40 + 24 + 64 + 8 + 16 + 256 + 16 + 96, "layout of the arguments");
+static_assert(sizeof(GradientArgs) == 1640 + 40 + 24 + 64 + 8 + 16 + 256 + 16 + 96, "layout of the arguments");
 
 // Places of the sums over columns within a step: G a_j, rows of S' * (gradient after decay), S' r_j, S' g.
 __host__ __device__ constexpr int sum_direction(int j) { return j; }

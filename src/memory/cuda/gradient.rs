@@ -97,7 +97,13 @@ impl Engine {
 fn sweep_kernel(shape: &Shape, plan: &SweepPlan, aligned: bool, grad_output: usize) -> Kernel {
     Kernel {
         name: "sweep",
-        source: concat!(include_str!("slots.cu"), include_str!("gradient.cu"), include_str!("sweep.cu")),
+        source: concat!(
+            include_str!("lanes.cu"),
+            include_str!("slots.cu"),
+            include_str!("stages.cu"),
+            include_str!("gradient.cu"),
+            include_str!("sweep.cu")
+        ),
         defines: shape.defines(&[
             ("C", plan.columns),
             ("CONSUMERS", plan.consumers),
@@ -106,6 +112,9 @@ fn sweep_kernel(shape: &Shape, plan: &SweepPlan, aligned: bool, grad_output: usi
             ("STAGES", plan.stages),
             ("ALIGNED", usize::from(aligned)),
             ("F_GRAD", grad_output),
+            ("THREADS", (plan.consumers + plan.producers) * 32),
+            ("WINDOW", 0),
+            ("OPEN", 0),
         ]),
         shared_bytes: plan.shared_bytes,
     }

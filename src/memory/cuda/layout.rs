@@ -57,10 +57,13 @@ pub(super) struct Arguments {
     pub dense_head: u64,
     pub dense_heads: i32,
     pub n_chunks: i32,
+    pub chunks_per_run: i32,
+    pub progress_every: i32,
+    pub progress: u64,
 }
 
 // `common.cu` asserts the same number.
-const _: () = assert!(size_of::<Arguments>() == 1624);
+const _: () = assert!(size_of::<Arguments>() == 1640);
 
 /// `struct GradientArgs` of `gradient.cu`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -88,7 +91,7 @@ pub(super) struct GradientArguments {
     pub value_heads: [i32; MOST_EDITS],
 }
 
-const _: () = assert!(size_of::<GradientArguments>() == 1624 + 40 + 24 + 64 + 8 + 16 + 256 + 16 + 96);
+const _: () = assert!(size_of::<GradientArguments>() == 1640 + 40 + 24 + 64 + 8 + 16 + 256 + 16 + 96);
 
 /// `struct AdjointArgs` of `adjoint.cu`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -102,7 +105,7 @@ pub(super) struct AdjointArguments {
     pub steps: i32,
 }
 
-const _: () = assert!(size_of::<AdjointArguments>() == 1624 + 32);
+const _: () = assert!(size_of::<AdjointArguments>() == 1640 + 32);
 
 // SAFETY: plain numbers in C's layout, passed by value.
 unsafe impl DeviceRepr for Arguments {}

@@ -17,8 +17,10 @@ mod buffers;
 mod plan;
 mod bound;
 mod engine;
+mod route;
 mod gradient;
 mod adjoint;
+mod follow;
 mod chunk_plan;
 mod chunks;
 mod chunk_gradient;
@@ -33,6 +35,7 @@ mod chunk_parity;
 pub mod bench;
 pub mod parity;
 mod parity_gradient;
+mod parity_record;
 
 pub use adjoint::Query;
 pub use buffers::{
@@ -43,9 +46,10 @@ pub use chunk_gradient::ChunkTape;
 pub use chunk_plan::{CHUNK_STEPS, ChunkPlan, Precision, compile_chunk_kernels};
 pub use engine::{Engine, n_cards};
 pub use error::{CudaError, bytes};
-pub use plan::{CardLimits, Form, ForwardPlan, ReplayPlan, SweepPlan};
+pub use plan::{CardLimits, Form, ForwardPlan, ReplayPlan, Replayed, Stores, SweepPlan, Window};
 pub use ring::{MemoryBlock, Ring, RingOptions};
 pub use room::{Inputs, Keep, check_room, room};
+pub use route::Route;
 pub use upload::{Element, Uploaded};
 
 /// An error of the driver, with what was being done.

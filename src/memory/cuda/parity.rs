@@ -14,6 +14,7 @@ use super::chunk_parity;
 use super::engine::Engine;
 use super::error::CudaError;
 use super::output::Output;
+use super::parity_record;
 use super::upload::{Element, Uploaded};
 
 /// How far a number on the card may be from the reference, relative to the largest of its array.
@@ -88,7 +89,8 @@ pub fn run(ordinal: usize, seed: u64, quick: bool) -> Result<Parity, CudaError> 
             (case, failures.into_iter().map(|failure| format!("{what}: {failure}")).collect::<Vec<_>>())
         })
         .collect();
-    let mut parity = Parity { seed, bound: BOUND, largest: BTreeMap::new(), failures: vec![], cases: vec![] };
+    let failures = parity_record::long(ordinal, seed)?;
+    let mut parity = Parity { seed, bound: BOUND, largest: BTreeMap::new(), failures, cases: vec![] };
     for (case, failures) in results {
         for (name, &error) in &case.errors {
             let largest = parity.largest.entry(name.clone()).or_insert(0.0);
@@ -271,6 +273,7 @@ fn compare(
         }
     }
     part_of_replay(&engine, &view, &trace, &recorded, failures)?;
+    parity_record::routes(&engine, &view, (&recorded[&Phase::Write], &out), failures)?;
     chunk_parity::compare(&engine, recurrence, &view, &judge, &mut case.errors, failures)?;
     super::parity_gradient::compare(&engine, recurrence, &uploaded, seed, case, failures)?;
 
@@ -341,7 +344,7 @@ pub(super) fn error<D: Dimension>(found: &Array<f32, D>, reference: &Array<f64, 
     if largest == 0.0 { difference } else { difference / largest }
 }
 
-fn same_bits<D: Dimension>(a: &Array<f32, D>, b: &Array<f32, D>) -> bool {
+pub(super) fn same_bits<D: Dimension>(a: &Array<f32, D>, b: &Array<f32, D>) -> bool {
     a.shape() == b.shape() && a.iter().zip(b).all(|(a, b)| a.to_bits() == b.to_bits())
 }
 

@@ -31,6 +31,7 @@ impl CardRecurrence<'_> {
         Form {
             n_edits: self.edits.len(),
             n_elsewhere: self.edits.iter().filter(|edit| elsewhere(&edit.read)).count(),
+            n_values: self.edits.iter().filter(|edit| edit.value.is_some()).count(),
             padded: padded(self.dims.d_k),
         }
     }

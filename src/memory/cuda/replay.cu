@@ -1,16 +1,17 @@
-// Dense memories from checkpoints and pseudo-values, every chunk between two checkpoints at once, at the speed of writing.
+// Dense memories from checkpoints and pseudo-values, many chunks between two checkpoints at once, at the speed of writing.
 //
 //     s = alpha * s;   s = fma(direction_j, a_j, s)   per edit
 //
 // as in `memory::replay`, so with its bits. A warp stores whole rows: consecutive lanes have consecutive columns.
 //
-// Given by the host beside common.cu's: COLUMN_THREADS (lanes along a row, four columns each), ROWS (rows of a thread),
-// CONSUMERS, PRODUCERS, STEPS, STAGES, DENSE, ALIGNED. Stores by threads and bulk copies out of shared memory are as fast as
-// one another here (both measured), so these are the plain ones.
+// A block goes through several chunks if there are enough without: a memory that is known need not be read.
+//
+// Given by the host beside stages.cu's: COLUMN_THREADS (lanes along a row, four columns each), ROWS (rows of a thread),
+// CONSUMERS, PRODUCERS, STEPS, DENSE, ALIGNED. Stores by threads and bulk copies out of shared memory are as fast as one another
+// here (both measured), so these are the plain ones.
 
 #define ROW_THREADS (CONSUMERS * WARP / COLUMN_THREADS)
 #define COLUMNS (4 * COLUMN_THREADS)
-#define THREADS ((CONSUMERS + PRODUCERS) * WARP)
 
 constexpr int AT_RETENTION = 0;
 __host__ __device__ constexpr int at_direction(int j) { return (1 + j) * DK; }
@@ -18,7 +19,6 @@ __host__ __device__ constexpr int at_value(int j) { return (1 + N) * DK + j * CO
 constexpr int SLOT = (1 + N) * DK + N * COLUMNS;
 
 __device__ __forceinline__ void produce(const Args& A, float* smem, int producer, int lane, int batch, int head, int first_column, int start, int end) {
-    const int n_blocks = (end - start + STEPS - 1) / STEPS;
     const int n_columns = D_V % COLUMNS == 0 ? COLUMNS : min(COLUMNS, D_V - first_column);
     const Source retention = source(A.retention, F_RETENTION, batch, head, A.head);
     Source directions[N], values[N];
@@ -29,14 +29,12 @@ __device__ __forceinline__ void produce(const Args& A, float* smem, int producer
         values[j].stride = (i64)A.head * D_V * 4;
         values[j].base = (const char*)(A.pseudo_values[j] + (((i64)batch * A.out_steps - A.out_first) * A.head + head) * D_V + first_column);
     }
-    for (int block = 0; block <= n_blocks; block++) {
-        if (block < n_blocks) {
-            const int stage = block % STAGES;
-            if (block >= STAGES) barrier_sync(1 + STAGES + stage, THREADS);
-            for (int local = producer; local < STEPS; local += PRODUCERS) {
-                const int t = start + block * STEPS + local;
-                if (t >= end) break;
-                float* slot = smem + (stage * STEPS + local) * SLOT;
+    produce_stages(
+        (end - start + STEPS - 1) / STEPS,
+        [&](int i, int place) {
+            for (int local = producer; local < min(STEPS, end - start - i * STEPS); local += PRODUCERS) {
+                const int t = start + i * STEPS + local;
+                float* slot = smem + (place * STEPS + local) * SLOT;
                 stage_row(slot + AT_RETENTION, retention, t, D_K, lane);
 #pragma unroll
                 for (int j = 0; j < N; j++) {
@@ -44,22 +42,15 @@ __device__ __forceinline__ void produce(const Args& A, float* smem, int producer
                     stage_row(slot + at_value(j), values[j], t, n_columns, lane);
                 }
             }
-            copies_commit();
-        }
-        if (block > 0) {
-            if (block < n_blocks) copies_wait<1>(); else copies_wait<0>();
-            __syncwarp();
-            const int stage = (block - 1) % STAGES;
-            for (int local = producer; local < STEPS; local += PRODUCERS) {
-                if (start + (block - 1) * STEPS + local >= end) break;
-                float* slot = smem + (stage * STEPS + local) * SLOT;
+        },
+        [&](int i, int place, bool) {
+            for (int local = producer; local < min(STEPS, end - start - i * STEPS); local += PRODUCERS) {
+                float* slot = smem + (place * STEPS + local) * SLOT;
                 convert_row(slot + AT_RETENTION, retention, D_K, lane);
 #pragma unroll
                 for (int j = 0; j < N; j++) convert_row(slot + at_direction(j), directions[j], D_K, lane);
             }
-            barrier_arrive(1 + stage, THREADS);
-        }
-    }
+        });
 }
 
 __device__ __forceinline__ void store_tile(const float (&s)[ROWS][4], float* memory, const Args& A, int first_row, int column) {
@@ -87,13 +78,14 @@ extern "C" __global__ void __launch_bounds__(THREADS) replay(const __grid_consta
     const int n_column_blocks = (D_V + COLUMNS - 1) / COLUMNS;
     const int column_block = blockIdx.x % n_column_blocks;
     const int out_head = blockIdx.x / n_column_blocks % A.dense_heads;
-    const int chunk = blockIdx.x / n_column_blocks / A.dense_heads % A.n_chunks;
-    const int batch = blockIdx.x / n_column_blocks / A.dense_heads / A.n_chunks;
+    // The heads of a sequence go side by side: what they write at a step stands together.
+    const int batch = blockIdx.x / n_column_blocks / A.dense_heads % A.batch;
+    const int chunk = blockIdx.x / n_column_blocks / A.dense_heads / A.batch * A.chunks_per_run;
     const int head = A.dense_head ? A.dense_head[out_head] : out_head;
     const int warp = threadIdx.x / WARP, lane = threadIdx.x % WARP;
     // The chunk's checkpoint stands at a multiple of the distance; only steps of the range are written.
     const int start = (A.checkpoint_first + chunk) * A.checkpoint_every;
-    const int end = min(start + A.checkpoint_every, A.first_step + A.n_steps);
+    const int end = min(start + A.chunks_per_run * A.checkpoint_every, A.first_step + A.n_steps);
     if (warp >= CONSUMERS) {
         produce(A, smem, warp - CONSUMERS, lane, batch, head, column_block * COLUMNS, start, end);
         return;
@@ -108,12 +100,12 @@ extern "C" __global__ void __launch_bounds__(THREADS) replay(const __grid_consta
     for (int i = 0; i < ROWS; i++)
 #pragma unroll
         for (int c = 0; c < 4; c++)
-            s[i][c] = first_row + i < D_K && column + c < D_V ? checkpoint[(i64)(first_row + i) * D_V + column + c] : 0.0f;
+            s[i][c] = first_row + i < D_K && column + c < D_V ? __ldcg(checkpoint + (i64)(first_row + i) * D_V + column + c) : 0.0f;
 
     const int n_blocks = (end - start + STEPS - 1) / STEPS;
     for (int block = 0; block < n_blocks; block++) {
         const int stage = block % STAGES;
-        barrier_sync(1 + stage, THREADS);
+        await_stage(block);
         const int here = min(STEPS, end - start - block * STEPS);
 #pragma unroll 1
         for (int local = 0; local < here; local++) {
@@ -150,6 +142,6 @@ extern "C" __global__ void __launch_bounds__(THREADS) replay(const __grid_consta
             if ((DENSE & 4) && A.n_erases == N && wanted) store_tile(s, A.dense[2] + dense, A, first_row, column);
             if ((DENSE & 8) && wanted) store_tile(s, A.dense[3] + dense, A, first_row, column);
         }
-        if (block + STAGES < n_blocks) barrier_arrive(1 + STAGES + stage, THREADS);
+        free_stage(block, n_blocks);
     }
 }

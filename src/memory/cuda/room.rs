@@ -67,6 +67,7 @@ pub(super) fn form_of(recurrence: &Recurrence<f32>) -> Form {
     Form {
         n_edits: recurrence.edits.len(),
         n_elsewhere: recurrence.edits.iter().filter(|edit| matches!(edit.read, Read::Other(_) | Read::BeforeDecay(_))).count(),
+        n_values: recurrence.edits.iter().filter(|edit| edit.value.is_some()).count(),
         padded: padded(recurrence.dims.d_k),
     }
 }

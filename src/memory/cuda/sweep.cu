@@ -8,7 +8,7 @@
 // All sums over key channels are taken in one round. Memories within a chunk are made again from the tape without a dot
 // product: once forward through the chunk keeping one of every STEPS, then group by group in shared memory.
 //
-// Given by the host beside slots.cu's (a stage is a group): F_GRAD (how the gradient of the output stands).
+// Given by the host beside slots.cu's and stages.cu's (a stage is a group): F_GRAD (how the gradient of the output stands).
 
 __host__ __device__ constexpr int at_residual(int j) { return AT_COLUMNS + j * COLUMNS; }
 constexpr int AT_GRAD = AT_COLUMNS + N * COLUMNS;
@@ -57,51 +57,40 @@ __device__ __forceinline__ void produce(const GradientArgs& B, float* smem, int 
         residuals[j].stride = (i64)A.head * D_V * 4;
         residuals[j].base = (const char*)(A.residuals[j] + (((i64)batch * A.out_steps - A.out_first) * A.head + head) * D_V + first_column);
     }
-    int count = 0, before = 0;
-    float strength = 1.0f, next_strength = 1.0f;
-    for (int chunk = last_chunk; chunk >= first_chunk - 1; chunk--) {
-        // One visit beyond the last hands over the last stage.
-        const int visits = chunk >= first_chunk ? n_visits(A, chunk) : 1;
-        for (int index = 0; index < visits; index++, count++) {
-            if (chunk >= first_chunk) {
-                const Visit v = visit(A, chunk, index);
-                const int stage = count % STAGES;
-                if (count >= STAGES) barrier_sync(1 + STAGES + stage, THREADS);
-                const int here = share(v.end - v.start, producer);
-                float* slots = smem + (stage * STEPS + producer * SHARE) * SLOT;
-                next_strength = strength_of(A, batch, v.start + producer * SHARE, here, head, lane);
-                for (int local = 0; local < here; local++) {
-                    const int t = v.start + producer * SHARE + local;
-                    float* slot = slots + local * SLOT;
-                    stage_vectors(vectors, slot, t, lane);
+    // The visit of a stage, from the last chunk back; those of one stage are handed over when the next is on its way.
+    int chunk = last_chunk, index = 0, visits = n_visits(A, last_chunk), n_steps = 0, n_steps_before = 0;
+    float strength = 1.0f, strength_before = 1.0f;
+    auto slots_of = [&](int place) { return smem + (place * STEPS + producer * SHARE) * SLOT; };
+    int total = 0;
+    for (int i = first_chunk; i <= last_chunk; i++) total += n_visits(A, i);
+    produce_stages(
+        total,
+        [&](int, int place) {
+            const Visit v = visit(A, chunk, index);
+            if (++index == visits && --chunk >= first_chunk) index = 0, visits = n_visits(A, chunk);
+            const int here = share(v.end - v.start, producer), first = v.start + producer * SHARE;
+            n_steps_before = n_steps, n_steps = v.end - v.start;
+            strength_before = strength;
+            strength = strength_of(A, batch, first, here, head, lane);
+            for (int local = 0; local < here; local++) {
+                float* slot = slots_of(place) + local * SLOT;
+                stage_vectors(vectors, slot, first + local, lane);
 #pragma unroll
-                    for (int j = 0; j < N; j++) stage_row(slot + at_residual(j), residuals[j], t, n_columns, lane);
-                    stage_row(slot + AT_GRAD, grad_output, t, n_columns, lane);
-                }
-                copies_commit();
+                for (int j = 0; j < N; j++) stage_row(slot + at_residual(j), residuals[j], first + local, n_columns, lane);
+                stage_row(slot + AT_GRAD, grad_output, first + local, n_columns, lane);
             }
-            if (count > 0) {
-                if (chunk >= first_chunk) copies_wait<1>(); else copies_wait<0>();
-                __syncwarp();
-                const int stage = (count - 1) % STAGES;
-                const int here = share(before, producer);
-                float* slots = smem + (stage * STEPS + producer * SHARE) * SLOT;
-                if (lane < here * N) slots[lane / N * SLOT + AT_STRENGTHS + lane % N] = strength;
-                for (int local = 0; local < here; local++) {
-                    convert_vectors(vectors, slots + local * SLOT, lane);
-                    convert_row(slots + local * SLOT + AT_GRAD, grad_output, n_columns, lane);
-                }
-                __syncwarp();
-                stage_couplings(slots, SLOT, AT_COUPLINGS, here, lane);
-                barrier_arrive(1 + stage, THREADS);
+        },
+        [&](int, int place, bool last) {
+            const int here = share(last ? n_steps : n_steps_before, producer);
+            float* slots = slots_of(place);
+            if (lane < here * N) slots[lane / N * SLOT + AT_STRENGTHS + lane % N] = last ? strength : strength_before;
+            for (int local = 0; local < here; local++) {
+                convert_vectors(vectors, slots + local * SLOT, lane);
+                convert_row(slots + local * SLOT + AT_GRAD, grad_output, n_columns, lane);
             }
-            if (chunk >= first_chunk) {
-                const Visit v = visit(A, chunk, index);
-                before = v.end - v.start;
-            }
-            strength = next_strength;
-        }
-    }
+            __syncwarp();
+            stage_couplings(slots, SLOT, AT_COUPLINGS, here, lane);
+        });
 }
 
 // A thread's own numbers of a step's columns.
@@ -216,7 +205,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) sweep(const __grid_constan
             const Visit v = visit(A, chunk, index);
             const int stage = count % STAGES;
             const int here = v.end - v.start;
-            barrier_sync(1 + stage, THREADS);
+            await_stage(count);
             const float* slots = smem + stage * STEPS * SLOT;
             if (v.forward) {
                 put<CONSUMER_THREADS>(tile, scratch + (i64)v.group * (DK * COLUMNS / 4));
@@ -343,7 +332,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) sweep(const __grid_constan
                 }
                 barrier_sync(CONSUMER_BARRIER, CONSUMER_THREADS);
             }
-            if (count + STAGES < total) barrier_arrive(1 + STAGES + stage, THREADS);
+            free_stage(count, total);
         }
     }
     if (B.gradient_before) store_tile(gradient, B.gradient_before + memory_index * memory_size, A, first_column, row_lane, column_lane);
