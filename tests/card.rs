@@ -1,11 +1,11 @@
 //! The engine on NVIDIA cards, as far as it can be tested where there is none: names of devices, plans, bytes, errors, and the
 //! gradient that judges its backward pass. Its numbers are compared on a card by `pentimento bench gpu --parity`.
 
-use ndarray::{Array4, Axis};
+use ndarray::{Array4, ArrayD, Axis};
 use pentimento::memory::cuda::{
     self, CardLimits, Cards, CudaError, Form, ForwardPlan, Inputs, Keep, MemoryBlock, ReplayPlan, Replayed, RingOptions, Stores, SweepPlan,
 };
-use pentimento::memory::{Device, Dims, Phase, RecordOptions, Recurrence, Rule, cpu, gradient};
+use pentimento::memory::{Device, Dims, Factors, Phase, RecordOptions, Recurrence, Rule, cpu, gradient};
 use rand::RngExt;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
@@ -222,12 +222,50 @@ fn kernels_need_no_header() {
     assert!(n_kernels >= 6);
 }
 
-/// The host's sizes of shared memory are asserted by the kernels themselves when they are compiled.
+/// A recurrence of a rule at some size, its numbers zero.
+fn of_size(rule: Rule, dims: Dims) -> Recurrence<f32> {
+    let arrays = rule.factors().into_iter().map(|factor| (factor, ArrayD::zeros(factor.shape(&dims)))).collect();
+    Factors::new(rule, arrays, None).unwrap().lower()
+}
+
+const COMPILED: [(usize, usize); 6] = [(128, 128), (64, 64), (40, 24), (7, 5), (256, 256), (32, 130)];
+
+fn all_rules() -> Vec<Rule> {
+    Rule::ALL.into_iter().chain([Rule::GatedDeltaProduct(4)]).collect()
+}
+
+/// One way of every kernel, of a rule and a size drawn anew each run. Sizes of shared memory on both sides are asserted by the
+/// kernels themselves when they are compiled.
 #[test]
-fn kernels_of_runs_in_chunks_compile_where_there_is_a_compiler() {
-    let small = Dims { batch: 1, step: 64, key_head: 1, head: 2, d_k: 40, d_v: 24 };
-    match cuda::compile_chunk_kernels(&small, 2, cuda::Precision::Split, LARGE, "sm_90") {
-        Ok(n_kernels) => assert_eq!(n_kernels, 5),
-        Err(error) => assert!(matches!(error, CudaError::NoCompiler), "{error}"),
+fn kernels_compile_where_there_is_a_compiler() {
+    let seed = u64::from(std::process::id()) ^ std::time::SystemTime::now().elapsed().unwrap_or_default().as_nanos() as u64;
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let rules = all_rules();
+    let rule = rules[rng.random_range(0..rules.len())];
+    let (d_k, d_v) = COMPILED[rng.random_range(0..COMPILED.len())];
+    let element = if rng.random_range(0..2) == 0 { cuda::Element::F32 } else { cuda::Element::Bf16 };
+    let dims = Dims { batch: 1, step: 64, key_head: 1, head: 2, d_k, d_v };
+    match cuda::compile_kernels(&of_size(rule, dims), element, LARGE, "sm_90", Some(seed)) {
+        Ok(n_kernels) => assert!(n_kernels >= 8, "{n_kernels} kernels of {rule} at {d_k} by {d_v}"),
+        Err(CudaError::NoCompiler) => eprintln!("skipped: no NVRTC here, so no kernel was compiled"),
+        Err(error) => panic!("{rule} at {d_k} by {d_v}, {element:?}, seed {seed}: {error}"),
     }
+}
+
+/// Every kernel of every rule in every way: minutes.
+#[test]
+#[ignore = "compiles some thousands of kernels: run it by name where NVRTC is, after a change of a kernel"]
+fn every_kernel_compiles() {
+    let mut n_kernels = 0;
+    for (rule, (d_k, d_v), element) in all_rules().into_iter().flat_map(|rule| {
+        COMPILED.into_iter().flat_map(move |size| [cuda::Element::F32, cuda::Element::Bf16].map(|element| (rule, size, element)))
+    }) {
+        let dims = Dims { batch: 8, step: 4096, key_head: 16, head: 16, d_k, d_v };
+        match cuda::compile_kernels(&of_size(rule, Dims { step: 64, batch: 1, ..dims }), element, LARGE, "sm_90", None) {
+            Ok(n) => n_kernels += n,
+            Err(CudaError::NoCompiler) => return,
+            Err(error) => panic!("{rule} at {d_k} by {d_v}, {element:?}: {error}"),
+        }
+    }
+    assert!(n_kernels > 1000, "{n_kernels}");
 }

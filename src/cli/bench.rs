@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use super::{bench_app as app, bench_model as model, output};
+use super::{bench_app as app, bench_gpu, bench_model as model, output};
 use crate::measure::{Explained, StatisticsOptions, explained, random_heads};
 use crate::memory::{self, Device, Dims, Rule};
 use crate::trace;
@@ -17,7 +17,8 @@ use crate::trace;
   pentimento bench trace --json
   pentimento bench attention --trace eda.trace.zarr how much of the output the exact attention and other tools' maps explain
   pentimento bench gpu --device cuda:0 --json
-  pentimento bench gpu --parity                     every rule on the card beside the f64 reference
+  pentimento bench gpu --parity                     every rule, and accounts, on the card beside the f64 reference
+  python3 benches/peer_gpu.py                       (fla and PyTorch on the same card)
   pentimento bench model --device cuda:0            models and gradients on the card beside the CPU
   pentimento bench probes --rounds 3 --json
   python3 benches/peer_probes.py          (probes beside scikit-learn and PyTorch, on the same data, in one run)")]
@@ -75,7 +76,7 @@ enum Bench {
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.name {
         Bench::Memory => output::json(&memory::bench::run(&memory::bench::BenchOptions::default())),
-        Bench::Gpu => gpu(&arguments),
+        Bench::Gpu => bench_gpu::run(&arguments.device, arguments.seed, arguments.parity, arguments.quick),
         Bench::Attention => attention(&arguments),
         Bench::Model => model::run(&arguments.device, arguments.seed.unwrap_or_else(fresh_seed), arguments.json),
         Bench::Trace => output::json(&trace::bench(std::env::temp_dir(), &trace::BenchOptions::default())?),
@@ -108,31 +109,8 @@ fn attention(arguments: &Arguments) -> anyhow::Result<()> {
     found.iter().try_for_each(|(name, explained)| output::line(&format!("{name}: {}", explained.headline())))
 }
 
-fn gpu(arguments: &Arguments) -> anyhow::Result<()> {
-    let Device::Cuda(cards) = &arguments.device else {
-        anyhow::bail!(
-            "`pentimento bench gpu` measures a card: give --device cuda:0 (the processor is measured by `pentimento bench memory`)"
-        );
-    };
-    if arguments.parity && cards.len() > 1 {
-        let failures = memory::cuda::parity::cards(&arguments.device, arguments.seed.unwrap_or_else(fresh_seed))?;
-        anyhow::ensure!(failures.is_empty(), "several cards give other numbers than one: {}", failures.join("; "));
-        eprintln!("{} gives the bits of one card", arguments.device);
-    }
-    for &card in cards {
-        if arguments.parity {
-            let parity = memory::cuda::parity::run(card, arguments.seed.unwrap_or_else(fresh_seed), arguments.quick)?;
-            output::json(&parity)?;
-            anyhow::ensure!(parity.holds(), "card {card} strays from the reference: see `largest` and `failures` above");
-        } else {
-            output::json(&memory::cuda::bench::run(card, arguments.quick)?)?;
-        }
-    }
-    Ok(())
-}
-
 /// A seed nobody had before: what the standard library starts a hash table from.
-fn fresh_seed() -> u64 {
+pub(super) fn fresh_seed() -> u64 {
     use std::hash::{BuildHasher, Hasher, RandomState};
     RandomState::new().build_hasher().finish() >> 11 // so that every reader of JSON has it exactly
 }

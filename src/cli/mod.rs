@@ -15,6 +15,7 @@ mod measure;
 mod knockout;
 mod export;
 mod bench;
+mod bench_gpu;
 #[cfg(feature = "record")]
 mod settings;
 

@@ -156,6 +156,27 @@ pub struct Followed<F: Scalar> {
 }
 
 impl<F: Scalar> Following<F> {
+    /// No steps and no vectors, of these edits.
+    pub fn of(d_k: usize, edits: Vec<FollowedEdit>, orders: bool, keeps_erased: bool) -> Self {
+        let is_oblique = edits.iter().any(|edit| edit.is_oblique);
+        let layout = FollowLayout { n_edits: edits.len(), orders, is_oblique, width: d_k.next_multiple_of(32) };
+        Self {
+            d_k,
+            edits,
+            orders,
+            rows: Array3::zeros((1, layout.n_rows(), layout.width)),
+            each: 1,
+            entries: Array2::zeros((0, d_k)),
+            entry_reads: vec![],
+            origins: Array2::zeros((0, d_k)),
+            quarter: vec![],
+            values: Array2::zeros((0, 0)),
+            marks: vec![],
+            keeps_seen: false,
+            keeps_erased,
+        }
+    }
+
     /// Where rows and numbers stand.
     pub fn layout(&self) -> FollowLayout {
         FollowLayout { n_edits: self.edits.len(), orders: self.orders, is_oblique: self.is_oblique(), width: self.d_k.next_multiple_of(32) }

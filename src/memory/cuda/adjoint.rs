@@ -2,7 +2,7 @@
 
 use cudarc::driver::{CudaViewMut, DevicePtrMut};
 
-use super::bound::{Bound, check};
+use super::bound::{Bound, Shape, check};
 use super::buffers::CardRecurrence;
 use super::compile::Kernel;
 use super::driver_error;
@@ -64,7 +64,10 @@ impl Engine {
             n_queries: queries.len() as i32,
             steps: d.step as i32,
         };
-        let kernel = Kernel { name: "adjoint", source: include_str!("adjoint.cu"), defines: shape.defines(&[]), shared_bytes: 0 };
-        self.launch(&kernel, &arguments, queries.len().div_ceil(4), 128)
+        self.launch(&adjoint_kernel(&shape), &arguments, queries.len().div_ceil(4), 128)
     }
+}
+
+pub(super) fn adjoint_kernel(shape: &Shape) -> Kernel {
+    Kernel { name: "adjoint", source: include_str!("adjoint.cu"), defines: shape.defines(&[]), shared_bytes: 0 }
 }

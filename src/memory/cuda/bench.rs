@@ -263,18 +263,18 @@ fn draw(
         high,
         seed: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15),
     };
-    let kernel = Kernel {
-        name: "random",
-        source: include_str!("random.cu"),
-        defines: vec![("N", 1), ("DK", 32), ("READS", 0), ("VALUES", 0)],
-        shared_bytes: 0,
-    };
+    let kernel = random_kernel();
     let function = engine.function(&kernel)?;
     let grid = LaunchConfig { grid_dim: (n_rows.div_ceil(8) as u32, 1, 1), block_dim: (256, 1, 1), shared_mem_bytes: 0 };
     // SAFETY: the arguments have the kernel's layout and the array has all rows.
     unsafe { stream.launch_builder(&function).arg(&drawn).launch(grid) }.map_err(&fail)?;
     engine.wait()?;
     Ok(array)
+}
+
+pub(super) fn random_kernel() -> Kernel {
+    let defines = vec![("N", 1), ("DK", 32), ("READS", 0), ("VALUES", 0)];
+    Kernel { name: "random", source: include_str!("random.cu"), defines, shared_bytes: 0 }
 }
 
 impl GpuBench {

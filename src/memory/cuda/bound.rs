@@ -4,11 +4,12 @@ use std::ops::Range;
 
 use cudarc::driver::{CudaStream, CudaView, CudaViewMut, DevicePtr, DevicePtrMut, SyncOnDrop};
 
-use super::super::{Dims, EditKind};
+use super::super::{Dims, Edit, EditKind, Read, Recurrence};
 use super::buffers::{CardEdit, CardRead, CardRecurrence, Numbers, Rows, Targets, Trace};
 use super::error::CudaError;
 use super::layout::{Arguments, EditArgument, MOST_EDITS, RowsArgument};
 use super::plan::{self, Form};
+use super::upload::Element;
 
 /// What kernels are compiled for.
 pub(super) struct Shape {
@@ -21,6 +22,37 @@ pub(super) struct Shape {
 }
 
 impl Shape {
+    /// Of a recurrence that was copied to a card, which needs none.
+    pub fn of(recurrence: &Recurrence<f32>, element: Element) -> Self {
+        let d = recurrence.dims;
+        let flags = |width: usize| usize::from(element == Element::Bf16) | usize::from(width.is_multiple_of(4)) << 1;
+        let edits = || recurrence.edits.iter().enumerate();
+        let kind = |read: &Read<f32>| match read {
+            Read::Nothing => 0,
+            Read::Direction => 1,
+            Read::Other(_) => 2,
+            Read::BeforeDecay(_) => 3,
+        };
+        let fold = |of: &dyn Fn(&Edit<f32>) -> usize| edits().fold(0, |bits, (j, edit)| bits | of(edit) << (2 * j));
+        let n_elsewhere = recurrence.edits.iter().filter(|edit| kind(&edit.read) >= 2).count();
+        let n_values = recurrence.edits.iter().filter(|edit| edit.value.is_some()).count();
+        Self {
+            form: Form { n_edits: recurrence.edits.len(), n_elsewhere, n_values, padded: plan::padded(d.d_k) },
+            n: recurrence.edits.len(),
+            reads: fold(&|edit| kind(&edit.read)),
+            values: edits().fold(0, |bits, (j, edit)| bits | usize::from(edit.value.is_some()) << j),
+            formats: [
+                ("D_K", d.d_k),
+                ("D_V", d.d_v),
+                ("F_QUERY", flags(d.d_k)),
+                ("F_RETENTION", flags(d.d_k)),
+                ("F_DIRECTION", fold(&|_| flags(d.d_k))),
+                ("F_READ", fold(&|edit| if kind(&edit.read) >= 2 { flags(d.d_k) } else { 0 })),
+                ("F_VALUE", fold(&|edit| if edit.value.is_some() { flags(d.d_v) } else { 0 })),
+            ],
+        }
+    }
+
     pub fn defines(&self, more: &[(&'static str, usize)]) -> Vec<(&'static str, usize)> {
         let mut defines = vec![("N", self.n), ("DK", self.form.padded), ("READS", self.reads), ("VALUES", self.values)];
         defines.extend(self.formats);

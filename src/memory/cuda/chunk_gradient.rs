@@ -208,12 +208,7 @@ impl Folds<'_> {
     }
 
     fn run(self) -> Result<(), CudaError> {
-        let kernel = Kernel {
-            name: "chunk_fold",
-            source: include_str!("chunk_fold.cu"),
-            defines: vec![("N", 1), ("DK", 32), ("READS", 0), ("VALUES", 0)],
-            shared_bytes: 0,
-        };
+        let kernel = fold_kernel();
         let grid = LaunchConfig { grid_dim: (self.n_rows as u32, 1, 1), block_dim: (256, 1, 1), shared_mem_bytes: 0 };
         for (mut scratch, to, heads, width) in self.pending {
             if to != 0 {
@@ -223,4 +218,9 @@ impl Folds<'_> {
         }
         Ok(())
     }
+}
+
+pub(super) fn fold_kernel() -> Kernel {
+    let defines = vec![("N", 1), ("DK", 32), ("READS", 0), ("VALUES", 0)];
+    Kernel { name: "chunk_fold", source: include_str!("chunk_fold.cu"), defines, shared_bytes: 0 }
 }

@@ -1,11 +1,8 @@
 //! How a run in chunks is laid over a card: the sizes of `chunk_tiles.cu` once more (the kernels assert that they agree).
 
-use rayon::prelude::*;
-
 use super::super::{Dims, EditKind};
 use super::buffers::{CardRead, CardRecurrence};
-use super::compile::{self, Kernel};
-use super::error::CudaError;
+use super::compile::Kernel;
 use super::plan::CardLimits;
 
 /// Steps of a chunk.
@@ -218,25 +215,17 @@ impl ChunkPlan {
     }
 }
 
-/// Compiles every kernel of runs in chunks at these sizes for an architecture (`sm_90`), without a card; from the cache what
-/// is there. Returns how many.
-///
-/// # Errors
-/// If there is no compiler, or it refuses a kernel; and if the sizes need more shared memory than the card has.
-pub fn compile_chunk_kernels(
-    dims: &Dims,
-    n_edits: usize,
-    precision: Precision,
-    card: CardLimits,
-    architecture: &str,
-) -> Result<usize, CudaError> {
-    let plan = |pass| {
-        ChunkPlan::new(dims, n_edits, precision, pass, card, None)
-            .ok_or_else(|| CudaError::Unsupported("the card has too little shared memory for runs in chunks".to_owned()))
-    };
-    let (forward, backward) = (plan(Pass::Forward)?, plan(Pass::Backward)?);
-    let kernels = [forward.prepare(), forward.scan(), backward.prepare(), backward.scan(), backward.gradient()];
-    kernels.par_iter().map(|kernel| compile::binary(architecture, kernel).map(|_| 1)).sum()
+/// Every kernel of runs in chunks at these sizes, in both precisions, with every width of a block that the card has room for.
+pub(super) fn chunk_kernels(dims: &Dims, n_edits: usize, card: CardLimits) -> Vec<Kernel> {
+    let mut kernels = Vec::new();
+    for (precision, columns) in
+        [Precision::Split, Precision::Bf16].into_iter().flat_map(|precision| [16, 32, 64].map(|columns| (precision, columns)))
+    {
+        let plan = |pass| ChunkPlan::new(dims, n_edits, precision, pass, card, Some(columns));
+        kernels.extend(plan(Pass::Forward).into_iter().flat_map(|plan| [plan.prepare(), plan.scan()]));
+        kernels.extend(plan(Pass::Backward).into_iter().flat_map(|plan| [plan.prepare(), plan.scan(), plan.gradient()]));
+    }
+    kernels
 }
 
 const PREPARE: &str = concat!(

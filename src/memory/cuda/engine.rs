@@ -13,6 +13,7 @@ use super::compile::{self, Kernel};
 use super::error::CudaError;
 use super::layout::Arguments;
 use super::plan::{self, CardLimits, ForwardPlan, ReplayPlan, Replayed, Stores};
+use super::route::Beside;
 use super::{driver_error, libraries};
 
 /// The engine on one card: kernels are compiled for it when first used, and run on one stream.
@@ -24,8 +25,8 @@ pub struct Engine {
     columns: Option<usize>,
     /// Whether it copies blocks of memory by itself (compute capability 9.0 and later).
     copies_in_bulk: bool,
-    /// A second stream for what runs beside the first; made when first needed.
-    beside: Arc<OnceLock<Arc<CudaStream>>>,
+    /// For what runs beside the stream; made when first needed.
+    beside: Arc<OnceLock<Beside>>,
 }
 
 impl Engine {
@@ -145,12 +146,12 @@ impl Engine {
         self.launch(&kernel, &bound.arguments, plan.blocks, (plan.consumers + 1) * 32)
     }
 
-    /// A stream for what runs beside the engine's own.
-    pub(super) fn beside(&self) -> Result<&Arc<CudaStream>, CudaError> {
+    /// What runs beside the engine's own stream.
+    pub(super) fn beside(&self) -> Result<&Beside, CudaError> {
         if self.beside.get().is_none() {
             let context = self.stream.context();
-            let stream = context.new_stream().map_err(driver_error(context, "making a second stream"))?;
-            let _ = self.beside.set(stream);
+            // Another thread may have been faster; its own is then the one.
+            let _ = self.beside.set(Beside::new(context).map_err(driver_error(context, "making a second stream"))?);
         }
         self.beside.get().ok_or_else(|| CudaError::Shape("the second stream was not made".to_owned()))
     }

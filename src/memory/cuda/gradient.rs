@@ -66,12 +66,7 @@ impl Engine {
         arguments.key_head = shared_heads(recurrence) as i32;
 
         let sweep = sweep_kernel(&shape, &plan, aligned && carried.is_multiple_of(16), arguments.grad_output.flags as usize);
-        let finish = Kernel {
-            name: "finish",
-            source: concat!(include_str!("gradient.cu"), include_str!("finish.cu")),
-            defines: shape.defines(&[]),
-            shared_bytes: 0,
-        };
+        let finish = finish_kernel(&shape);
         let mut last = n_chunks;
         while last > 0 {
             let first = last.saturating_sub(chunks_at_once);
@@ -94,7 +89,12 @@ impl Engine {
     }
 }
 
-fn sweep_kernel(shape: &Shape, plan: &SweepPlan, aligned: bool, grad_output: usize) -> Kernel {
+pub(super) fn finish_kernel(shape: &Shape) -> Kernel {
+    let source = concat!(include_str!("gradient.cu"), include_str!("finish.cu"));
+    Kernel { name: "finish", source, defines: shape.defines(&[]), shared_bytes: 0 }
+}
+
+pub(super) fn sweep_kernel(shape: &Shape, plan: &SweepPlan, aligned: bool, grad_output: usize) -> Kernel {
     Kernel {
         name: "sweep",
         source: concat!(

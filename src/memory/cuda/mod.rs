@@ -7,7 +7,8 @@
 //! [`Engine`] works on buffers that stand on a card, so that a model there hands over its own.
 
 // The journey: `error`, `libraries` (what is there), `layout` (arguments as the kernels see them), `compile`, `buffers` (what
-// stands on the card), `plan` (how a run is laid over it), `engine` (launches step by step), `chunks` (launches in chunks).
+// stands on the card), `plan` (how a run is laid over it), `engine` (launches step by step), `route` (every memory recorded),
+// `chunks` (launches in chunks), `follow` (single writes), `kernels` (all of them, compiled without a card).
 
 mod error;
 mod libraries;
@@ -34,6 +35,7 @@ mod measure;
 mod chunk_parity;
 pub mod bench;
 pub mod parity;
+mod kernels;
 mod parity_gradient;
 mod parity_record;
 
@@ -43,9 +45,10 @@ pub use buffers::{
 };
 pub use cards::Cards;
 pub use chunk_gradient::ChunkTape;
-pub use chunk_plan::{CHUNK_STEPS, ChunkPlan, Precision, compile_chunk_kernels};
+pub use chunk_plan::{CHUNK_STEPS, ChunkPlan, Precision};
 pub use engine::{Engine, n_cards};
 pub use error::{CudaError, bytes};
+pub use kernels::compile_kernels;
 pub use plan::{CardLimits, Form, ForwardPlan, ReplayPlan, Replayed, Stores, SweepPlan, Window};
 pub use ring::{MemoryBlock, Ring, RingOptions};
 pub use room::{Inputs, Keep, check_room, room};

@@ -1,8 +1,9 @@
 //! Every memory of a run, recorded on the card: made step by step, or replayed while its trace is being made.
 
 use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use cudarc::driver::{DevicePtrMut, sys};
+use cudarc::driver::{CudaContext, CudaStream, DriverError, result, sys};
 
 use super::bound::Bound;
 use super::buffers::{CardRecurrence, Targets};
@@ -28,6 +29,35 @@ pub enum Route {
     /// The trace on half of the card, and beside it the replay of what it has finished: for few heads and long sequences, where
     /// a step's latency leaves the card idle.
     SideBySide,
+}
+
+/// A second stream, and a number that kernels of the first count their progress in. Streams can wait for a number only where
+/// `cuMemAlloc` put it, not where a pool did.
+#[derive(Debug)]
+pub(super) struct Beside {
+    stream: Arc<CudaStream>,
+    /// Its address. Whoever holds it has asked for nothing else since it was last set to 0.
+    progress: Mutex<u64>,
+}
+
+impl Beside {
+    pub fn new(context: &Arc<CudaContext>) -> Result<Self, DriverError> {
+        let stream = context.new_stream()?;
+        context.bind_to_thread()?;
+        // SAFETY: it is set before it is read, and freed once, by `drop`.
+        let progress = unsafe { result::malloc_sync(size_of::<u32>()) }?;
+        Ok(Self { stream, progress: Mutex::new(progress) })
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        let progress = *self.progress.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if self.stream.context().bind_to_thread().is_ok() {
+            // SAFETY: nobody has it any more; freeing waits for what still runs.
+            let _ = unsafe { result::free_sync(progress) };
+        }
+    }
 }
 
 impl Engine {
@@ -98,24 +128,29 @@ impl Engine {
             }
         }
         let part = PART.next_multiple_of(every).next_multiple_of(trace_plan.steps);
-        let mut progress = stream.alloc_zeros::<u32>(1).map_err(&fail)?;
-        let progress = progress.device_ptr_mut(stream).0;
+        let beside = self.beside()?;
+        let progress = beside.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        let beside = &beside.stream;
+        // SAFETY: the number stands there, and whoever counted in it before is done by then on this stream.
+        unsafe { result::memset_d8_async(*progress, 0, size_of::<u32>(), stream.cu_stream()) }.map_err(&fail)?;
         let mut trace = arguments;
         trace.dense = [0; 4];
-        (trace.progress, trace.progress_every) = (progress, part as i32);
+        (trace.progress, trace.progress_every) = (*progress, part as i32);
         let forward = forward_kernel(&shape, &trace_plan, &trace, aligned);
-        let beside = self.beside()?;
         let ready = stream.record_event(None).map_err(&fail)?;
         beside.wait(&ready).map_err(&fail)?;
         self.launch(&forward, &trace, trace_plan.blocks, (trace_plan.consumers + trace_plan.producers) * 32)?;
+        let traced = stream.record_event(None).map_err(&fail)?;
         let n_warps = trace_plan.blocks * trace_plan.consumers;
 
         for (index, start) in steps.clone().step_by(part).enumerate() {
             let end = (start + part).min(steps.end);
-            // SAFETY: the counter stands until both streams are done with it, below.
-            unsafe { sys::cuStreamWaitValue32_v2(beside.cu_stream(), progress, ((index + 1) * n_warps) as u32, 0) }
-                .result()
-                .map_err(&fail)?;
+            // SAFETY: the number outlives the engine's streams.
+            let waits = unsafe { sys::cuStreamWaitValue32_v2(beside.cu_stream(), *progress, ((index + 1) * n_warps) as u32, 0) };
+            if waits.result().is_err() {
+                // A driver without such waits: the replay then follows the whole trace.
+                beside.wait(&traced).map_err(&fail)?;
+            }
             let mut replay = arguments;
             (replay.first_step, replay.n_steps) = (start as i32, (end - start) as i32);
             let first_chunk = start / every;
