@@ -336,8 +336,12 @@ impl<'a, F: Precision> Block<'a, F> {
             self.energies.push(self.energy.0.iter().map(|x| x.wide()).sum());
         }
         while let Some(mark) = self.marks.pop_if(|mark| mark.step <= t) {
+            let is_made = match self.columns[mark.column] {
+                Column::Write(write) => head.place(write).step <= mark.step,
+                Column::Initial(_) => true,
+            };
             let tally = Tally { surviving: self.surviving(mark.column), ..self.tallies[mark.column] };
-            self.marked.push((mark.slot, tally));
+            self.marked.push((mark.slot, if is_made { tally } else { Tally::default() }));
         }
     }
 

@@ -1,6 +1,7 @@
 //! How long a write would last if nothing but decay acted on it.
 
 use ndarray::Array2;
+use rayon::prelude::*;
 
 use super::head::HeadRecurrence;
 use super::kernel::Precision;
@@ -28,7 +29,7 @@ pub(super) fn decay_only_half_lives<F: Precision>(head: &HeadRecurrence<F>) -> V
         }
         Some(below - born)
     };
-    (0..head.n_writes()).map(one).collect()
+    (0..head.n_writes()).into_par_iter().map(one).collect()
 }
 
 /// The share of a write's energy that decay alone leaves, \[write\], after `age` steps; `None` where the sequence ends before.

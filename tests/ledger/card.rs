@@ -48,3 +48,19 @@ fn orders_weigh_as_shapley_says() {
     assert_eq!(weights(1, 0b101), [0.0; 8]);
     assert_eq!(weights(0, 0b001), [-1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0]);
 }
+
+/// Wherever the blocks of writes begin that the processor goes through together.
+#[test]
+fn a_write_that_is_not_made_yet_has_nothing_to_its_account() {
+    let dims = Dims { batch: 1, step: 80, key_head: 1, head: 1, d_k: 3, d_v: 2 };
+    let factors = Sample { dims, seed: 7, starts_filled: false }.factors(Rule::Eda);
+    let head = head_of(&factors);
+    let marks = (0..80).map(|write| (write, 40)).collect();
+    let options = AccountOptions { marks, ..AccountOptions::default() };
+    let found = account(&head, &options);
+    for (write, tally) in found.marked.iter().enumerate() {
+        assert_eq!(tally.written > 0.0, write <= 40, "write {write}: {tally:?}");
+    }
+    let again = account_by(&head, &options, |following| Ok::<_, Infallible>(follow::run(following))).unwrap();
+    assert!(again.differences(&found)["ledger_marked"] < 1e-12);
+}
