@@ -9,7 +9,7 @@ use pentimento::{
         AttentionConfig, Config, DecayGate, DecayRate, DeltaConfig, FeedForwardConfig, LanguageModel, MixerKind, ModelError, NoObserver,
         Observer, Preset,
         memory_op::{self, Pack, Part},
-        params, parity, rows_of, token_tensor,
+        number_of, params, parity, rows_of, token_tensor,
     },
 };
 
@@ -419,5 +419,28 @@ fn attention_in_blocks_of_queries_equals_attention_at_once() {
 fn the_comparison_of_devices_finds_the_processor_equal_to_itself() {
     for model in parity(&Device::Cpu, 1).unwrap() {
         assert!(model.holds() && model.logits == 0.0 && model.gradient == 0.0, "{model:?}");
+    }
+}
+
+#[test]
+fn gradients_without_candles_graph_are_those_with_it() {
+    let mut config = tiny(&MIXERS);
+    config.tied_embeddings = true;
+    for config in [tiny(&MIXERS), config] {
+        let (model, weights) = LanguageModel::new(config, 5).unwrap();
+        let gold = Tensor::from_iter((0..18_u32).map(|row| row % 11), &candle_core::Device::Cpu).unwrap();
+        let loss = |model: &LanguageModel| {
+            let logits = model.logits(&model.hidden(&tokens(2, 9), None, &mut NoObserver)?)?;
+            Ok::<_, ModelError>(number_of(&logits, |logits| candle_nn::loss::cross_entropy(logits, &gold))?)
+        };
+        let (expected, by_candle) = model.differentiate(&weights, loss).unwrap();
+        let (found, gradients) = model.differentiate_recorded(&weights, loss).unwrap();
+        assert_eq!(numbers(&found), numbers(&expected));
+        for (name, var) in &weights {
+            let (found, expected) = (gradients.get(var.as_tensor()).unwrap(), by_candle.get(var.as_tensor()).unwrap());
+            let scale = numbers(expected).iter().fold(1e-3_f32, |scale, x| scale.max(x.abs()));
+            let error = largest_difference(found, expected);
+            assert!(error <= 2e-5 * scale, "{name}: {error} of {scale}");
+        }
     }
 }

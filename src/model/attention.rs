@@ -6,6 +6,7 @@ use super::{
     AttentionConfig, Config, ModelError,
     card::{self, Launch, Number::Float, int},
     functions::exp,
+    graph,
     kernel::{fill_rows, floats, tensor_like, with_floats},
     language_model::Extent,
     linear::Linear,
@@ -55,13 +56,13 @@ impl Attention {
         let AttentionConfig { heads, key_heads, head_dim, .. } = self.config;
         let width = heads * head_dim;
         let both = self.query_and_gate.forward(x)?;
-        let query = both.narrow(1, 0, width)?.contiguous()?;
-        let gate = both.narrow(1, width, width)?.contiguous()?;
+        let query = graph::columns(&both, 0, width)?;
+        let gate = graph::columns(&both, width, width)?;
         let query = self.rotary.forward(&self.query_norm.forward(&query)?, extent, position)?;
         let key = self.rotary.forward(&self.key_norm.forward(&self.key.forward(x)?)?, extent, position)?;
         let value = self.value.forward(x)?;
 
-        let by_head = |x: Tensor, heads: usize| x.reshape((extent.batch, extent.step, heads, head_dim))?.transpose(1, 2)?.contiguous();
+        let by_head = |x: Tensor, heads: usize| graph::exchange(&graph::reshape(&x, (extent.batch, extent.step, heads, head_dim))?);
         let (query, mut key, mut value) = (by_head(query, heads)?, by_head(key, key_heads)?, by_head(value, key_heads)?);
         if let Some(state) = state {
             if let Some((keys, values)) = &state.cache {
@@ -71,8 +72,8 @@ impl Attention {
             state.cache = Some((key.detach(), value.detach()));
         }
         let read = read(&query, &key, &value)?;
-        let read = read.transpose(1, 2)?.contiguous()?.reshape((extent.rows(), width))?;
-        self.output.forward(&(read * candle_nn::ops::sigmoid(&gate)?)?)
+        let read = graph::reshape(&graph::exchange(&read)?, (extent.rows(), width))?;
+        self.output.forward(&graph::mul(&read, &graph::sigmoid(&gate)?)?)
     }
 }
 
@@ -83,7 +84,7 @@ fn read(query: &Tensor, key: &Tensor, value: &Tensor) -> std::result::Result<Ten
     let (key_heads, seen) = (key.dim(1)?, key.dim(2)?);
     let group = heads / key_heads;
     // Training needs the weights of all queries at once; otherwise no more are held than a block of queries makes.
-    let differentiable = query.track_op() || key.track_op() || value.track_op();
+    let differentiable = graph::is_recording() || query.track_op() || key.track_op() || value.track_op();
     let most = SCORES_AT_ONCE[usize::from(card::holds(query))];
     let at_once = if differentiable { steps } else { (most / (batch * heads * seen)).clamp(1, steps) };
     let mut blocks = Vec::new();
@@ -91,11 +92,11 @@ fn read(query: &Tensor, key: &Tensor, value: &Tensor) -> std::result::Result<Ten
         let block = at_once.min(steps - from);
         let keys = seen - steps + from + block;
         // Queries of a group stand below one another against their common key: [batch, key_head, group * step, head_dim].
-        let query = query.narrow(2, from, block)?.contiguous()?.reshape((batch, key_heads, group * block, head_dim))?;
+        let query = graph::reshape(&query.narrow(2, from, block)?.contiguous()?, (batch, key_heads, group * block, head_dim))?;
         let (key, value) = (key.narrow(2, 0, keys)?, value.narrow(2, 0, keys)?);
-        let scores = query.matmul(&key.t()?)?;
-        let weights = scores.apply_op1(CausalSoftmaxOp { scale: 1.0 / (head_dim as f32).sqrt(), n_steps: block })?;
-        blocks.push(weights.matmul(&value)?.reshape((batch, heads, block, head_dim))?);
+        let scores = graph::matmul(&query, &graph::transposed(&key)?)?;
+        let weights = graph::apply1(&scores, CausalSoftmaxOp { scale: 1.0 / (head_dim as f32).sqrt(), n_steps: block })?;
+        blocks.push(graph::reshape(&graph::matmul(&weights, &value)?, (batch, heads, block, head_dim))?);
     }
     Ok(if blocks.len() == 1 { blocks.swap_remove(0) } else { Tensor::cat(&blocks, 2)? })
 }

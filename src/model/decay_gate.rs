@@ -8,6 +8,7 @@ use super::{
     DecayGate, DecayRate, DeltaConfig, ModelError,
     card::{self, Launch, Number, Number::Float, Slabs, int},
     functions::{exp, exp_m1, sigmoid, softplus},
+    graph,
     kernel::{fill_rows, fill_rows_and_sum, floats, tensor_like, with_floats},
     linear::{Linear, LowRank},
     memory_op::Part,
@@ -68,9 +69,9 @@ impl Decay {
         };
         let (rate_log, bias) = (&self.rate_log, &self.time_step_bias);
         Ok(match self.gate {
-            DecayGate::Log {} => a.apply_op3(rate_log, bias, RetentionOp(LogGate))?,
-            DecayGate::KdaSigmoid { lower } => a.apply_op3(rate_log, bias, RetentionOp(KdaSigmoidGate { lower: lower as f32 }))?,
-            DecayGate::Safe { lower } => a.apply_op3(rate_log, bias, RetentionOp(SafeGate { bound: -lower as f32 }))?,
+            DecayGate::Log {} => graph::apply3(&a, rate_log, bias, RetentionOp(LogGate))?,
+            DecayGate::KdaSigmoid { lower } => graph::apply3(&a, rate_log, bias, RetentionOp(KdaSigmoidGate { lower: lower as f32 }))?,
+            DecayGate::Safe { lower } => graph::apply3(&a, rate_log, bias, RetentionOp(SafeGate { bound: -lower as f32 }))?,
         })
     }
 

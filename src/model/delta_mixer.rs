@@ -9,6 +9,7 @@ use crate::memory::{Dims, HookPoint, RecordOptions, Rule, cpu};
 use super::{
     Config, DeltaConfig, ModelError, Observer, card,
     decay_gate::Decay,
+    graph,
     language_model::Extent,
     linear::{Linear, LowRank},
     memory_on_card,
@@ -176,7 +177,7 @@ impl DeltaMixer {
     fn parts(&self, x: &Tensor, extent: Extent, histories: [Option<&mut Option<Vec<f32>>>; 3]) -> Result<(Pack, Vec<Tensor>), ModelError> {
         let DeltaConfig { key_heads, heads, d_k, d_v, .. } = self.config;
         let [query_history, key_history, value_history] = histories;
-        let sigmoid = candle_nn::ops::sigmoid;
+        let sigmoid = graph::sigmoid;
         let query = unit_norm(&self.query.forward(x, extent, query_history)?, d_k, 1.0 / (d_k as f64).sqrt())?;
         let key = unit_norm(&self.key.forward(x, extent, key_history)?, d_k, 1.0)?;
         let value = self.value.forward(x, extent, value_history)?;

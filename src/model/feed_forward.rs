@@ -6,6 +6,7 @@ use super::{
     ModelError,
     card::{self, Launch, int},
     functions::sigmoid,
+    graph,
     kernel::{fill_row_pairs_and_sum, fill_rows, floats, tensor_like, with_floats},
     linear::Linear,
     parameters::Scope,
@@ -31,7 +32,7 @@ impl SwiGlu {
 
     /// [rows, d_model] to the same.
     pub fn forward(&self, x: &Tensor) -> std::result::Result<Tensor, ModelError> {
-        self.down.forward(&self.gate.forward(x)?.apply_op2(&self.up.forward(x)?, SwiGluOp)?)
+        self.down.forward(&graph::apply2(&self.gate.forward(x)?, &self.up.forward(x)?, SwiGluOp)?)
     }
 }
 

@@ -7,6 +7,7 @@ use super::{
     attention::Attention,
     delta_mixer::{DeltaMixer, Place},
     feed_forward::SwiGlu,
+    graph,
     language_model::Extent,
     moe::{MixtureOfExperts, MixtureSizes},
     norm::RmsNorm,
@@ -96,11 +97,11 @@ impl Layer {
                 )));
             }
         };
-        let x = (x + mixed)?;
+        let x = graph::add(x, &mixed)?;
         Ok(match &self.feed_forward {
             None => x,
-            Some((norm, FeedForward::SwiGlu(network))) => (&x + network.forward(&norm.forward(&x)?)?)?,
-            Some((norm, FeedForward::Mixture(network))) => (&x + network.forward(&norm.forward(&x)?)?)?,
+            Some((norm, FeedForward::SwiGlu(network))) => graph::add(&x, &network.forward(&norm.forward(&x)?)?)?,
+            Some((norm, FeedForward::Mixture(network))) => graph::add(&x, &network.forward(&norm.forward(&x)?)?)?,
         })
     }
 }

@@ -3,7 +3,7 @@
 use candle_core::Tensor;
 
 use super::{
-    ModelError,
+    ModelError, graph,
     parameters::{Initial, Scope},
 };
 
@@ -29,9 +29,9 @@ impl Linear {
 
     /// [rows, inputs] to [rows, outputs].
     pub fn forward(&self, x: &Tensor) -> Result<Tensor, ModelError> {
-        let y = x.matmul(&self.weight.t()?)?;
+        let y = graph::linear(x, &self.weight)?;
         Ok(match &self.bias {
-            Some(bias) => y.broadcast_add(bias)?,
+            Some(bias) => graph::add_to_rows(&y, bias)?,
             None => y,
         })
     }

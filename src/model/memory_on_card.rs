@@ -18,7 +18,8 @@ use super::{
         CardLayer, Packed,
         recurrence::{self, Tape},
     },
-    memory_op::{self, Pack, Part},
+    graph,
+    memory_op::{self, Pack},
 };
 
 /// The arrays of a layer in the order in which they are packed: wide rows first, so that these begin where vector loads may.
@@ -40,8 +41,8 @@ const VECTOR: usize = 4;
 /// The outputs [batch * step, head * d_v] of a layer from a memory of zeros; differentiable.
 pub(super) fn outputs(pack: &Pack, tensors: &[Tensor]) -> std::result::Result<Tensor, ModelError> {
     let (layer, packed) = packed(pack, tensors)?;
-    let differentiable = packed.track_op();
-    Ok(packed.apply_op1(CardMemoryOp { layer, differentiable, tape: Mutex::new(None) })?)
+    let differentiable = graph::is_recording() || packed.track_op();
+    Ok(graph::apply1(&packed, CardMemoryOp { layer, differentiable, tape: Mutex::new(None) })?)
 }
 
 /// The same from any memory, without gradient, with what `options` ask for. The factors leave the card only if they are asked for.
@@ -70,34 +71,25 @@ fn packed(pack: &Pack, tensors: &[Tensor]) -> std::result::Result<(CardLayer, Te
     for point in SLOTS {
         let Some((part, tensor)) = part_of(point) else { continue };
         let width = point.shape(&dims).get(3).copied().unwrap_or(1);
-        let mut tensor = for_all_channels(&dims, part, tensor, width)?;
+        let mut tensor = if part.channels == width { tensor.clone() } else { graph::for_all_channels(tensor, part.heads, width)? };
         let other = match point {
             HookPoint::ReadGate => part_of(HookPoint::WriteDirection(0)),
             HookPoint::Value(0) => part_of(HookPoint::ValueGate),
             _ => None,
         };
         if let Some((_, other)) = other {
-            tensor = (tensor * other)?;
+            tensor = graph::mul(&tensor, other)?;
         }
         let len = tensor.elem_count();
         layer.arrays.push(Packed { point, first, len, heads: part.heads, width });
-        flat.push(tensor.flatten_all()?);
+        flat.push(tensor.clone());
         let padding = len.next_multiple_of(VECTOR) - len;
         if padding > 0 {
             flat.push(Tensor::zeros(padding, tensor.dtype(), tensor.device())?);
         }
         first += len + padding;
     }
-    Ok((layer, Tensor::cat(&flat, 0)?))
-}
-
-/// [rows, heads of the part * width], where one number may serve all channels of a head.
-fn for_all_channels(dims: &Dims, part: &Part, tensor: &Tensor, width: usize) -> Result<Tensor> {
-    if part.channels == width {
-        return Ok(tensor.clone());
-    }
-    let (rows, heads) = (dims.batch * dims.step, part.heads);
-    tensor.reshape((rows, heads, 1))?.broadcast_as((rows, heads, width))?.contiguous()?.reshape((rows, heads * width))
+    Ok((layer, graph::join(&flat)?))
 }
 
 struct CardMemoryOp {

@@ -11,7 +11,7 @@ use ndarray::{ArrayD, ArrayView, ArrayViewD, Axis, Zip};
 use crate::memory::{Dims, Factors, HookPoint, MemoryError, Recurrence, Rule, Scalar, Shared4, cpu};
 
 use super::{
-    GradientSink, ModelError, card,
+    GradientSink, ModelError, card, graph,
     kernel::{floats, with_floats},
     memory_on_card,
 };
@@ -110,10 +110,9 @@ pub(super) fn outputs_with_sink(pack: Pack, tensors: &[Tensor], sink: Option<Gra
         }
         return memory_on_card::outputs(&pack, tensors);
     }
-    let flat = tensors.iter().map(Tensor::flatten_all).collect::<Result<Vec<_>>>()?;
-    let packed = Tensor::cat(&flat, 0)?;
-    let differentiable = packed.track_op();
-    Ok(packed.apply_op1(MemoryOp { pack, differentiable, sink, saved: Mutex::new(None) })?)
+    let packed = graph::join(tensors)?;
+    let differentiable = graph::is_recording() || packed.track_op();
+    Ok(graph::apply1(&packed, MemoryOp { pack, differentiable, sink, saved: Mutex::new(None) })?)
 }
 
 /// The factors of a layer whose parts are `tensors`, starting from any memory; no gradient.

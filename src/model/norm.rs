@@ -6,6 +6,7 @@ use super::{
     ModelError,
     card::{self, Launch, Number::Float, Slabs, int},
     functions::sigmoid,
+    graph,
     kernel::{fill_row_pairs_and_sum, fill_rows, fill_rows_and_sum, floats, tensor_like, with_floats},
     parameters::{Initial, Scope},
 };
@@ -25,18 +26,18 @@ impl RmsNorm {
 
     /// Every group of `width` channels of [rows, channels] on its own.
     pub fn forward(&self, x: &Tensor) -> std::result::Result<Tensor, ModelError> {
-        Ok(x.apply_op2(&self.weight, RmsNormOp { epsilon: self.epsilon })?)
+        Ok(graph::apply2(x, &self.weight, RmsNormOp { epsilon: self.epsilon })?)
     }
 
     /// The same, times SiLU(gate); `gate` has the shape of `x`.
     pub fn forward_gated(&self, x: &Tensor, gate: &Tensor) -> std::result::Result<Tensor, ModelError> {
-        Ok(x.apply_op3(gate, &self.weight, GatedRmsNormOp { epsilon: self.epsilon })?)
+        Ok(graph::apply3(x, gate, &self.weight, GatedRmsNormOp { epsilon: self.epsilon })?)
     }
 }
 
 /// x * rsqrt(sum x^2 + 1e-6) * scale over groups of `width` channels: a direction (arXiv 2606.26560).
 pub fn unit_norm(x: &Tensor, width: usize, scale: f64) -> std::result::Result<Tensor, ModelError> {
-    Ok(x.apply_op1(UnitNormOp { width, scale: scale as f32 })?)
+    Ok(graph::apply1(x, UnitNormOp { width, scale: scale as f32 })?)
 }
 
 fn dot(a: &[f32], b: &[f32]) -> f32 {

@@ -10,7 +10,7 @@ use crate::task::random;
 
 use super::{
     AttentionConfig, Config, DeltaConfig, FeedForwardConfig, LanguageModel, MixerKind, ModelError, NoObserver, Observer, config::DecayRate,
-    rows::rows_of, token_tensor,
+    graph::number_of, rows::rows_of, token_tensor,
 };
 
 /// How far a model is from its twin on the CPU: |difference| / |CPU|, in the Euclidean norm.
@@ -110,11 +110,15 @@ fn compare(config: &Config, device: &Device, seed: u64) -> Result<Parity, ModelE
 
     let run = |device: &Device| {
         let (model, weights) = LanguageModel::new_on(config.clone(), seed, device)?;
-        let hidden = model.hidden(&token_tensor(&tokens)?, None, &mut NoObserver)?;
-        let asked = model.logits(&rows_of(&hidden, &rows)?)?;
-        let loss = candle_nn::loss::cross_entropy(&asked, &Tensor::new(gold.as_slice(), device)?)?;
-        let gradients = loss.backward()?;
-        let mut found = vec![("logits".to_owned(), numbers(&model.logits(&hidden)?)?)];
+        let mut logits = Vec::new();
+        let (_, gradients) = model.differentiate(&weights, |model| {
+            let hidden = model.hidden(&token_tensor(&tokens)?, None, &mut NoObserver)?;
+            logits = numbers(&model.logits(&hidden)?)?;
+            let gold = Tensor::new(gold.as_slice(), device)?;
+            let asked = model.logits(&rows_of(&hidden, &rows)?)?;
+            Ok::<_, ModelError>(number_of(&asked, |asked| candle_nn::loss::cross_entropy(asked, &gold))?)
+        })?;
+        let mut found = vec![("logits".to_owned(), logits)];
         for (name, var) in &weights {
             let gradient = gradients.get(var.as_tensor()).ok_or_else(|| ModelError::Config(format!("'{name}' has no gradient")))?;
             found.push((name.clone(), numbers(gradient)?));

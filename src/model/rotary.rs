@@ -5,6 +5,7 @@ use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Ten
 use super::{
     AttentionConfig,
     card::{self, Launch, Number::Float, int},
+    graph,
     kernel::{fill_rows, floats, tensor_like, with_floats},
     language_model::Extent,
 };
@@ -35,7 +36,7 @@ impl Rotary {
         } else {
             None
         };
-        x.apply_op1(RotaryOp { turns, on_card, n_steps: extent.step, n_pairs, head_dim: self.head_dim })
+        graph::apply1(x, RotaryOp { turns, on_card, n_steps: extent.step, n_pairs, head_dim: self.head_dim })
     }
 }
 

@@ -4,6 +4,7 @@ use candle_core::{CpuStorage, CudaStorage, CustomOp1, Layout, Result, Shape, Ten
 
 use super::{
     card::{self, Launch, int},
+    graph,
     kernel::{fill_rows, floats, tensor_like, with_floats},
 };
 
@@ -17,7 +18,7 @@ pub fn rows_of(table: &Tensor, ids: &[u32]) -> Result<Tensor> {
         return Err(candle_core::Error::Msg(format!("row {id} of a table of {n_rows}")));
     }
     let on_card = if card::holds(table) { Some(Tensor::new(ids, table.device())?) } else { None };
-    table.contiguous()?.apply_op1(RowsOp { ids: ids.to_vec(), on_card })
+    graph::apply1(&table.contiguous()?, RowsOp { ids: ids.to_vec(), on_card })
 }
 
 struct RowsOp {

@@ -7,6 +7,7 @@ use super::{
     ModelError,
     card::{self, Launch, Slabs, int},
     functions::sigmoid,
+    graph,
     kernel::{add_up, floats, tensor_like, with_floats},
     language_model::Extent,
     parameters::{Initial, Scope},
@@ -29,7 +30,7 @@ impl ShortConvolution {
 
     /// [batch * step, channels] to the same; without a history the steps before the first are 0.
     pub fn forward(&self, x: &Tensor, extent: Extent) -> std::result::Result<Tensor, ModelError> {
-        Ok(x.apply_op2(&self.weight, ShortConvolutionOp { extent, history: None, on_card: None })?)
+        Ok(graph::apply2(x, &self.weight, ShortConvolutionOp { extent, history: None, on_card: None })?)
     }
 
     /// The same after `history`, the last `width - 1` inputs, which it moves on. No gradient flows into the history.
@@ -55,7 +56,7 @@ impl ShortConvolution {
         })?;
         *history = Some(after);
         let on_card = if card::holds(x) { Some(Tensor::new(before.as_slice(), x.device())?) } else { None };
-        Ok(x.apply_op2(&self.weight, ShortConvolutionOp { extent, history: Some(before), on_card })?)
+        Ok(graph::apply2(x, &self.weight, ShortConvolutionOp { extent, history: Some(before), on_card })?)
     }
 }
 

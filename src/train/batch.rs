@@ -1,7 +1,7 @@
 //! From tasks to batches, and from a batch to its loss.
 
 use super::{Mixing, Stage, TrainError, TrainSpec};
-use crate::model::{LanguageModel, ModelError, NoObserver, rows_of, token_tensor};
+use crate::model::{LanguageModel, ModelError, NoObserver, number_of, rows_of, token_tensor};
 use crate::task::{Draw, Example, Split, Task, Vocabulary};
 use candle_core::Tensor;
 use rayon::prelude::*;
@@ -100,6 +100,6 @@ pub(super) fn loss(model: &LanguageModel, tokens: &[Vec<u32>], targets: &Targets
     let hidden = model.hidden(&token_tensor(tokens)?, None, &mut NoObserver)?;
     let gold = Tensor::new(targets.gold.as_slice(), hidden.device())?;
     let logits = model.logits(&rows_of(&hidden, &targets.rows).map_err(ModelError::from)?)?;
-    let loss = candle_nn::loss::cross_entropy(&logits, &gold)?;
+    let loss = number_of(&logits, |logits| candle_nn::loss::cross_entropy(logits, &gold))?;
     Ok((logits, loss))
 }

@@ -172,9 +172,11 @@ impl<'a> Training<'a> {
     fn advance(&mut self) -> Result<Option<LogEntry>, TrainError> {
         let (spec, stage) = (self.spec, self.spec.stage_at(self.step));
         let batch = self.batch()?;
-        let (_, loss) = loss(&self.model, &batch.tokens, &batch.targets)?;
+        let differentiated =
+            self.model.differentiate(&self.weights, |model| Ok::<_, TrainError>(loss(model, &batch.tokens, &batch.targets)?.1));
+        let (loss, gradients) = differentiated?;
         let learning_rate = spec.schedule.at(self.step, self.steps);
-        let gradient_norm = self.optimizer.update(&self.weights, &loss.backward()?, learning_rate, spec.clip_norm)?;
+        let gradient_norm = self.optimizer.update(&self.weights, &gradients, learning_rate, spec.clip_norm)?;
         // Read last: a card is asked for everything before it is waited for.
         let value = f64::from(loss.to_scalar::<f32>()?);
         let diverged = |what, value| TrainError::Diverged { what, value, step: self.step };

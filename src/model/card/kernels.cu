@@ -376,6 +376,27 @@ extern "C" __global__ void gather_rows_sums(const float *parts, const unsigned *
     grad_table[i] = sum;
 }
 
+// ---- gradients ----
+
+// The sum of some arrays of one length, in their order; in vectors of four if all of them may be.
+extern "C" __global__ void sum_of(const float *const *parts, float *y, size len, size n_parts, size in_fours) {
+    size i = blockIdx.x * blockDim.x + threadIdx.x;
+    if (in_fours) {
+        if (i >= len / 4) return;
+        float4 sum = ((const float4 *)parts[0])[i];
+        for (size part = 1; part < n_parts; part++) {
+            float4 x = ((const float4 *)parts[part])[i];
+            sum.x += x.x, sum.y += x.y, sum.z += x.z, sum.w += x.w;
+        }
+        ((float4 *)y)[i] = sum;
+    } else {
+        if (i >= len) return;
+        float sum = parts[0][i];
+        for (size part = 1; part < n_parts; part++) sum += parts[part][i];
+        y[i] = sum;
+    }
+}
+
 // ---- optimiser ----
 
 // A parameter, its two moments and its gradient, as the launcher's table lists them; `decay` has the learning rate in it.

@@ -162,6 +162,20 @@ pub(super) fn column_sums(parts: &Tensor) -> Result<Tensor> {
     Ok(sums)
 }
 
+/// The sum of some tensors of one shape on a card, in their order and in one pass.
+pub(super) fn sum(parts: &[Tensor]) -> Result<Tensor> {
+    let parts = parts.iter().map(Tensor::contiguous).collect::<Result<Vec<_>>>()?;
+    let addresses = addresses(&parts.iter().collect::<Vec<_>>())?;
+    let (shape, len) = (parts[0].dims(), parts[0].elem_count());
+    let in_fours = len.is_multiple_of(4) && addresses.iter().all(|address| address.is_multiple_of(16));
+    let table: Vec<u32> = addresses.iter().flat_map(|&address| [address as u32, (address >> 32) as u32]).collect();
+    let table = Tensor::new(table, parts[0].device())?;
+    let scalars = [int(len), int(parts.len()), int(in_fours.into())];
+    let launch = Launch::each("sum_of", if in_fours { len / 4 } else { len }, &scalars);
+    let [sum] = on_tensors(launch, &[&table], [shape])?;
+    Ok(sum)
+}
+
 /// Parts in which the squares of one gradient are summed, as `kernels.cu` has it.
 const PARTS_OF_SQUARES: usize = 32;
 /// Numbers of a parameter that a block updates, as `kernels.cu` has it.
