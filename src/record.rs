@@ -5,6 +5,7 @@
 //! held in memory, and a killed run leaves a trace that is an exact prefix.
 
 mod answers;
+mod calls;
 
 pub use answers::answers;
 
@@ -142,8 +143,25 @@ pub fn record(
     task: &Task,
     spec: &RecordSpec,
     path: &Path,
+    progress: impl FnMut(usize, usize),
+) -> Result<(), RecordError> {
+    record_on(std::slice::from_ref(model), describe, task, spec, path, progress)
+}
+
+/// The same by several copies of one model, each on a card of its own: sequences that are recorded whole are shared out, a call at a
+/// time, and the trace has the bytes that one card gives. Longer ones run on the first.
+///
+/// # Panics
+/// Without a model.
+pub fn record_on(
+    models: &[LanguageModel],
+    describe: &serde_json::Value,
+    task: &Task,
+    spec: &RecordSpec,
+    path: &Path,
     mut progress: impl FnMut(usize, usize),
 ) -> Result<(), RecordError> {
+    let model = &models[0];
     let layers = chosen_layers(model, spec)?;
     let words = task.vocabulary();
     if words.len() > model.config().vocabulary {
@@ -160,17 +178,17 @@ pub fn record(
     let total = examples.len() * steps;
     let mut writer = TraceWriter::create(path, &trace_spec(model, describe, task, spec, whole)?)?;
     let options = RecordOptions { pseudo_values: true, checkpoint_every: Some(spec.checkpoint_every), dense: spec.dense.clone() };
-    let mut collector = Collector { options: layers.iter().map(|&layer| (layer, options.clone())).collect(), layers: Vec::new() };
+    let options: BTreeMap<usize, RecordOptions> = layers.iter().map(|&layer| (layer, options.clone())).collect();
     let questions = examples.iter().map(|example| example.questions.len()).max().unwrap_or(0);
     let mut answers = AnswerTables::new(examples.len(), questions);
     let labels = label_tables(&examples);
     if whole {
         let together = (TOKENS_PER_CALL / steps).clamp(1, examples.len());
-        for (block, chunk) in examples.chunks(together).enumerate() {
-            let first = block * together;
-            let rows = model.hidden(&padded_tokens(chunk, 0..steps)?, None, &mut collector)?;
-            answers.read(model, &rows, chunk, first, &(0..steps))?;
-            for (layer, factors, recording) in collector.layers.drain(..) {
+        let calls: Vec<&[Example]> = examples.chunks(together).collect();
+        calls::in_order(models, &calls, &options, steps, |call, block| {
+            let (first, chunk) = (call * together, calls[call]);
+            answers.take(chunk, first, &block.said);
+            for (layer, factors, recording) in block.layers {
                 writer.append_layer(layer, &factors, recording)?;
             }
             append_tokens(&mut writer, words, chunk, 0..steps)?;
@@ -180,14 +198,16 @@ pub fn record(
             }
             writer.commit()?;
             progress((first + chunk.len()) * steps, total);
-        }
+            Ok(())
+        })?;
     } else {
         let mut state = model.state();
+        let mut collector = Collector { options, layers: Vec::new() };
         let block_steps = TraceSpec::steps_of_a_commit(spec.block_steps, spec.checkpoint_every);
         for from in (0..steps).step_by(block_steps) {
             let block = from..(from + block_steps).min(steps);
             let rows = model.hidden(&padded_tokens(&examples, block.clone())?, Some(&mut state), &mut collector)?;
-            answers.read(model, &rows, &examples, 0, &block)?;
+            answers.take(&examples, 0, &said(model, &rows, &examples, &block)?);
             for (layer, factors, recording) in collector.layers.drain(..) {
                 writer.append_layer(layer, &factors, recording)?;
             }
@@ -231,6 +251,7 @@ fn trace_spec(
         seed: Some(spec.seed),
         spec_digest: Some(digest(&task_spec)),
         config_digest: Some(digest(model.config())),
+        device: model.place(),
         weights_digest: Some(weights.clone()),
         ..Provenance::here("record")
     };
@@ -262,6 +283,29 @@ fn append_tokens(writer: &mut TraceWriter, words: &Vocabulary, examples: &[Examp
         .append(Table::token_str(Array2::from_shape_fn(shape, |at| token(at).map_or(String::new(), |token| words.word(token).to_owned()))))
 }
 
+/// The logits at one question of one sequence.
+struct Said {
+    row: usize,
+    number: usize,
+    logits: Vec<f32>,
+}
+
+/// What a model says to the questions that stand in `steps`, from its last hidden rows.
+fn said(model: &LanguageModel, rows: &Tensor, examples: &[Example], steps: &Range<usize>) -> Result<Vec<Said>, ModelError> {
+    let mut asked = Vec::new();
+    for (row, example) in examples.iter().enumerate() {
+        for (number, question) in example.questions.iter().enumerate().filter(|(_, question)| steps.contains(&question.position)) {
+            asked.push((row, number, (row * steps.len() + question.position - steps.start) as u32));
+        }
+    }
+    if asked.is_empty() {
+        return Ok(Vec::new());
+    }
+    let indices = Tensor::from_iter(asked.iter().map(|&(_, _, index)| index), rows.device())?;
+    let logits: Vec<Vec<f32>> = model.logits(&rows.index_select(&indices, 0)?)?.to_vec2()?;
+    Ok(asked.into_iter().zip(logits).map(|((row, number, _), logits)| Said { row, number, logits }).collect())
+}
+
 /// What the model says at the questions, as it comes in.
 struct AnswerTables {
     /// [batch, question]: -1 where there is no such question.
@@ -284,28 +328,10 @@ impl AnswerTables {
         }
     }
 
-    /// Reads the answers to the questions that stand in `steps` from the last hidden rows of `examples`, the first of which is `first`.
-    fn read(
-        &mut self,
-        model: &LanguageModel,
-        rows: &Tensor,
-        examples: &[Example],
-        first: usize,
-        steps: &Range<usize>,
-    ) -> Result<(), ModelError> {
-        let mut asked = Vec::new();
-        for (row, example) in examples.iter().enumerate() {
-            for (number, question) in example.questions.iter().enumerate().filter(|(_, question)| steps.contains(&question.position)) {
-                asked.push((row, number, (row * steps.len() + question.position - steps.start) as u32));
-            }
-        }
-        if asked.is_empty() {
-            return Ok(());
-        }
-        let indices = Tensor::from_iter(asked.iter().map(|&(_, _, index)| index), rows.device())?;
-        let logits: Vec<Vec<f32>> = model.logits(&rows.index_select(&indices, 0)?)?.to_vec2()?;
-        for ((row, number, _), logits) in asked.into_iter().zip(logits) {
-            let log_probabilities = log_softmax(&logits);
+    /// Takes what was said to questions of `examples`, the first of which is `first`.
+    fn take(&mut self, examples: &[Example], first: usize, said: &[Said]) {
+        for &Said { row, number, ref logits } in said {
+            let log_probabilities = log_softmax(logits);
             let question = &examples[row].questions[number];
             let place = [first + row, number];
             for (index, tokens) in [&[question.gold][..], &question.stale, question.matched_foils()].into_iter().enumerate() {
@@ -322,7 +348,6 @@ impl AnswerTables {
                 self.top_log_probability[[place[0], place[1], rank]] = log_probabilities[token] as f32;
             }
         }
-        Ok(())
     }
 
     /// The tables of all sequences; none where nothing is asked.
@@ -343,7 +368,6 @@ impl AnswerTables {
     }
 }
 
-/// Natural logarithms of the probabilities of all tokens.
 /// Natural logarithms of the probabilities that belong to logits.
 pub(crate) fn log_softmax(logits: &[f32]) -> Vec<f64> {
     let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);

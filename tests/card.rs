@@ -36,6 +36,8 @@ fn sequences_are_split_evenly_and_all_of_them() {
     assert_eq!(device.split(8), [0..2, 2..5, 5..8]);
     assert_eq!(device.split(2), [0..0, 0..1, 1..2]);
     assert_eq!(Device::Cpu.split(5).first(), Some(&(0..5)));
+    assert_eq!(device.each().iter().map(ToString::to_string).collect::<Vec<_>>(), ["cuda:0", "cuda:1", "cuda:2"]);
+    assert_eq!(Device::Cpu.each(), [Device::Cpu]);
 }
 
 #[test]

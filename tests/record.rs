@@ -4,7 +4,7 @@ use std::path::Path;
 
 use pentimento::memory::{HookPoint, Phase};
 use pentimento::model::{NoObserver, OpenedModel, open_model, token_tensor};
-use pentimento::record::{RecordError, RecordSpec, record};
+use pentimento::record::{RecordError, RecordSpec, record, record_on};
 use pentimento::task::{Example, Split, Task, TaskSpec, Text};
 use pentimento::trace::{Answer, Trace, verify};
 
@@ -61,6 +61,24 @@ fn answers_and_labels_are_those_of_the_models_own_forward() {
             assert!((answer.gold_log_probability - gold).abs() < 1e-4, "{} is not {gold}", answer.gold_log_probability);
         }
     }
+}
+
+#[test]
+fn copies_of_a_model_side_by_side_leave_the_trace_of_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (opened, _) = opened();
+    let task = TaskSpec::named("stale_facts").unwrap().with_length(900).build().unwrap();
+    let task = task.in_vocabulary(opened.vocabulary.as_ref().unwrap()).unwrap();
+    // Three calls for two copies.
+    let spec = RecordSpec::new(0..40);
+    let trace = |name: &str, copies: usize| {
+        let (path, models) = (folder.path().join(name), vec![opened.model.clone(); copies]);
+        record_on(&models, &serde_json::json!({}), &task, &spec, &path, |_, _| {}).unwrap();
+        Trace::open(path).unwrap()
+    };
+    let (one, two) = (trace("one.trace.zarr", 1), trace("two.trace.zarr", 2));
+    assert!(one.digest().is_some());
+    assert_eq!(two.digest(), one.digest());
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 use super::output;
 use crate::memory::Device;
-use crate::model::{Parity, RECORDING_TOLERANCE, TOLERANCE, device, parity};
+use crate::model::{Parity, RECORDING_TOLERANCE, Sizes, TOLERANCE, device, parity};
 
 /// Compares small models on `name` with the CPU; an error if rounding does not explain the difference.
 pub fn run(name: &Device, seed: u64, json: bool) -> anyhow::Result<()> {
-    let found = parity(&device(name)?, seed)?;
+    let found = parity(&device(name)?, seed, Sizes::All)?;
     if json {
         output::json(&found)?;
     } else {
@@ -25,7 +25,7 @@ pub fn run(name: &Device, seed: u64, json: bool) -> anyhow::Result<()> {
     }
     match found.iter().find(|model| !model.holds()) {
         Some(model) => anyhow::bail!(
-            "{} on {name} is further from the CPU than rounding explains ({TOLERANCE:.0e}; what is recorded, from the reference: {RECORDING_TOLERANCE:.0e})",
+            "{} on {name} is further from the CPU than rounding explains ({TOLERANCE:.0e}; what is recorded, from the reference: {RECORDING_TOLERANCE:.0e}); again with --seed {seed}",
             model.model
         ),
         None => Ok(()),

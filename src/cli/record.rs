@@ -7,8 +7,8 @@ use anyhow::{Context, bail};
 
 use super::{output, settings};
 use crate::memory::{Device, Phase};
-use crate::model::{device, open_model_on};
-use crate::record::{RecordSpec, record};
+use crate::model::{LanguageModel, device, open_model_on};
+use crate::record::{RecordSpec, record_on};
 use crate::task::{Split, TaskError, TaskSpec, Text, text::words};
 use crate::trace::OnExisting;
 
@@ -20,6 +20,7 @@ const SEQUENCES: u64 = 64;
 #[command(after_help = "Examples:
   pentimento record --model bundled:eda-stale-facts --task stale_facts -o eda.trace.zarr
   pentimento record --model checkpoints/mine --task variable_tracking --set length=4096 --range 0:16 -o long.trace.zarr
+  pentimento record --model assets/models/twins/eda-1 --task facts --device cuda:0 --dense write -o facts.trace.zarr
   pentimento record --model checkpoints/mine --text essay.txt --dense erase,write --heads 0,3 -o essay.trace.zarr")]
 pub struct Arguments {
     /// `bundled:NAME`, a folder with a checkpoint, or a preset's name (random weights); see `pentimento models`.
@@ -55,7 +56,8 @@ pub struct Arguments {
     /// Steps between two checkpoints.
     #[arg(long, default_value_t = 64, value_parser = output::at_least_one)]
     checkpoint_every: usize,
-    /// Where the model runs: cpu, or cuda:N (a card).
+    /// Where the model runs: cpu, cuda:N (a card), or cuda:0,1 to share sequences out over cards (those of up to 4096 tokens; longer
+    /// ones run on the first).
     #[arg(long, default_value = "cpu")]
     device: Device,
     /// Where to write the trace.
@@ -80,7 +82,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         (None, None) => bail!("name a --task or a --text"),
     };
     let task = with_settings(spec, &arguments.set)?.build()?;
-    let opened = open_model_on(&arguments.model, arguments.seed, &device(&arguments.device)?)?;
+    let open = |place: &Device| Ok::<_, anyhow::Error>(open_model_on(&arguments.model, arguments.seed, &device(place)?)?);
+    let mut copies = arguments.device.each().iter().map(open).collect::<Result<Vec<_>, _>>()?;
+    let opened = copies.remove(0);
     let task = match &opened.vocabulary {
         Some(vocabulary) => task.in_vocabulary(vocabulary).map_err(|error| unknown_word(error, &opened.name))?,
         None => task,
@@ -98,7 +102,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     };
     let bar = settings::progress(0, "recording (tokens)");
     let describe = serde_json::json!({ "name": opened.name });
-    record(&opened.model, &describe, &task, &spec, &arguments.output, |done, total| {
+    let models: Vec<LanguageModel> = std::iter::once(opened.model).chain(copies.into_iter().map(|copy| copy.model)).collect();
+    record_on(&models, &describe, &task, &spec, &arguments.output, |done, total| {
         bar.set_length(total as u64);
         bar.set_position(done as u64);
     })?;

@@ -27,7 +27,7 @@ pub struct Arguments {
     /// Go on from the folder's last checkpoint (of several models, begin those that have none).
     #[arg(long, conflicts_with = "force")]
     resume: bool,
-    /// Where to train: cpu, or cuda:N (a card).
+    /// Where to train: cpu, cuda:N (a card), or cuda:0,1 to share several models out over cards.
     #[arg(long, default_value = "cpu")]
     device: Device,
     /// Set a value of the spec: KEY=VALUE, the key dotted; may be repeated.
@@ -39,9 +39,9 @@ pub struct Arguments {
     /// Train each with these seeds.
     #[arg(long, value_delimiter = ',')]
     seeds: Vec<u64>,
-    /// Models that are trained at once, where there are several.
-    #[arg(long, default_value_t = 1, value_parser = output::at_least_one)]
-    jobs: usize,
+    /// Models that are trained at once, where there are several (default: one on each card).
+    #[arg(long, value_parser = output::at_least_one)]
+    jobs: Option<usize>,
     /// Stop after this step, with a checkpoint to go on from (at the next line of the log).
     #[arg(long, value_name = "STEP")]
     until: Option<u64>,
@@ -61,6 +61,7 @@ struct Job {
     name: String,
     spec: TrainSpec,
     output: PathBuf,
+    place: Device,
 }
 
 /// Runs `pentimento train`.
@@ -82,7 +83,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             (false, false) => Existing::Refuse,
         };
         let mut last = 0;
-        let place = device(&arguments.device)?;
+        let place = device(&job.place)?;
         let outcome = train(&job.spec, &job.output, existing, &place, &mut |entry| {
             bar.inc(entry.step.saturating_sub(last));
             last = entry.step;
@@ -91,7 +92,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         });
         outcome.with_context(|| job.name.clone())
     };
-    let outcomes = side_by_side(&jobs, arguments.jobs, one)?;
+    let outcomes = side_by_side(&jobs, arguments.jobs.unwrap_or_else(|| arguments.device.n_parts()), one)?;
     bar.finish_and_clear();
     if arguments.json {
         if let ([outcome], false) = (outcomes.as_slice(), several) {
@@ -112,10 +113,16 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 /// Every rule with every seed; the spec itself where neither is named.
 fn jobs(spec: &TrainSpec, arguments: &Arguments) -> Vec<Job> {
-    let job = |spec: TrainSpec, name: String, output: PathBuf| Job { name, spec, output };
+    let places = arguments.device.each();
+    let job = |number: usize, spec: TrainSpec, name: String, output: PathBuf| Job {
+        name,
+        spec,
+        output,
+        place: places[number % places.len()].clone(),
+    };
     if arguments.rules.is_empty() && arguments.seeds.is_empty() {
         let name = arguments.output.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        return vec![job(spec.clone(), name, arguments.output.clone())];
+        return vec![job(0, spec.clone(), name, arguments.output.clone())];
     }
     let rules: Vec<Option<MixerKind>> =
         if arguments.rules.is_empty() { vec![None] } else { arguments.rules.iter().copied().map(Some).collect() };
@@ -128,7 +135,7 @@ fn jobs(spec: &TrainSpec, arguments: &Arguments) -> Vec<Job> {
             let first = spec.model.rules().first().map_or_else(|| "attention".to_owned(), |(_, rule)| rule.name());
             let name = format!("{first}-{seed}");
             let output = arguments.output.join(&name);
-            jobs.push(job(spec, name, output));
+            jobs.push(job(jobs.len(), spec, name, output));
         }
     }
     jobs

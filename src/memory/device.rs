@@ -26,6 +26,14 @@ impl Device {
         }
     }
 
+    /// Each card by itself, or the processor: what runs on one only is given one of these.
+    pub fn each(&self) -> Vec<Self> {
+        match self {
+            Self::Cpu => vec![Self::Cpu],
+            Self::Cuda(cards) => cards.iter().map(|&card| Self::Cuda(vec![card])).collect(),
+        }
+    }
+
     /// The sequences of each part: as equal as can be, in order; parts beyond the sequences get none.
     pub fn split(&self, n_sequences: usize) -> Vec<Range<usize>> {
         let n_parts = self.n_parts();

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{DType, Device, Tensor, backprop::GradStore};
+use candle_core::{DType, Device, DeviceLocation, Tensor, backprop::GradStore};
 
 use super::{
     Config, FeedForwardConfig, ModelError, Observer, State, graph,
@@ -70,6 +70,14 @@ impl LanguageModel {
     /// Where its parameters lie.
     pub fn device(&self) -> &Device {
         self.embedding.device()
+    }
+
+    /// The same as people write it: `cpu` or `cuda:N`.
+    pub fn place(&self) -> String {
+        match self.device().location() {
+            DeviceLocation::Cuda { gpu_id } => format!("cuda:{gpu_id}"),
+            _ => "cpu".to_owned(),
+        }
     }
 
     /// The same model with the same storage, outside the reach of gradients: evaluation without a graph. It follows the

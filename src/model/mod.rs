@@ -49,7 +49,7 @@ pub use language_model::{Extent, LanguageModel, token_tensor};
 pub use observer::{NoObserver, Observer};
 pub use open::{BUNDLED, Bundled, OpenedModel, VOCABULARY_FILE, config_of, open_model, open_model_on};
 pub use parameters::{Initial, ParameterCount, ParameterSource, Request, Usage, Weights};
-pub use parity::{Parity, RECORDING_TOLERANCE, TOLERANCE, parity};
+pub use parity::{Parity, RECORDING_TOLERANCE, Sizes, TOLERANCE, parity};
 pub use presets::{PRESETS, Preset, params};
 pub use rows::rows_of;
 pub use state::State;
