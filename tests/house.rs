@@ -344,6 +344,28 @@ fn files_stay_readable() {
 }
 
 /// The walker itself: what it sees and what it does not.
+/// What git answers, where there is git and this is a repository.
+fn git(words: &[&str]) -> Option<String> {
+    let done = std::process::Command::new("git").args(words).current_dir(env!("CARGO_MANIFEST_DIR")).output().ok()?;
+    done.status.success().then(|| String::from_utf8_lossy(&done.stdout).trim().to_owned())
+}
+
+#[test]
+fn published_results_name_a_revision_of_this_history_or_none() {
+    // A source archive has no history, a shallow clone only the end of it.
+    if git(&["rev-parse", "--is-shallow-repository"]).as_deref() != Some("false") {
+        return;
+    }
+    let published = git(&["ls-files", "assets/results/**.json", "examples/**.json"]).unwrap_or_default();
+    for file in published.lines() {
+        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(file)).unwrap();
+        let results: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let Some(revision) = results["provenance"]["revision"].as_str().filter(|&revision| revision != "unknown") else { continue };
+        let known = git(&["merge-base", "--is-ancestor", revision, "HEAD"]).is_some();
+        assert!(known, "{file} names revision {revision}, which this history does not hold: make it again with a program built there");
+    }
+}
+
 #[test]
 fn paths_are_read_as_the_compiler_reads_them() {
     let file = |path: &[&str], text: &str| Source {

@@ -444,3 +444,11 @@ fn gradients_without_candles_graph_are_those_with_it() {
         }
     }
 }
+
+#[test]
+fn a_full_card_is_told_what_to_do() {
+    let full = || candle_core::Error::Msg("DriverError(CUDA_ERROR_OUT_OF_MEMORY, \"out of memory\")".to_owned());
+    let errors = [ModelError::from(full()).to_string(), pentimento::train::TrainError::from(full()).to_string()];
+    assert!(errors.iter().all(|error| error.contains("fewer or shorter sequences") && error.contains("`batch`")), "{errors:?}");
+    assert!(ModelError::from(candle_core::Error::Msg("shapes differ".to_owned())).to_string().contains("shapes differ"));
+}

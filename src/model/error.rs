@@ -123,6 +123,17 @@ pub enum ModelError {
     #[error(transparent)]
     Card(#[from] CudaError),
     /// The tensor library failed.
-    #[error("tensor operation: {0}")]
+    #[error("tensor operation: {}", in_words(.0))]
     Tensor(#[from] candle_core::Error),
+}
+
+/// What the tensor library says; a card that is full is told what to do about it.
+pub(crate) fn in_words(error: &candle_core::Error) -> String {
+    let said = error.to_string();
+    if said.contains("OUT_OF_MEMORY") {
+        return "the card has no room left: take fewer or shorter sequences at once (in training the stage's `batch` or `length`), or a \
+                smaller model; nvidia-smi shows who else uses the card"
+            .to_owned();
+    }
+    said
 }

@@ -43,6 +43,7 @@ pub use checkpoint::{CONFIG_FILE, WEIGHTS_FILE};
 pub use config::{AttentionConfig, Config, DecayGate, DecayRate, DeltaConfig, FeedForwardConfig, MixerKind};
 pub use device::device;
 pub use error::ModelError;
+pub(crate) use error::in_words;
 pub use graph::number_of;
 pub use intervene::{GradientSink, Intervene};
 pub use language_model::{Extent, LanguageModel, token_tensor};

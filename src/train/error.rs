@@ -1,6 +1,6 @@
 //! What can go wrong in training.
 
-use crate::model::ModelError;
+use crate::model::{ModelError, in_words};
 use crate::spec_text::SpecError;
 use crate::task::TaskError;
 
@@ -32,7 +32,7 @@ pub enum TrainError {
     #[error(transparent)]
     Model(#[from] ModelError),
     /// The tensor library failed.
-    #[error("training step: {0}")]
+    #[error("training step: {}", in_words(.0))]
     Tensor(#[from] candle_core::Error),
     /// The loss or a gradient is not a number any more.
     #[error("{what} is {value} at step {step}: lower the learning rate or lengthen the warm-up; the last checkpoint is whole")]
