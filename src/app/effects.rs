@@ -27,8 +27,10 @@ pub fn perform(core: &mut Core, effect: Effect) {
     }
 }
 
-/// A file is a workspace, a directory a trace.
+/// A file is a workspace, a directory a trace; the metadata inside a trace stands for the trace, for dialogs that pick files only.
 fn open(core: &mut Core, path: PathBuf) {
+    let is_metadata = path.file_name().is_some_and(|name| name == "zarr.json");
+    let path = if is_metadata { absolute(&path).parent().map(Path::to_path_buf).unwrap_or(path) } else { path };
     if path.is_dir() || !path.exists() {
         return open_source(core, TraceSource::Path(absolute(&path)));
     }
@@ -71,16 +73,11 @@ fn dialog(core: &Core, title: &str, ask: impl FnOnce() -> Option<Action> + Send 
 
 fn open_dialog(core: &Core) {
     dialog(core, "the open dialog", || {
-        // A trace is a directory, a workspace a file: the file inside the directory stands for it.
         let picked = rfd::FileDialog::new()
             .set_title("Open a trace (its zarr.json) or a workspace")
             .add_filter("Traces and workspaces", &["json", EXTENSION])
             .pick_files()?;
-        let folder = |path: PathBuf| match path.file_name() {
-            Some(name) if name == "zarr.json" => path.parent().map(Path::to_path_buf).unwrap_or(path),
-            _ => path,
-        };
-        Some(Action::Open(picked.into_iter().map(folder).collect()))
+        Some(Action::Open(picked))
     });
 }
 

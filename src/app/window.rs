@@ -19,13 +19,18 @@ pub struct Options {
     pub script: Option<PathBuf>,
     /// Width and height in points, instead of the last session's.
     pub size: Option<[f32; 2]>,
-    /// Keep nothing of this session and restore nothing of the last.
+    /// Keep nothing of this session and offer nothing of the last.
     pub fresh: bool,
 }
 
 /// What keeps the window from opening.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
+    /// There is no screen.
+    #[error(
+        "there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set): the app needs one; without, `pentimento measure` and `pentimento figure` give its numbers and plots, and `pentimento --help` lists all commands"
+    )]
+    NoDisplay,
     /// The window system or OpenGL refused.
     #[error(
         "no window can be opened ({0}): the app needs a display (X11 or Wayland) and OpenGL; without one use `pentimento measure` and `pentimento figure`"
@@ -41,6 +46,10 @@ pub enum AppError {
 
 /// Opens the window and stays until it is closed.
 pub fn run(options: Options) -> Result<(), AppError> {
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if cfg!(target_os = "linux") && !["DISPLAY", "WAYLAND_DISPLAY", "WAYLAND_SOCKET"].into_iter().any(is_set) {
+        return Err(AppError::NoDisplay);
+    }
     let steps = options.script.as_deref().map(script::read).transpose()?;
     let scripted = steps.is_some();
     let folders = folders(options.fresh || scripted);

@@ -11,9 +11,9 @@ use crate::app;
   pentimento view eda.trace.zarr kda.trace.zarr        two traces, to compare
   pentimento view study.pentimento                     a workspace")]
 pub struct Arguments {
-    /// Traces and workspaces to open; without any, the last session or the welcome screen.
+    /// Traces and workspaces to open; without any, the welcome screen, which offers the last session.
     paths: Vec<PathBuf>,
-    /// Begin with the welcome screen, restore nothing and keep nothing.
+    /// Keep nothing of this session, and offer nothing of the last.
     #[arg(long)]
     fresh: bool,
     /// Width and height of the window in points.

@@ -254,3 +254,13 @@ fn what_cannot_be_opened_is_said_and_nothing_else_happens() {
     assert!(errors.iter().any(|error| error.contains("nothing is there")), "{errors:?}");
     assert!(core(&mut harness).session.traces().is_empty());
 }
+
+#[test]
+fn the_metadata_of_a_trace_stands_for_the_trace() {
+    let mut harness = harness();
+    harness.step();
+    core(&mut harness).act(Action::Open(vec![sample::path("kda").join("zarr.json")]));
+    settle(&mut harness);
+    assert_eq!(core(&mut harness).errors(), Vec::<String>::new());
+    assert_eq!(core(&mut harness).session.focus().unwrap().trace.name(), "kda");
+}
