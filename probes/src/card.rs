@@ -26,6 +26,8 @@ pub enum ControlKind {
     NormOnly,
     /// The input at the sample's place alone.
     InputOnly,
+    /// The address of a read alone, without the memory it reads.
+    AddressOnly,
 }
 
 impl ControlKind {
@@ -41,6 +43,7 @@ impl ControlKind {
             Self::Majority => "majority",
             Self::NormOnly => "norm only",
             Self::InputOnly => "input only",
+            Self::AddressOnly => "address only",
         }
     }
 
@@ -64,9 +67,13 @@ impl ControlKind {
     pub const fn expectation(self) -> Expectation {
         match self {
             Self::LabelPermutation | Self::BeforeTheWrite | Self::NeverWritten => Expectation::Chance,
-            Self::ControlTask | Self::UntrainedModel | Self::WrongHead | Self::Majority | Self::NormOnly | Self::InputOnly => {
-                Expectation::Below
-            }
+            Self::ControlTask
+            | Self::UntrainedModel
+            | Self::WrongHead
+            | Self::Majority
+            | Self::NormOnly
+            | Self::InputOnly
+            | Self::AddressOnly => Expectation::Below,
         }
     }
 }
@@ -122,6 +129,11 @@ pub struct ControlResult {
 }
 
 impl ControlResult {
+    /// Whether it is better than its own null, judged alone.
+    pub fn beats_chance(&self) -> bool {
+        self.p_value.is_some_and(|p| p <= LEVEL)
+    }
+
     /// A control that is not judged yet: [`judge`] does that for all cards of an analysis together.
     pub const fn new(kind: ControlKind, estimate: Estimate, difference: Option<Estimate>, p_value: Option<f64>) -> Self {
         Self { kind, estimate, difference, p_value, adjusted_p_value: None, verdict: Verdict::Passed }
@@ -153,9 +165,9 @@ pub struct ProbeCard {
     pub penalties: Vec<f64>,
     /// The score with its interval.
     pub score: Estimate,
-    /// Mean score under the null: what the same predictions score on exchanged or redrawn targets.
+    /// Mean score under the null: what a readout refitted on exchanged or redrawn targets scores on them.
     pub chance: f64,
-    /// Of the score against that null.
+    /// Of a ridge readout of the same features (its penalty chosen by generalised cross-validation) against that null.
     pub p_value: f64,
     /// The same, adjusted for all places tested together by max-T; `None` for a single card.
     pub adjusted_p_value: Option<f64>,
@@ -172,10 +184,16 @@ pub struct ProbeCard {
     pub equivalence: Option<Equivalence>,
     /// The mean score over several models (seeds of training), its interval counting models and sequences.
     pub over_models: Option<OverModels>,
+    /// What the model answers without what tells the target: the concept erased from this head's read where questions are answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answers: Option<ErasedAnswers>,
     /// Every control.
     pub controls: Vec<ControlResult>,
     /// What must not be overlooked: why the card is red. Empty when all negative controls are at chance and no ceiling is broken.
     pub alarms: Vec<String>,
+    /// What else must be known to read the score rightly.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
 }
 
 /// The smallest excess over chance that would have been found.
@@ -189,6 +207,32 @@ pub struct MinimumDetectable {
     pub alone: f64,
     /// Judged together with all places tested (max-T); `None` for a single card.
     pub together: Option<f64>,
+}
+
+/// What a model answers when a concept is erased inside it, beside random subspaces of the same rank.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ErasedAnswers {
+    /// Dimensions erased, mean over folds.
+    pub rank: f64,
+    /// Dimensions the features vary in, mean over folds.
+    pub n_dimensions: f64,
+    /// Random subspaces, whose mean is taken.
+    pub n_random: usize,
+    /// One per kind of answer.
+    pub changes: Vec<AnswerChange>,
+}
+
+/// The change of one kind of answer's log-probability, in nats.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AnswerChange {
+    /// Which answer: right, stale, never written.
+    pub answer: String,
+    /// Without what tells the concept.
+    pub without_concept: Estimate,
+    /// Without a random subspace.
+    pub without_random: Estimate,
+    /// The first minus the second, paired.
+    pub difference: Estimate,
 }
 
 /// A score over several models.
@@ -240,6 +284,7 @@ pub fn judge(cards: &mut [ProbeCard], level: f64) {
     let mut adjusted = benjamini_hochberg(&p_values).into_iter();
     for card in cards {
         card.alarms.clear();
+        card.remarks.clear();
         for control in &mut card.controls {
             if is_negative(control) {
                 control.adjusted_p_value = control.p_value.and_then(|_| adjusted.next());
@@ -262,6 +307,15 @@ pub fn judge(cards: &mut [ProbeCard], level: f64) {
         // A score that is not told from chance has broken nothing.
         let beats_chance = card.adjusted_p_value.unwrap_or(card.p_value) <= LEVEL;
         if let Some(ceiling) = card.ceiling.filter(|ceiling| beats_chance && ceiling.is_broken()) {
+            // What the address says no memory is needed for, so the ceiling of the memory does not bound it.
+            let address = card.controls.iter().find(|control| control.kind == ControlKind::AddressOnly);
+            if let Some(address) = address.filter(|address| address.verdict == Verdict::NotBeaten && address.beats_chance()) {
+                card.remarks.push(format!(
+                    "the score {} lies above its ceiling {}, but the address alone scores {}: the address of the read depends on the value itself (a short convolution carries it there), so this is not read out of memory",
+                    card.score, ceiling.estimate, address.estimate
+                ));
+                continue;
+            }
             card.alarms.push(format!(
                 "the score {} lies above its ceiling {} (by {}). It may mean: leakage, or values that depend on their addresses or on one another (a short convolution carries a value into its neighbours' writes), which the ceiling rules out and models, deep layers above all, do not",
                 card.score, ceiling.estimate, ceiling.excess

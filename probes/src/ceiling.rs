@@ -13,7 +13,7 @@
 //! A held-out readout above its ceiling means leakage, or values that depend on addresses or on one another: in deep layers
 //! they do, so there the ceiling is a reference rather than a bound.
 
-use ndarray::{Array1, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +48,14 @@ pub struct ValueModel {
     /// Scatter inside classes along each coordinate, 0 to 1.
     within: Array1<f64>,
     log_shares: Vec<f64>,
+    /// Noise to draw from, [draw, coordinate]: samples take runs of it, each its own.
+    pool: Array2<f64>,
 }
+
+/// Rows of noise.
+const POOL: usize = 2048;
+/// Of the noise.
+const POOL_SEED: u64 = 0x5eed;
 
 impl ValueModel {
     /// From written `values` [write, d_v] and their classes.
@@ -79,19 +86,23 @@ impl ValueModel {
         }
         let scatter = Eigen::new(gram(inside.view()) / n as f64, "the scatter of values inside classes")?;
         let turned = centres.into_iter().map(|centre| centre.map(|centre| centre.dot(&scatter.vectors))).collect();
+        let pool = normals(POOL, scatter.values.len(), &mut ChaCha8Rng::seed_from_u64(POOL_SEED));
         let shares = sums.iter().map(|(_, count)| (*count as f64 / n as f64).max(f64::MIN_POSITIVE).ln()).collect();
-        Ok(Self { centres: turned, within: scatter.values.mapv(|value| value.clamp(0.0, 1.0)), log_shares: shares })
+        Ok(Self { centres: turned, within: scatter.values.mapv(|value| value.clamp(0.0, 1.0)), log_shares: shares, pool })
     }
 
     /// How often the best linear estimate of a value, which explains the share `r2` of it, is nearest to the right class: the
-    /// expected accuracy of the best linear classifier, from `n_draws` draws of the noise.
+    /// expected accuracy of the best linear classifier, from `n_draws` draws of the noise (2048 at most).
     pub fn accuracy(&self, class: usize, r2: f64, n_draws: usize, seed: u64) -> f64 {
         let Some(Some(centre)) = self.centres.get(class) else { return 0.0 };
         let r2 = r2.clamp(0.0, 1.0);
-        let dims = centre.len();
         // Variance of the estimate about r2 * centre: the other values, and this value's own scatter.
         let variance = self.within.mapv(|within| r2 * (1.0 - r2) + r2 * r2 * within + 1e-12);
-        let draws = normals(n_draws, dims, &mut ChaCha8Rng::seed_from_u64(seed ^ class as u64));
+        let n_draws = n_draws.clamp(1, POOL);
+        // A multiplicative hash spreads neighbouring seeds over the pool.
+        let start = (seed.wrapping_add(class as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) as usize % (POOL - n_draws + 1);
+        let draws = self.pool.slice(s![start..start + n_draws, ..]);
+        let deviation = variance.mapv(f64::sqrt);
         let weights = self.centres.iter().map(|centre| centre.as_ref().map(|centre| (centre * r2) / &variance));
         let weights: Vec<Option<Array1<f64>>> = weights.collect();
         let offsets: Vec<f64> = self
@@ -105,7 +116,7 @@ impl ValueModel {
             })
             .collect();
         let right = draws.rows().into_iter().filter(|draw| {
-            let estimate = centre * r2 + &(draw * &variance.mapv(f64::sqrt));
+            let estimate = centre * r2 + &(draw * &deviation);
             let mut best = (0, f64::NEG_INFINITY);
             for (other, weight) in weights.iter().enumerate() {
                 let Some(weight) = weight else { continue };
@@ -116,7 +127,7 @@ impl ValueModel {
             }
             best.0 == class
         });
-        right.count() as f64 / n_draws.max(1) as f64
+        right.count() as f64 / n_draws as f64
     }
 }
 

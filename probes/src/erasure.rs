@@ -146,6 +146,74 @@ fn column_space(matrix: &Array2<f64>) -> Result<Array2<f64>, ProbeError> {
     Ok(matrix.dot(&vectors) / eigen.values.select(Axis(0), &kept).mapv(f64::sqrt))
 }
 
+/// What a fold erases: the concept's subspace and random ones of its rank.
+struct FoldErasers {
+    concept: Eraser,
+    random: Vec<Eraser>,
+    /// Whether only the concept's leading directions are erased, because whole it fills more than half of the dimensions.
+    fills: bool,
+}
+
+impl FoldErasers {
+    fn fit(train: ArrayView2<f64>, known: ArrayView2<f64>, n_random: usize, seed: u64) -> Result<Self, ProbeError> {
+        let whole = Eraser::leace(train, known)?;
+        let fills = 2 * whole.rank() > whole.n_dimensions();
+        let quarter = whole.n_dimensions().div_ceil(4);
+        let concept = if fills { Eraser::leading(train, known, quarter)? } else { whole };
+        let draws = (0..n_random as u64).map(|draw| Eraser::random(train, concept.rank(), seed.wrapping_add(draw << 32)));
+        Ok(Self { random: draws.collect::<Result<_, _>>()?, concept, fills })
+    }
+}
+
+/// What erasing adds to every sample's features, by an eraser that never saw its group.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// Without what tells the concept, [sample, channel].
+    pub concept: Array2<f64>,
+    /// Without each random subspace of the same rank.
+    pub random: Vec<Array2<f64>>,
+    /// Mean dimensions erased over folds.
+    pub rank: f64,
+    /// Mean dimensions the features vary in.
+    pub n_dimensions: f64,
+    /// Whether only the concept's leading directions were erased, in every fold.
+    pub is_partial: bool,
+}
+
+/// Erases `concept` from features [sample, channel], and `n_random` random subspaces of the same rank: for putting the changed
+/// features back to where they were taken from.
+pub fn held_out_changes(
+    features: &Array2<f64>,
+    concept: &Targets,
+    groups: &[u64],
+    n_random: usize,
+    evaluation: &Evaluation,
+) -> Result<Changes, ProbeError> {
+    check_finite("a feature", features.view())?;
+    let folds = Folds::by_group(groups, evaluation.folds, evaluation.seed)?;
+    let nothing = || Array2::zeros(features.raw_dim());
+    let mut found =
+        Changes { concept: nothing(), random: (0..n_random).map(|_| nothing()).collect(), rank: 0.0, n_dimensions: 0.0, is_partial: true };
+    let concept = concept.as_vectors();
+    for (index, fold) in folds.iter().enumerate() {
+        let train = features.select(Axis(0), &fold.train);
+        let test = features.select(Axis(0), &fold.test);
+        let known = concept.select(Axis(0), &fold.train);
+        let erasers = FoldErasers::fit(train.view(), known.view(), n_random, evaluation.seed.wrapping_add(index as u64))?;
+        found.is_partial &= erasers.fills;
+        found.rank += erasers.concept.rank() as f64 / folds.len() as f64;
+        found.n_dimensions += erasers.concept.n_dimensions() as f64 / folds.len() as f64;
+        let put = |all: &mut Array2<f64>, eraser: &Eraser| {
+            for (change, &sample) in eraser.change(test.view()).rows().into_iter().zip(&fold.test) {
+                all.row_mut(sample).assign(&change);
+            }
+        };
+        put(&mut found.concept, &erasers.concept);
+        found.random.iter_mut().zip(&erasers.random).for_each(|(all, eraser)| put(all, eraser));
+    }
+    Ok(found)
+}
+
 /// What erasing one concept did to readouts of several tasks, everything held out.
 #[derive(Clone, Debug)]
 pub struct Erased {
@@ -195,12 +263,9 @@ pub fn erase_and_evaluate(
         let train_groups: Vec<u64> = fold.train.iter().map(|&sample| groups[sample]).collect();
         let targets: Vec<Targets> = tasks.iter().map(|task| task.select(&fold.train)).collect();
         let known = concept.select(Axis(0), &fold.train);
-        let whole = Eraser::leace(train.view(), known.view())?;
-        let fills = 2 * whole.rank() > whole.n_dimensions();
-        let quarter = whole.n_dimensions().div_ceil(4);
-        let leace = if fills { Eraser::leading(train.view(), known.view(), quarter)? } else { whole };
-        let random = Eraser::random(train.view(), leace.rank(), evaluation.seed.wrapping_add(index as u64))?;
-        let erasers = [leace, random];
+        let FoldErasers { concept: leace, random, fills } =
+            FoldErasers::fit(train.view(), known.view(), 1, evaluation.seed.wrapping_add(index as u64))?;
+        let erasers: Vec<Eraser> = std::iter::once(leace).chain(random).collect();
         let without: Vec<Array2<f64>> = erasers.iter().map(|eraser| eraser.erase(test.view())).collect();
         let tests: Vec<ArrayView2<f64>> = without.iter().map(|test| test.view()).collect();
         let frozen = fit_and_predict(&train, &tests, &targets, &train_groups, readout, evaluation.scaling)?;

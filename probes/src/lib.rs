@@ -42,12 +42,15 @@ pub mod ceiling;
 pub mod baseline;
 pub mod uncertainty;
 pub mod permutation;
+pub mod refit;
 pub mod multiple;
 pub mod equivalence;
 pub mod card;
 pub mod render;
 
-pub use card::{ControlKind, ControlResult, Expectation, MinimumDetectable, ProbeCard, Standing, Table, Verdict};
+pub use card::{
+    AnswerChange, ControlKind, ControlResult, ErasedAnswers, Expectation, MinimumDetectable, ProbeCard, Standing, Table, Verdict,
+};
 pub use ceiling::Ceiling;
 pub use description_length::{Code, CodeLength};
 pub use equivalence::Equivalence;
@@ -56,6 +59,7 @@ pub use evaluate::{Evaluated, Evaluation, Readout};
 pub use linalg::Precision;
 pub use logistic::{FittedLogistic, Logistic, LogisticParams};
 pub use moments::Moments;
+pub use refit::Refit;
 pub use ridge::{FittedRidge, Ridge, RidgeParams, Selection};
 pub use samples::{Samples, Targets};
 pub use scaling::{FittedScaling, Scaling};

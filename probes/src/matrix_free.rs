@@ -15,9 +15,10 @@ mod fit;
 use std::{collections::BTreeMap, sync::Arc};
 
 use ndarray::{Array1, Array2, Array3, ArrayView2, Axis, linalg::general_mat_mul, s};
+use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 use rayon::prelude::*;
 
-use crate::{ProbeError, design::Design, linalg::Real};
+use crate::{ProbeError, design::Design, linalg::Real, random::normals};
 
 pub use fit::evaluate_states;
 
@@ -167,6 +168,14 @@ impl<F: Real> StateDesign<F> {
     fn parts(&self) -> Vec<Vec<(&Stretch<F>, &[usize])>> {
         let all: Vec<_> = self.order.iter().map(|(&stretch, samples)| (&self.stretches[stretch], samples.as_slice())).collect();
         all.chunks(all.len().div_ceil(PARTS).max(1)).map(<[_]>::to_vec).collect()
+    }
+
+    /// Every state in `width` random combinations of its channels, [sample, width]: inner products as they were, on average.
+    pub fn sketch(&self, width: usize, seed: u64) -> Array2<F> {
+        let mut random = ChaCha8Rng::seed_from_u64(seed);
+        let scale = (width.max(1) as f64).sqrt().recip();
+        let weights = normals(self.d_k * self.d_v, width, &mut random).mapv(|weight| F::narrow(scale * weight));
+        self.forward(weights.view())
     }
 
     /// `|S|_F^2` of every sample: what "how full is it" knows. Columns of the state are swept a few at a time.

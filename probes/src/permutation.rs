@@ -1,4 +1,4 @@
-//! Permutation tests with the group as the unit: are held-out predictions better than for exchanged targets?
+//! Permutation tests with the group as the unit: does a readout predict its targets better than exchanged ones?
 
 use ndarray::Array2;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, Gamma, Normal};
 
 use crate::{
-    Evaluated, Metric, ProbeError,
+    Evaluated, Metric, ProbeError, Refit, Targets,
     control::{exchange, exchangeable_blocks},
     score::ratio,
 };
@@ -80,11 +80,14 @@ impl PermutationTest {
 }
 
 impl Permutations {
-    /// `n_permutations` exchanges between groups of the same size within the same fold.
-    ///
-    /// Within folds, because predictions of different folds come from different fits.
-    pub fn new(groups: &[u64], fold_of: &[usize], n_permutations: usize, seed: u64) -> Self {
-        let blocks = exchangeable_blocks(groups, Some(fold_of));
+    /// `n_permutations` exchanges between groups of the same size.
+    pub fn new(groups: &[u64], n_permutations: usize, seed: u64) -> Self {
+        Self::within(groups, None, n_permutations, seed)
+    }
+
+    /// The same between groups of the same stratum only, for example of the same fold.
+    pub fn within(groups: &[u64], strata: Option<&[usize]>, n_permutations: usize, seed: u64) -> Self {
+        let blocks = exchangeable_blocks(groups, strata);
         let exchanges = (0..n_permutations)
             .into_par_iter()
             .map(|index| {
@@ -94,6 +97,16 @@ impl Permutations {
             })
             .collect();
         Self { exchanges }
+    }
+
+    /// The targets under every exchange.
+    pub fn of(&self, targets: &Targets) -> Vec<Targets> {
+        self.exchanges.iter().map(|exchange| targets.select(exchange)).collect()
+    }
+
+    /// Tests a readout, refitted for every exchange.
+    pub fn test(&self, refit: &Refit, targets: &Targets) -> Result<PermutationTest, ProbeError> {
+        refit.test(targets, &self.of(targets))
     }
 
     /// How many there are.
@@ -106,8 +119,9 @@ impl Permutations {
         self.exchanges.is_empty()
     }
 
-    /// Tests one readout's usual score.
-    pub fn test(&self, evaluated: &Evaluated) -> Result<PermutationTest, ProbeError> {
+    /// Tests one readout's usual score with its held-out predictions as they are. Quick, but its null spreads too little (see
+    /// [`refit`](crate::refit)): for comparison only.
+    pub fn test_held(&self, evaluated: &Evaluated) -> Result<PermutationTest, ProbeError> {
         let n = evaluated.len();
         if let Some(exchange) = self.exchanges.first().filter(|exchange| exchange.len() != n) {
             return Err(ProbeError::Length { what: "the permutations", found: exchange.len(), wanted: n });
@@ -120,7 +134,7 @@ impl Permutations {
             .exchanges
             .par_iter()
             .map(|exchange| {
-                if let (crate::Targets::Classes { labels, .. }, Metric::Accuracy) = (&evaluated.targets, metric) {
+                if let (Targets::Classes { labels, .. }, Metric::Accuracy) = (&evaluated.targets, metric) {
                     let correct = predicted.iter().zip(exchange).filter(|(predicted, by)| **predicted == labels[**by]).count();
                     correct as f64 / n as f64
                 } else {

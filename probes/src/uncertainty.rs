@@ -21,6 +21,10 @@ pub enum IntervalMethod {
     Bca,
     /// Percentiles of the bootstrap.
     Percentile,
+    /// Studentised bootstrap: for means of numbers that may be skewed. Made elsewhere.
+    Studentised,
+    /// Student's t, over models.
+    Student,
     /// Clopper and Pearson's binomial interval with the group as the trial: where every group scores alike, resampling sees no
     /// uncertainty, but there is some.
     Exact,
@@ -218,35 +222,46 @@ fn exact(value: f64, n_groups: usize, level: f64) -> Estimate {
     Estimate { value, low, high, level, method: IntervalMethod::Exact }
 }
 
-/// The mean score over several models (seeds of training), with an interval that counts both models and groups: models are
-/// drawn with replacement, and groups within. Where all models saw the same groups, each draw takes the same groups for all
-/// (crossed); otherwise each model's own (nested).
+/// The mean score over several models (seeds of training), with an interval that counts both models and groups.
+///
+/// Each model from groups of its own (nested): Student's t over the models' scores, whose spread holds the groups' noise too. All
+/// models on the same groups (crossed): what the groups have in common does not show in that spread, so the jackknife's variance
+/// over groups is added, with Satterthwaite's degrees of freedom.
 ///
 /// With few models the interval is wide, and says so: three models are three observations.
-pub fn hierarchical(scores: &[GroupedScore], settings: &Bootstrap) -> Result<Estimate, ProbeError> {
+pub fn hierarchical(scores: &[GroupedScore], level: f64) -> Result<Estimate, ProbeError> {
     let n_models = scores.len();
     if n_models < 2 {
         return Err(ProbeError::TooFewGroups { found: n_models, purpose: "an interval over models", needed: 2 });
     }
-    let crossed = scores.iter().all(|score| score.pairs_with(&scores[0]));
-    // Draws of a number of groups are made once.
-    let draws: Vec<Resampling> = scores
-        .iter()
-        .enumerate()
-        .map(|(model, score)| {
-            let seed = if crossed { settings.seed } else { settings.seed.wrapping_add(1 + model as u64) };
-            Bootstrap { seed, ..*settings }.draw(score.n_groups())
-        })
-        .collect::<Result<_, _>>()?;
-    let ratios: Vec<Array2<f64>> = draws.iter().zip(scores).map(|(draws, score)| draws.ratios(&[score])).collect::<Result<_, _>>()?;
-    let mut random = ChaCha8Rng::seed_from_u64(settings.seed);
-    random.set_stream(u64::MAX);
-    let means: Vec<f64> = (0..settings.resamples)
-        .map(|draw| (0..n_models).map(|_| ratios[random.random_range(0..n_models)][[draw, 0]]).sum::<f64>() / n_models as f64)
-        .collect();
-    let value = scores.iter().map(GroupedScore::value).sum::<f64>() / n_models as f64;
-    let settings = Bootstrap { method: IntervalMethod::Percentile, ..*settings };
-    Ok(interval(&settings, value, means, &[], n_models))
+    if !(level > 0.0 && level < 1.0) {
+        return Err(ProbeError::Parameter { parameter: "level", value: level, range: "between 0 and 1" });
+    }
+    let models: Vec<f64> = scores.iter().map(GroupedScore::value).collect();
+    let mut variance = variance_of_mean(&models);
+    let mut freedom = (n_models - 1) as f64;
+    if scores.iter().all(|score| score.pairs_with(&scores[0])) {
+        let by_model: Vec<Vec<f64>> = scores.iter().map(jackknife).collect();
+        let n = by_model[0].len();
+        // The jackknife's variance of a mean is (n - 1)^2 times that of its values' mean.
+        let without: Vec<f64> = (0..n).map(|group| by_model.iter().map(|model| model[group]).sum::<f64>() / n_models as f64).collect();
+        let of_groups = variance_of_mean(&without) * ((n - 1) as f64).powi(2);
+        let both = variance + of_groups;
+        if both > 0.0 {
+            freedom = both.powi(2) / (variance.powi(2) / freedom + of_groups.powi(2) / (n as f64 - 1.0).max(1.0));
+        }
+        variance = both;
+    }
+    let reach = StudentsT::new(0.0, 1.0, freedom).map_or(f64::INFINITY, |t| t.inverse_cdf(0.5 + level / 2.0)) * variance.sqrt();
+    let value = models.iter().sum::<f64>() / n_models as f64;
+    Ok(Estimate { value, low: value - reach, high: value + reach, level, method: IntervalMethod::Student })
+}
+
+/// The variance of the mean of independent values.
+fn variance_of_mean(values: &[f64]) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (n * (n - 1.0)).max(1.0)
 }
 
 /// The score without each group in turn.

@@ -35,6 +35,8 @@ fn example(controls: Vec<ControlResult>) -> ProbeCard {
         over_models: None,
         controls,
         alarms: Vec::new(),
+        remarks: Vec::new(),
+        answers: None,
     }
 }
 

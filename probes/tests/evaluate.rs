@@ -1,7 +1,7 @@
 //! Held-out scores, controls and permutation tests on data whose truth is known.
 
 use pentimento_probes::{
-    Evaluation, LogisticParams, Metric, Readout, Scaling, Targets, baseline, control,
+    Evaluation, LogisticParams, Metric, Readout, Refit, RidgeParams, Scaling, Selection, Targets, baseline, control,
     evaluate::evaluate,
     multiple,
     permutation::{PermutationTest, Permutations, stack_nulls},
@@ -20,13 +20,14 @@ fn planted_classes_are_found_and_controls_are_not() -> Outcome {
     }
     for readout in [Readout::default(), Readout::Logistic(LogisticParams { penalties: vec![0.01], ..LogisticParams::default() })] {
         let evaluated = evaluate(&features, &tasks, &groups, &readout, &Evaluation::default())?;
-        let permutations = Permutations::new(&groups, &evaluated[0].fold_of, 400, 1);
+        let permutations = Permutations::new(&groups, 400, 1);
+        let refit = Refit::new(&features, &groups, &RidgeParams::default(), &Evaluation::default())?;
         assert!(evaluated[0].score().value() > 0.9, "{} {}", readout.name(), evaluated[0].score().value());
-        let test = permutations.test(&evaluated[0])?;
+        let test = permutations.test(&refit, &targets)?;
         close(test.p_value, 1.0 / 401.0, 1e-12);
         close(test.chance(), 0.25, 0.05);
         // Sixteen tests at the 5 % level: more than three would happen once in two hundred runs.
-        let significant = evaluated[1..].iter().filter(|control| permutations.test(control).unwrap().p_value <= 0.05).count();
+        let significant = tasks[1..].iter().filter(|control| permutations.test(&refit, control).unwrap().p_value <= 0.05).count();
         assert!(significant <= 3, "{significant} of 16 controls beat chance");
         if let Some(bits) = evaluated[0].bits() {
             assert_eq!(bits.metric, Metric::Bits);
@@ -81,9 +82,9 @@ fn the_permutation_p_value_is_uniform_under_the_null() -> Outcome {
     let mut p_values = Vec::new();
     for seed in 0..120 {
         let (features, targets, groups) = planted(60, 4, 2, 0.0, 1000 + seed);
-        let readout = Readout::Ridge(pentimento_probes::RidgeParams { penalties: vec![1.0], ..Default::default() });
-        let evaluated = evaluate(&features, &[targets], &groups, &readout, &Evaluation { folds: 2, seed, ..Evaluation::default() })?;
-        p_values.push(Permutations::new(&groups, &evaluated[0].fold_of, 99, seed).test(&evaluated[0])?.p_value);
+        let evaluation = Evaluation { folds: 2, seed, ..Evaluation::default() };
+        let refit = Refit::new(&features, &groups, &RidgeParams { penalties: vec![1.0], ..RidgeParams::default() }, &evaluation)?;
+        p_values.push(Permutations::new(&groups, 99, seed).test(&refit, &targets)?.p_value);
     }
     // Accuracies tie, so p errs to the large side; its lower tail must hold its level.
     let share = |level: f64| p_values.iter().filter(|&&p| p <= level).count() as f64 / p_values.len() as f64;
@@ -93,15 +94,31 @@ fn the_permutation_p_value_is_uniform_under_the_null() -> Outcome {
 }
 
 #[test]
+fn a_refit_scores_as_the_readout_does() -> Outcome {
+    let ridge = RidgeParams { selection: Selection::Generalised, ..RidgeParams::default() };
+    for (samples, channels) in [(90, 12), (60, 80)] {
+        let (features, targets, groups) = planted(samples, channels, 3, 0.4, 11);
+        let numbers = Targets::scalars(&features.column(0).iter().map(|x| x + 0.5).collect::<Vec<_>>());
+        let tasks = [targets.clone(), control::permuted_targets(&targets, &groups, 5), numbers];
+        let readout = Readout::Ridge(ridge.clone());
+        let evaluated = evaluate(&features, &tasks, &groups, &readout, &Evaluation::default())?;
+        let refit = Refit::new(&features, &groups, &ridge, &Evaluation::default())?;
+        for (task, evaluated) in tasks.iter().zip(&evaluated) {
+            close(refit.scores(std::slice::from_ref(task))?[0], evaluated.score().value(), 1e-4);
+        }
+    }
+    Ok(())
+}
+
+#[test]
 fn max_t_holds_all_tests_together() -> Outcome {
     let (features, targets, groups) = planted(120, 10, 3, 1.0, 3);
     let noise = normal(120, 10, 9);
     let mut tests = Vec::new();
-    let mut fold_of = None;
+    let permutations = Permutations::new(&groups, 200, 4);
     for features in [&features, &noise] {
-        let evaluated = evaluate(features, std::slice::from_ref(&targets), &groups, &Readout::default(), &Evaluation::default())?;
-        let permutations = Permutations::new(&groups, fold_of.get_or_insert(evaluated[0].fold_of.clone()), 200, 4);
-        tests.push(permutations.test(&evaluated[0])?);
+        let refit = Refit::new(features, &groups, &RidgeParams::default(), &Evaluation::default())?;
+        tests.push(permutations.test(&refit, &targets)?);
     }
     let observed: Vec<f64> = tests.iter().map(|test| test.observed).collect();
     let adjusted = multiple::max_t(&observed, stack_nulls(&tests).view());

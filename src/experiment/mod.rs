@@ -11,12 +11,14 @@ mod results;
 mod claims;
 mod run;
 mod effects;
+mod answer_erasure;
 mod tables;
 mod figures;
 mod document;
 mod report;
 mod calibration;
 
+pub use answer_erasure::{AnswerErasure, erase_from_answers};
 pub use calibration::{
     Calibrated, Calibration, CalibrationOptions, CalibrationSpec, Case, Family, Fault, Rate, Standing, calibrate, calibration_summary,
     run_calibration,

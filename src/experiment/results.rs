@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::AnswerErasure;
 use crate::evaluate::Answers;
 use crate::intervene::AnswerAccount;
 use crate::measure::{Alignment, Allocation, Behaviour, Capacity, Cleanup, Collateral, EraseEffects, Fate, Recall, Spectrum, Targeting};
@@ -78,6 +79,9 @@ pub struct ModelResults {
     /// The erase events behind some answers.
     #[serde(default)]
     pub accounts: Vec<AnswerAccount>,
+    /// What the model answers without what its reads tell of the stale and of the current value.
+    #[serde(default)]
+    pub answer_erasures: Vec<AnswerErasure>,
     /// Linear readouts; `None` where the spec asks for none.
     pub readouts: Option<Readouts>,
 }
@@ -98,6 +102,7 @@ impl ModelResults {
         findings.push(self.capacity.headline());
         findings.push(self.spectrum.headline());
         findings.extend(self.readouts.as_ref().map(Readouts::headline));
+        findings.extend(Some(AnswerErasure::headline(&self.answer_erasures)).filter(|said| !said.is_empty()));
         findings
     }
 

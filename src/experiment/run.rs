@@ -3,12 +3,14 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use super::answer_erasure::{AnswerErasure, erase_from_answers};
 use crate::evaluate::AnswersError;
 use crate::export::whole_file;
 use crate::measure::{
     MeasureError, Truth, alignment, allocation, behaviour, capacity, cleanup, collateral, fate, recall, spectrum, targeting,
 };
 use crate::model::{LanguageModel, ModelError};
+use crate::network::NetworkReplay;
 use crate::provenance::{Provenance, digest};
 use crate::readout::{ReadoutError, readouts};
 use crate::record::{RecordError, RecordSpec, record};
@@ -179,7 +181,13 @@ fn look_into(
     say("erases and answers (the network run again)");
     let (erase_effects, accounts) = effects::of_erases(&planned.opened, trace, &examples, &measure.erase_effects)?;
     progress(Stage::Reading(planned.name.clone()));
-    let readouts = plan.spec.readout.as_ref().map(|options| readouts(trace, untrained, options)).transpose()?;
+    let mut readouts = plan.spec.readout.as_ref().map(|options| readouts(trace, untrained, options)).transpose()?;
+    let mut answer_erasures = Vec::new();
+    if let Some(readouts) = readouts.as_mut().filter(|_| examples.iter().any(|example| !example.questions.is_empty())) {
+        let replay = NetworkReplay::of_trace(model, trace, plan.spec.seed)?;
+        answer_erasures = erase_from_answers(&replay, &examples, &readouts.options.evaluation(), &measure.erase_effects.statistics)?;
+        AnswerErasure::put_on_cards(&answer_erasures, readouts);
+    }
     Ok(ModelResults {
         name: planned.name.clone(),
         family: planned.family.clone(),
@@ -202,6 +210,7 @@ fn look_into(
         spectrum,
         erase_effects,
         accounts,
+        answer_erasures,
         readouts,
     })
 }

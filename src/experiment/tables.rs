@@ -39,6 +39,7 @@ pub fn tables(results: &Results) -> Vec<Tabled> {
         ("readouts", readouts(models, readout::Readouts::summary)),
         ("phases", readouts(models, readout::Readouts::comparison_table)),
         ("erasure", readouts(models, readout::Readouts::erasure_table)),
+        ("answers_erased", answers_erased(models)),
     ];
     tables.into_iter().filter(|(_, table)| !table.rows.is_empty()).map(|(stem, table)| Tabled { stem, table }).collect()
 }
@@ -185,7 +186,7 @@ fn addresses(models: &[ModelResults]) -> Table {
     let mut table = table(
         "Erase addresses: collateral perturbation by layer, and alignment with the write",
         &["model", "layer", "address", "trajectory"],
-        &["perturbation", "fold"],
+        &["ratio_of_sums", "perturbation", "fold"],
     );
     for model in models {
         let Some(collateral) = &model.collateral else { continue };
@@ -197,7 +198,7 @@ fn addresses(models: &[ModelResults]) -> Table {
                     text(address.address.label()),
                     text(address.trajectory.label()),
                 ];
-                table.push(row(names, &[Some(&address.perturbation), address.fold.as_ref()]));
+                table.push(row(names, &[Some(&address.ratio_of_sums), Some(&address.perturbation), address.fold.as_ref()]));
             }
         }
     }
@@ -394,9 +395,18 @@ fn recall(models: &[ModelResults]) -> Table {
 }
 
 fn readouts(models: &[ModelResults], of: fn(&readout::Readouts) -> readout::Table) -> Table {
+    joined(models, |model| model.readouts.as_ref().map(of))
+}
+
+fn answers_erased(models: &[ModelResults]) -> Table {
+    joined(models, |model| (!model.answer_erasures.is_empty()).then(|| super::AnswerErasure::table(&model.answer_erasures)))
+}
+
+/// The tables of all models below one another.
+fn joined(models: &[ModelResults], of: impl Fn(&ModelResults) -> Option<readout::Table>) -> Table {
     let mut joined: Option<Table> = None;
     for model in models {
-        let Some(found) = model.readouts.as_ref().map(of) else { continue };
+        let Some(found) = of(model) else { continue };
         let table = joined.get_or_insert_with(|| {
             let columns: Vec<&str> = std::iter::once("model").chain(found.columns.iter().map(String::as_str)).collect();
             Table::new(found.title.clone(), &columns)

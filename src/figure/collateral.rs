@@ -37,9 +37,9 @@ pub struct ModelCollateral {
 pub struct AddressEffect {
     /// Where the erase lands.
     pub address: Address,
-    /// Mean |delta o| / |o|.
+    /// Mean |delta o| / |o|, the paper's score, without an interval; in the table.
     pub perturbation: Estimate,
-    /// sum |delta o| / sum |o|: reads near zero do not decide; in the table.
+    /// sum |delta o| / sum |o|: reads near zero do not decide.
     pub ratio_of_sums: Estimate,
     /// `perturbation` over the learned address's.
     pub fold: Option<Estimate>,
@@ -107,7 +107,7 @@ fn effect(entry: &AddressCollateral) -> AddressEffect {
 
 type Factor = (&'static str, fn(&AddressEffect) -> Option<Estimate>);
 
-const SCORE: Factor = ("|δo| / |o|", |effect| Some(effect.perturbation));
+const SCORE: Factor = ("Σ|δo| / Σ|o|", |effect| Some(effect.ratio_of_sums));
 const ENERGY: Factor = ("energy, × random", |effect| effect.relative_energy);
 const FACTORS: [Factor; 3] = [
     ("erase strength γ", |effect| Some(effect.erase_strength)),
@@ -118,11 +118,11 @@ const FACTORS: [Factor; 3] = [
 impl Prepared for CollateralData {
     fn summary(&self) -> String {
         let effects = |model: &ModelCollateral| {
-            let each = model.addresses.iter().map(|effect| format!("{} {}", effect.address.label(), effect.perturbation));
+            let each = model.addresses.iter().map(|effect| format!("{} {}", effect.address.label(), effect.ratio_of_sums));
             format!("{}: {}", model.label, each.collect::<Vec<_>>().join(", "))
         };
         let models: Vec<String> = self.models.iter().map(effects).collect();
-        format!("Mean relative change of the read by the erase. {}.", models.join("; "))
+        format!("Change of the read by the erase, sums over tokens. {}.", models.join("; "))
     }
 
     fn table(&self) -> Table {

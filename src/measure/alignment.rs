@@ -169,7 +169,7 @@ fn summarise(tallies: &[Tally], bootstrap: &Bootstrap) -> Option<AlignmentSummar
     let (n_tokens, absolute, reference) =
         (column(&|tally| tally.n_tokens), column(&|tally| tally.absolute), column(&|tally| tally.reference));
     let total: f64 = n_tokens.iter().sum();
-    let absolute_cosine = bootstrap.ratio(&absolute, &n_tokens)?;
+    let absolute_cosine = bootstrap.fraction(&absolute, &n_tokens)?;
     let random_reference = reference.iter().sum::<f64>() / total;
     let mean_square = tallies.iter().map(|tally| tally.reference_square).sum::<f64>() / total;
     Some(AlignmentSummary {

@@ -232,10 +232,10 @@ fn summarise(tallies: &[Tally], share_of: ShareOf, bootstrap: &Bootstrap) -> Opt
     let n_tokens = column(&|tally| tally.n_tokens);
     let total_strength = column(&|tally| tally.strengths.iter().sum());
     let share = |index: usize| match share_of {
-        ShareOf::Token => bootstrap.ratio(&column(&|tally| tally.shares[index]), &n_tokens),
-        ShareOf::Sum => bootstrap.ratio(&column(&|tally| tally.strengths[index]), &total_strength),
+        ShareOf::Token => bootstrap.fraction(&column(&|tally| tally.shares[index]), &n_tokens),
+        ShareOf::Sum => bootstrap.fraction(&column(&|tally| tally.strengths[index]), &total_strength),
     };
-    let gate = |index: usize| bootstrap.ratio(&column(&|tally| tally.gates[index]), &n_tokens);
+    let gate = |index: usize| bootstrap.fraction(&column(&|tally| tally.gates[index]), &n_tokens);
     Some(GateSummary {
         n_tokens: n_tokens.iter().sum::<f64>() as u64,
         decay: share(0)?,

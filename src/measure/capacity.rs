@@ -207,8 +207,13 @@ fn one_row(
     let shares = Role::ALL.into_iter().filter_map(|role| {
         let (mine, of_writes) = (column(&|sums| sums.r2[noise][role as usize]), column(&|sums| sums.n_writes[role as usize]));
         // A role without writes has no share.
-        let mean_r2 = bootstrap.ratio(&mine, &of_writes)?;
-        Some(RoleShare { role, share: bootstrap.ratio(&mine, &all)?, mean_r2, share_of_writes: bootstrap.ratio(&of_writes, &writes)? })
+        let mean_r2 = bootstrap.fraction(&mine, &of_writes)?;
+        Some(RoleShare {
+            role,
+            share: bootstrap.fraction(&mine, &all)?,
+            mean_r2,
+            share_of_writes: bootstrap.fraction(&of_writes, &writes)?,
+        })
     });
     Some(CapacityRow { condition, noise: value, degrees_of_freedom: bootstrap.ratio(&all, &column(&|_| 1.0))?, shares: shares.collect() })
 }
@@ -225,7 +230,7 @@ fn ages(heads: &[(&Part, usize)], noise: usize, bootstrap: &Bootstrap) -> Vec<Ag
         let writes = column(&|sums| sums.ages.get(class).map_or(0.0, |age| age.0));
         let from = if class == 0 { 0 } else { 1 << (class - 1) };
         let to = if class == 0 { 0 } else { ((1 << class) - 1).min(last_step) };
-        Some(AgeCapacity { from, to, mean_r2: bootstrap.ratio(&r2, &writes)?, share: bootstrap.ratio(&r2, &all)? })
+        Some(AgeCapacity { from, to, mean_r2: bootstrap.fraction(&r2, &writes)?, share: bootstrap.fraction(&r2, &all)? })
     };
     (0..n_classes).filter_map(class).collect()
 }

@@ -8,7 +8,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::permutation::sign_flip;
 use super::words::{against, p_value, sequences};
 use super::{Bootstrap, HeadId, Interval, LayerInfo, StatisticsOptions};
 use crate::intervene::{Address, Change, Intervention, Scores, SequenceScores, Steps, Where};
@@ -166,8 +165,8 @@ pub fn erase_effects(runs: &[EraseRun], sequences: &[SequenceScores], options: &
     let of_run = |(index, run): (usize, &EraseRun)| {
         Some(RunEffect {
             run: run.clone(),
-            all: all.effect(index, options)?,
-            conditions: by_condition.iter().filter_map(|sample| sample.effect(index, options)).collect(),
+            all: all.effect(index)?,
+            conditions: by_condition.iter().filter_map(|sample| sample.effect(index)).collect(),
         })
     };
     Some(EraseEffects {
@@ -191,7 +190,7 @@ impl<'a> Sample<'a> {
         Self { condition, sequences, bootstrap }
     }
 
-    fn effect(&self, run: usize, options: &EraseEffectOptions) -> Option<AnswerEffect> {
+    fn effect(&self, run: usize) -> Option<AnswerEffect> {
         let change = |of: &dyn Fn(&Scores, &Scores) -> Option<f64>| -> (Vec<f64>, Vec<f64>) {
             let of_sequence = |sequence: &&SequenceScores| {
                 let pairs = sequence.runs[run].iter().zip(&sequence.as_it_is);
@@ -204,7 +203,6 @@ impl<'a> Sample<'a> {
         let stale = |now: &Scores, before: &Scores| Some(now.stale? - before.stale?);
         let foil = |now: &Scores, before: &Scores| Some(now.foil? - before.foil?);
         let beyond = change(&|now, before| Some(stale(now, before)? - foil(now, before)?));
-        let per_sequence: Vec<f64> = beyond.0.iter().zip(&beyond.1).filter(|(_, n)| **n > 0.0).map(|(sum, n)| sum / n).collect();
         Some(AnswerEffect {
             condition: self.condition,
             n_sequences: self.sequences.len(),
@@ -212,7 +210,7 @@ impl<'a> Sample<'a> {
             stale: mean(&change(&stale)),
             foil: mean(&change(&|now, before| now.stale.and_then(|_| foil(now, before)))),
             stale_above_foil: mean(&beyond),
-            p_value: sign_flip(&per_sequence, &options.statistics),
+            p_value: self.bootstrap.p_value(&beyond.0, &beyond.1, 0.0),
             accuracy: self.accuracy(|sequence| &sequence.runs[run])?,
             stale_intrusion: self.stale_intrusion(|sequence| &sequence.runs[run]),
         })

@@ -2,6 +2,18 @@
 //!
 //! Tokens of one sequence depend on each other, so resampling tokens would make every interval far too narrow. Here whole
 //! sequences are drawn with replacement, and every number is recomputed from the drawn sequences.
+//!
+//! What kind of number it is decides how its interval is made, so that it covers as often as it says also with few sequences and
+//! with long tails (`examples/calibration.md` shows how often each does):
+//!
+//! | number | made by | interval |
+//! |---|---|---|
+//! | mean, ratio of sums, any smooth function of sums | [`Bootstrap::ratio`], [`Bootstrap::fraction`], [`Bootstrap::smooth`] | studentised bootstrap; Student's t below six sequences |
+//! | share of events | [`Bootstrap::share`] | expanded percentiles, exact binomial bounds at 0 and 1 |
+//! | median, half-life, whatever is not smooth | [`Bootstrap::statistic`] | expanded percentiles |
+//! | null, replayed | [`Bootstrap::band`] | expanded percentiles |
+
+mod studentised;
 
 use ndarray::Array2;
 use rand::RngExt;
@@ -9,7 +21,9 @@ use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
+use super::permutation::FEWEST_SEQUENCES;
 use crate::task::random;
+use studentised::Studentised;
 
 /// What was resampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +67,19 @@ impl Interval {
         self.low.zip(self.high)
     }
 
+    /// The estimate alone: of a number that no interval from these sequences covers as often as it would say.
+    #[must_use]
+    pub fn without_ends(self) -> Self {
+        Self { low: None, high: None, ..self }
+    }
+
+    /// With its ends brought into the range that the number has by definition: a share ends at 0 and 1.
+    #[must_use]
+    pub fn within(self, low: f64, high: f64) -> Self {
+        let clip = |end: Option<f64>| end.map(|end| end.clamp(low, high));
+        Self { low: clip(self.low), high: clip(self.high), ..self }
+    }
+
     /// Whether `value` lies within the interval; `None` without one.
     pub fn covers(&self, value: f64) -> Option<bool> {
         self.bounds().map(|(low, high)| low <= value && value <= high)
@@ -91,10 +118,10 @@ impl Default for StatisticsOptions {
 
 /// The resamples of one set of sequences, drawn once and shared by every number of a measure.
 ///
-/// Intervals are the central part of the resampled estimates, widened as Student's t widens the normal interval for this many
-/// sequences (expanded percentiles, Hesterberg 2015, The American Statistician 69, 371): plain percentiles miss the truth twice as
-/// often as they promise with 8 sequences. Numbers with a long tail still need more sequences than that; `examples/calibration.md`
-/// shows how many.
+/// Smooth numbers get the studentised bootstrap (bootstrap-t; Efron 1982, Hall 1988): each resample is measured in standard errors of
+/// its own, so the interval follows the skewness of the number. Others get the central part of the resampled estimates, widened as
+/// Student's t widens the normal interval for this many sequences (expanded percentiles, Hesterberg 2015, The American Statistician
+/// 69, 371): plain percentiles miss the truth twice as often as they promise with 8 sequences.
 pub struct Bootstrap {
     /// How often each sequence was drawn, [resample, sequence].
     counts: Array2<f32>,
@@ -125,21 +152,47 @@ impl Bootstrap {
     /// Sequences with a zero denominator do not contribute. With token sums over token counts this is a mean over tokens.
     pub fn ratio(&self, numerator: &[f64], denominator: &[f64]) -> Option<Interval> {
         let n = denominator.iter().filter(|&&value| value != 0.0).count();
-        self.statistic(n, |weights| {
-            let (mut above, mut below) = (0.0, 0.0);
-            for ((weight, numerator), denominator) in weights.iter().zip(numerator).zip(denominator) {
-                let weight = f64::from(*weight);
-                above += weight * numerator;
-                below += weight * denominator;
+        let columns = [numerator, denominator];
+        let estimate = quotient(&studentised::sums(&columns, None))?;
+        let Some(found) = Studentised::of_ratio(&self.counts, n, numerator, denominator) else {
+            return self.statistic(n, |weights| quotient(&studentised::sums(&columns, Some(weights))));
+        };
+        let (low, high) = found.ends(self.level);
+        Some(Interval { estimate, low: Some(low), high: Some(high), level: self.level, unit: Unit::Sequence, n })
+    }
+
+    /// A ratio that lies between 0 and 1 by definition.
+    pub fn fraction(&self, numerator: &[f64], denominator: &[f64]) -> Option<Interval> {
+        Some(self.ratio(numerator, denominator)?.within(0.0, 1.0))
+    }
+
+    /// A smooth function of sums over sequences, to which `n` sequences contribute. Each of `columns` is one number per sequence;
+    /// `of` is given the sum of every column, and says `None` where it is not defined.
+    pub fn smooth(&self, n: usize, columns: &[&[f64]], of: impl Fn(&[f64]) -> Option<f64> + Sync) -> Option<Interval> {
+        let estimate = of(&studentised::sums(columns, None))?;
+        match Studentised::new(&self.counts, n, columns, &of) {
+            Some(found) => {
+                let (low, high) = found.ends(self.level);
+                Some(Interval { estimate, low: Some(low), high: Some(high), level: self.level, unit: Unit::Sequence, n })
             }
-            (below != 0.0).then(|| above / below)
-        })
+            None => self.statistic(n, |weights| of(&studentised::sums(columns, Some(weights)))),
+        }
+    }
+
+    /// Two-sided p that a ratio of two sums over sequences is `null`, by the studentised bootstrap: it is below `1 - level` where the
+    /// ratio's interval leaves `null` out. For means of skewed numbers, of which permuted signs would test the symmetry.
+    /// `None` with fewer than six sequences, or where resamples cannot tell.
+    pub fn p_value(&self, numerator: &[f64], denominator: &[f64], null: f64) -> Option<f64> {
+        let n = denominator.iter().filter(|&&value| value != 0.0).count();
+        let found = (n >= FEWEST_SEQUENCES).then(|| Studentised::of_ratio(&self.counts, n, numerator, denominator))??;
+        Some(found.p_value(null))
     }
 
     /// A share of events: the ratio of hits to chances. Where no sequence has a hit, or none has a miss, resampling would give an
     /// interval without width; the open end is then the exact binomial bound for sequences.
     pub fn share(&self, hits: &[f64], chances: &[f64]) -> Option<Interval> {
-        let mut share = self.ratio(hits, chances)?;
+        let n = chances.iter().filter(|&&value| value != 0.0).count();
+        let mut share = self.statistic(n, |weights| quotient(&studentised::sums(&[hits, chances], Some(weights))))?;
         let unseen = self.unseen(share.n);
         if hits.iter().all(|&hits| hits == 0.0) {
             share.high = unseen;
@@ -202,6 +255,11 @@ impl Bootstrap {
         let (low, high) = ends(draws, self.level, n).unzip();
         Interval { estimate, low, high, level: self.level, unit: Unit::Sequence, n }
     }
+}
+
+/// The first sum over the second.
+fn quotient(sums: &[f64]) -> Option<f64> {
+    (sums[1] != 0.0).then(|| sums[0] / sums[1])
 }
 
 /// Values and indicators: the numerator and denominator of their mean.

@@ -7,7 +7,7 @@ use super::rank::ranks;
 use crate::task::random;
 
 /// Fewest sequences that can give p < 0.05 by permutation of signs: 2 / 2^6.
-const FEWEST_SEQUENCES: usize = 6;
+pub(super) const FEWEST_SEQUENCES: usize = 6;
 /// Fewest orders of heads worth a p-value: those of four heads of one layer.
 const FEWEST_ORDERS: f64 = 24.0;
 /// Sums of the same numbers in another order are equal to this.
@@ -15,6 +15,9 @@ const ROUNDING: f64 = 1e-12;
 
 /// Two-sided p that the values (one per sequence) are symmetric about 0, by permutation of signs: exact where that takes no more
 /// than the permutations asked for, else Monte Carlo. `None` with fewer than six values.
+///
+/// Right for differences of things that are exchangeable without an effect, as a measure and its null are. That the mean of
+/// skewed numbers is 0 is another hypothesis: `Bootstrap::p_value`.
 pub fn sign_flip(values: &[f64], options: &StatisticsOptions) -> Option<f64> {
     let n = values.len();
     if n < FEWEST_SEQUENCES {

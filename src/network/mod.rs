@@ -15,7 +15,9 @@ mod gradient;
 mod account;
 mod effects;
 mod live;
+mod reads;
 
 pub use error::NetworkError;
 pub use live::LiveReplay;
+pub use reads::{QuestionReads, ReadEdits};
 pub use run::{Asked, NetworkReplay, Path, Run};

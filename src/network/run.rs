@@ -104,18 +104,24 @@ impl<'m> NetworkReplay<'m> {
         if steps == 0 {
             return Ok(vec![Vec::new(); runs.len()]);
         }
-        let examples: Vec<&Example> = runs.iter().map(|run| run.asked.example).collect();
-        let tokens = padded_tokens(&examples, 0..steps)?;
-        let stale: Vec<Vec<Superseded>> = examples.iter().map(|example| superseded(example)).collect();
+        let stale: Vec<Vec<Superseded>> = runs.iter().map(|run| superseded(run.asked.example)).collect();
         let mut changed = Intervened::new(runs.iter().zip(&stale).map(|(run, stale)| (run.row(stale), run.path)).collect(), self.seed);
-        let hidden = self.model.hidden(&tokens, None, &mut changed)?;
+        self.answers(&runs.iter().map(|run| run.asked).collect::<Vec<_>>(), &mut changed)
+    }
+
+    /// What the model says to the questions of each sequence while somebody watches or intervenes, in one call.
+    pub(super) fn answers(&self, asked: &[Asked], observer: &mut impl Observer) -> Result<Vec<Vec<Scores>>, NetworkError> {
+        let steps = asked.iter().map(Asked::n_steps).max().unwrap_or(0);
+        let examples: Vec<&Example> = asked.iter().map(|asked| asked.example).collect();
+        let tokens = padded_tokens(&examples, 0..steps)?;
+        let hidden = self.model.hidden(&tokens, None, observer)?;
         let rows =
-            runs.iter().enumerate().flat_map(|(row, run)| run.asked.questions.iter().map(move |question| row * steps + question.position));
+            asked.iter().enumerate().flat_map(|(row, asked)| asked.questions.iter().map(move |question| row * steps + question.position));
         let rows: Vec<u32> = rows.map(|row| row as u32).collect();
         let picked = hidden.index_select(&Tensor::from_vec(rows.clone(), rows.len(), hidden.device())?, 0)?;
         let mut logits = self.model.logits(&picked)?.to_vec2::<f32>()?.into_iter();
-        let of_run = |run: &Run| run.asked.questions.iter().zip(&mut logits).map(|(question, logits)| scores(question, &logits)).collect();
-        Ok(runs.iter().map(of_run).collect())
+        let of_one = |asked: &Asked| asked.questions.iter().zip(&mut logits).map(|(question, logits)| scores(question, &logits)).collect();
+        Ok(asked.iter().map(of_one).collect())
     }
 }
 
@@ -124,12 +130,16 @@ impl<'a> Asked<'a> {
     pub fn all(example: &'a Example, sequence: u64) -> Self {
         Self { example, sequence, questions: &example.questions }
     }
+
+    /// Steps up to the last question.
+    pub(super) fn n_steps(&self) -> usize {
+        self.questions.iter().map(|question| question.position + 1).max().unwrap_or(0)
+    }
 }
 
 impl<'a> Run<'a> {
-    /// Steps up to the last question.
     fn n_steps(&self) -> usize {
-        self.asked.questions.iter().map(|question| question.position + 1).max().unwrap_or(0)
+        self.asked.n_steps()
     }
 
     fn row(&self, superseded: &'a [Superseded]) -> Row<'a> {

@@ -2,12 +2,15 @@
 
 use ndarray::{Array2, Axis};
 use pentimento_probes::{
-    Evaluated, ProbeError, Readout, Scaling, Targets, baseline,
+    Evaluated, ProbeError, Readout, Refit, RidgeParams, Scaling, Targets, baseline,
     evaluate::evaluate,
     matrix_free::{StateDesign, evaluate_states},
 };
 
 use super::{ReadoutOptions, sites::Question, units::readout_for};
+
+/// Random combinations of channels in which the null of states that are never formed is drawn.
+const SKETCH: usize = 256;
 
 /// Features [sample, channel].
 pub(super) enum Features {
@@ -60,9 +63,28 @@ impl Features {
         }
     }
 
+    /// The readout's null: ridge on these features, refitted for whatever targets are asked. States that are never formed are seen
+    /// in random combinations of their channels: a test of those is as honest, if less powerful.
+    pub fn refit(&self, question: &Question, options: &ReadoutOptions) -> Result<Refit, ProbeError> {
+        match self {
+            Self::Formed(rows) => refit(&rows.mapv(f64::from), &question.groups, options),
+            Self::Streamed(design) => {
+                let width = SKETCH.min(question.groups.len());
+                refit(&design.sketch(width, options.seed).mapv(f64::from), &question.groups, options)
+            }
+        }
+    }
+
     /// Held-out predictions of the question's own target.
     pub fn evaluate_target(&self, question: &Question, options: &ReadoutOptions) -> Result<Evaluated, ProbeError> {
         let target = &question.tasks[0].1;
         Ok(self.evaluate(std::slice::from_ref(target), question, &readout_for(target, options), options)?.remove(0))
     }
+}
+
+/// Ridge with the penalties asked for; a logistic readout is judged by the ridge on the same features.
+pub(super) fn refit(features: &Array2<f64>, groups: &[u64], options: &ReadoutOptions) -> Result<Refit, ProbeError> {
+    let default = RidgeParams::default();
+    let params = if let Readout::Ridge(params) = &options.readout { params } else { &default };
+    Refit::new(features, groups, params, &options.evaluation())
 }

@@ -45,6 +45,8 @@ pub(super) enum Seen {
     Output,
     /// The query q of the sample's step.
     Query,
+    /// The address of the read itself, without any memory.
+    Address,
 }
 
 /// What is wanted: question number, moment, head, what is seen.
@@ -92,8 +94,8 @@ pub(super) fn gather(trace: &Trace, questions: &[Question], wanted: &Wanted) -> 
         .flat_map(|feature| match feature {
             Feature::State if streamed => vec![],
             Feature::State => vec![Seen::State],
-            Feature::Read if heads.len() > 1 => vec![Seen::Read, Seen::WrongRead],
-            Feature::Read => vec![Seen::Read],
+            Feature::Read if heads.len() > 1 => vec![Seen::Read, Seen::Address, Seen::WrongRead],
+            Feature::Read => vec![Seen::Read, Seen::Address],
             Feature::Singular => vec![Seen::Singular],
         })
         .collect();
@@ -170,6 +172,7 @@ pub(super) fn gather(trace: &Trace, questions: &[Question], wanted: &Wanted) -> 
                             Seen::Singular => (head, strongest(memory.view(), rank)?),
                             Seen::Output => (head, memory.t().dot(&query(look)).to_vec()),
                             Seen::Query => (head, query(look).to_vec()),
+                            Seen::Address => (head, address(look, head).to_vec()),
                         };
                         found.push(((look.question, look.moment, owner, seen), look.row, numbers));
                     }
@@ -284,7 +287,7 @@ fn empty(questions: &[Question], phases: &[Phase], heads: &[usize], seen: &[Seen
                     let channels = match seen {
                         Seen::State | Seen::Singular => dims.d_k * dims.d_v,
                         Seen::Read | Seen::WrongRead | Seen::Output => dims.d_v,
-                        Seen::Query => dims.d_k,
+                        Seen::Query | Seen::Address => dims.d_k,
                     };
                     gathered.insert((number, moment, head, seen), Array2::zeros((question.sites.len(), channels)));
                 }

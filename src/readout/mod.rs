@@ -208,7 +208,7 @@ pub fn readouts_over_models(traces: &[&Trace], untrained: Option<&Trace>, option
         }
     }
     for (card, scores) in readouts.cards.iter_mut().zip(by_place).filter(|(_, scores)| scores.len() > 1) {
-        let estimate = pentimento_probes::uncertainty::hierarchical(&scores, &options.bootstrap())?;
+        let estimate = pentimento_probes::uncertainty::hierarchical(&scores, options.level)?;
         card.over_models = Some(OverModels { estimate, n_models: scores.len() });
     }
     Ok(readouts)

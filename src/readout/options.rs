@@ -258,7 +258,7 @@ impl ReadoutOptions {
         Ok(())
     }
 
-    pub(super) const fn evaluation(&self) -> Evaluation {
+    pub(crate) const fn evaluation(&self) -> Evaluation {
         Evaluation { folds: self.folds, seed: self.seed, scaling: self.scaling }
     }
 

@@ -2,14 +2,18 @@
 
 use std::collections::BTreeMap;
 
-use pentimento_probes::{Evaluated, ProbeError, Resampling, Targets, baseline, control, evaluate::evaluate, permutation::Permutations};
+use pentimento_probes::{
+    Evaluated, ProbeError, Refit, Resampling, Targets, baseline, control,
+    evaluate::evaluate,
+    permutation::{PermutationTest, Permutations},
+};
 use rand::{
     RngExt,
     seq::{IndexedRandom, SliceRandom},
 };
 use rand_chacha::ChaCha8Rng;
 
-use super::{Address, Place, ReadoutError, ReadoutOptions, Target};
+use super::{Address, Place, ReadoutError, ReadoutOptions, Target, features::refit};
 use crate::task::Example;
 
 /// One sample: a moment of one sequence.
@@ -37,12 +41,13 @@ pub(super) struct Question {
     pub resampling: Resampling,
     pub permutations: Permutations,
     /// Labels that the target could have had, given all else in the sequence; the same draws for all units. Empty for numbers.
-    pub other_targets: Vec<Vec<usize>>,
+    pub other_targets: Vec<Targets>,
     /// Labels that the foil could have had.
-    pub other_foils: Vec<Vec<usize>>,
+    pub other_foils: Vec<Targets>,
     /// Labels that the target could have had, given what was in the sequence before it was told.
-    pub other_before: Vec<Vec<usize>>,
+    pub other_before: Vec<Targets>,
     pub input_only: Evaluated,
+    pub input_only_test: PermutationTest,
     /// For a stale value: the samples of which a current value is known too, and its class.
     pub current: Vec<(usize, usize)>,
 }
@@ -236,21 +241,28 @@ fn question(
     // Whether something is stale can be guessed from how old it is.
     let ages: Vec<f64> =
         if target == Target::IsStale { drafts.iter().map(|draft| draft.age.unwrap_or(0) as f64).collect() } else { Vec::new() };
-    let input_only = input_only(&keys, &ages, &targets, &groups, options)?;
+    let poor = poor_features(&keys, &ages);
+    let readout = super::units::readout_for(&targets, options);
+    let input_only = evaluate(&poor, std::slice::from_ref(&targets), &groups, &readout, &options.evaluation())?.remove(0);
     let sites: Vec<Site> = drafts.iter().map(|draft| draft.site).collect();
     let needs_values = is_value && target != Target::Never;
-    Ok(Question {
+    let redraw = |draw: &dyn Fn(&mut ChaCha8Rng) -> Vec<usize>| -> Vec<Targets> {
+        let mut random = crate::task::random::stream(options.seed, "readout: other draws", 0);
+        (0..options.permutations).map(|_| Targets::Classes { labels: draw(&mut random), n_classes: classes.len() }).collect()
+    };
+    let mut question = Question {
         place,
         target,
         resampling: options.bootstrap().draw(drafts.chunk_by(|a, b| a.site.sequence == b.site.sequence).count())?,
-        permutations: Permutations::new(&groups, &input_only.fold_of, options.permutations, options.seed),
-        other_foils: if is_value { redraw(options, |random| other_foils(drafts, examples, classes, random)) } else { Vec::new() },
-        other_targets: if needs_values { redraw(options, |random| other_targets(drafts, examples, classes, random)) } else { Vec::new() },
-        other_before: if needs_values { redraw(options, |random| other_before(&sites, examples, classes, random)) } else { Vec::new() },
+        permutations: Permutations::new(&groups, options.permutations, options.seed),
+        other_foils: if is_value { redraw(&|random| other_foils(drafts, examples, classes, random)) } else { Vec::new() },
+        other_targets: if needs_values { redraw(&|random| other_targets(drafts, examples, classes, random)) } else { Vec::new() },
+        other_before: if needs_values { redraw(&|random| other_before(&sites, examples, classes, random)) } else { Vec::new() },
         sites,
         groups,
         tasks,
         n_classes: is_class.then_some(if is_value { classes.len() } else { 2 }),
+        input_only_test: PermutationTest::new(0.0, Vec::new()),
         input_only,
         current: if target == Target::Stale {
             let known = drafts.iter().enumerate().filter_map(|(sample, draft)| Some((sample, class_of(draft.current?))));
@@ -258,7 +270,20 @@ fn question(
         } else {
             Vec::new()
         },
-    })
+    };
+    question.input_only_test = question.judge(&refit(&poor, &question.groups, options)?, &question.tasks[0].1)?;
+    Ok(question)
+}
+
+impl Question {
+    /// Is a readout, refitted, better on the target than on what the target could have been?
+    pub fn judge(&self, refit: &Refit, target: &Targets) -> Result<PermutationTest, ProbeError> {
+        match self.target {
+            Target::Stale | Target::Current => refit.test(target, &self.other_targets),
+            Target::Never => refit.test(target, &self.other_foils),
+            Target::Age | Target::IsStale => self.permutations.test(refit, target),
+        }
+    }
 }
 
 /// The class of each sample's foil: the next of its sequence's list. `None` if the task lists none.
@@ -274,11 +299,6 @@ fn foil_labels(drafts: &[Draft], examples: &[Example], class_of: &impl Fn(u32) -
 
 fn foils_of(example: &Example) -> Option<&[u32]> {
     example.questions.first().map(|question| question.foils.as_slice()).filter(|foils| !foils.is_empty())
-}
-
-fn redraw(options: &ReadoutOptions, draw: impl Fn(&mut ChaCha8Rng) -> Vec<usize>) -> Vec<Vec<usize>> {
-    let mut random = crate::task::random::stream(options.seed, "readout: other draws", 0);
-    (0..options.permutations).map(|_| draw(&mut random)).collect()
 }
 
 /// Classes whose token does not stand in these tokens.
@@ -334,18 +354,17 @@ fn other_before(sites: &[Site], examples: &[Example], classes: &[u32], random: &
         .collect()
 }
 
-/// What the token asked about, and where given the content's age, say without any memory.
-fn input_only(keys: &[u64], ages: &[f64], targets: &Targets, groups: &[u64], options: &ReadoutOptions) -> Result<Evaluated, ProbeError> {
+/// What the token asked about, and where given the content's age, say without any memory: features [sample, channel].
+fn poor_features(keys: &[u64], ages: &[f64]) -> ndarray::Array2<f64> {
     let mut distinct = keys.to_vec();
     distinct.sort_unstable();
     distinct.dedup();
     let symbols: Vec<usize> = keys.iter().map(|key| distinct.partition_point(|other| other < key)).collect();
-    let mut features = baseline::input_only(&symbols, distinct.len());
-    if !ages.is_empty() {
-        let most = ages.iter().fold(1.0_f64, |most, &age| most.max(age));
-        let age = ndarray::Array2::from_shape_fn((ages.len(), 2), |(sample, power)| (ages[sample] / most).powi(1 + power as i32));
-        features = ndarray::concatenate(ndarray::Axis(1), &[features.view(), age.view()]).expect("a row per sample");
+    let features = baseline::input_only(&symbols, distinct.len());
+    if ages.is_empty() {
+        return features;
     }
-    let readout = super::units::readout_for(targets, options);
-    Ok(evaluate(&features, std::slice::from_ref(targets), groups, &readout, &options.evaluation())?.remove(0))
+    let most = ages.iter().fold(1.0_f64, |most, &age| most.max(age));
+    let age = ndarray::Array2::from_shape_fn((ages.len(), 2), |(sample, power)| (ages[sample] / most).powi(1 + power as i32));
+    ndarray::concatenate(ndarray::Axis(1), &[features.view(), age.view()]).expect("a row per sample")
 }

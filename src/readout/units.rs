@@ -16,7 +16,8 @@ use super::{
     ceiling::{Ceilings, ceilings},
     erasure::erasures,
     extras::{description_length, equivalence, information},
-    gather::{Gathered, Moment, Seen, Wanted, gather},
+    features::{Features, refit},
+    gather::{Gathered, Moment, Seen, Slot, Wanted, gather},
     sites::{Question, Task},
 };
 use crate::{memory::Phase, trace::Trace};
@@ -52,13 +53,16 @@ pub(super) fn readout_for(targets: &Targets, options: &ReadoutOptions) -> Readou
     }
 }
 
+/// Held-out predictions, and whether they are better than chance.
+type Judged = (Evaluated, PermutationTest);
+
 /// Which unit of a layer: question number, head, feature, phase.
 type Place4 = (usize, usize, Feature, Phase);
 
 /// What was fitted on one unit's features.
 struct Fitted {
-    by_task: Vec<(Task, Evaluated)>,
-    norm_only: Evaluated,
+    by_task: Vec<(Task, Evaluated, PermutationTest)>,
+    norm_only: (Evaluated, PermutationTest),
     n_channels: usize,
 }
 
@@ -109,12 +113,26 @@ pub(super) fn read_layer(
     }
     let fitted: BTreeMap<Place4, Fitted> =
         places.par_iter().map(|&place| Ok((place, fit_unit(place, &gathered, questions, options)?))).collect::<Result<_, ProbeError>>()?;
-    let before: BTreeMap<(usize, usize, Feature), Evaluated> = places
+    let judged = |slot: &Slot, question: &Question, others: Option<&[Targets]>| -> Result<Judged, ProbeError> {
+        let (features, target) = (&gathered[slot], &question.tasks[0].1);
+        let refit = features.refit(question, options)?;
+        let test = others.map_or_else(|| question.judge(&refit, target), |others| refit.test(target, others))?;
+        Ok((features.evaluate_target(question, options)?, test))
+    };
+    let before: BTreeMap<(usize, usize, Feature), Judged> = places
         .par_iter()
         .filter(|(question, _, _, phase)| *phase == last && questions[*question].has_before())
-        .map(|&(question, head, feature, _)| {
-            let slot = (question, Moment::BeforeTheWrite, head, seen(feature));
-            Ok(((question, head, feature), gathered[&slot].evaluate_target(&questions[question], options)?))
+        .map(|&(number, head, feature, _)| {
+            let (question, slot) = (&questions[number], (number, Moment::BeforeTheWrite, head, seen(feature)));
+            Ok(((number, head, feature), judged(&slot, question, Some(&question.other_before))?))
+        })
+        .collect::<Result<_, ProbeError>>()?;
+    // The address is the same at every phase.
+    let addresses: BTreeMap<(usize, usize), Judged> = places
+        .par_iter()
+        .filter(|(_, _, feature, phase)| *phase == last && *feature == Feature::Read)
+        .map(|&(number, head, ..)| {
+            Ok(((number, head), judged(&(number, Moment::At(last), head, Seen::Address), &questions[number], None)?))
         })
         .collect::<Result<_, ProbeError>>()?;
     let made: Vec<Unit> = places
@@ -123,6 +141,7 @@ pub(super) fn read_layer(
             let parts = Parts {
                 fitted: &fitted,
                 before: &before,
+                addresses: &addresses,
                 gathered: &gathered,
                 untrained: untrained.as_ref(),
                 heads: &heads,
@@ -185,14 +204,27 @@ fn fit_unit(
     let (tasks, targets): (Vec<Task>, Vec<Targets>) = question.tasks.iter().cloned().unzip();
     let readout = readout_for(&targets[0], options);
     let evaluated = features.evaluate(&targets, question, &readout, options)?;
-    let norm_only = evaluate(&features.norms(), &targets[..1], &question.groups, &readout, &options.evaluation())?.remove(0);
-    Ok(Fitted { by_task: tasks.into_iter().zip(evaluated).collect(), norm_only, n_channels: features.n_channels() })
+    let nulls = features.refit(question, options)?;
+    let by_task = tasks.into_iter().zip(evaluated).zip(&targets).map(|((task, evaluated), target)| {
+        let test = match task {
+            Task::Target => question.judge(&nulls, target)?,
+            Task::Permuted | Task::RandomClasses => question.permutations.test(&nulls, target)?,
+            Task::NeverWritten => nulls.test(target, &question.other_foils)?,
+        };
+        Ok((task, evaluated, test))
+    });
+    let by_task = by_task.collect::<Result<_, ProbeError>>()?;
+    let norms = features.norms();
+    let norm_only = evaluate(&norms, &targets[..1], &question.groups, &readout, &options.evaluation())?.remove(0);
+    let norm_test = question.judge(&refit(&norms, &question.groups, options)?, &targets[0])?;
+    Ok(Fitted { by_task, norm_only: (norm_only, norm_test), n_channels: features.n_channels() })
 }
 
 /// What units of a layer share.
 struct Parts<'a> {
     fitted: &'a BTreeMap<Place4, Fitted>,
-    before: &'a BTreeMap<(usize, usize, Feature), Evaluated>,
+    before: &'a BTreeMap<(usize, usize, Feature), Judged>,
+    addresses: &'a BTreeMap<(usize, usize), Judged>,
     gathered: &'a Gathered,
     untrained: Option<&'a Gathered>,
     heads: &'a [usize],
@@ -203,59 +235,57 @@ fn make_unit(layer: usize, place: Place4, parts: &Parts, questions: &[Question],
     let (number, head, feature, phase) = place;
     let question = &questions[number];
     let fitted = &parts.fitted[&place];
-    let target = &fitted.by_task[0].1;
+    let (_, target, test) = &fitted.by_task[0];
     let score = target.score();
-    let exchanged = |evaluated: &Evaluated| question.permutations.test(evaluated);
-    // Whatever claims to know the target is judged alike.
-    let judged = |evaluated: &Evaluated| match question.target {
-        Target::Stale | Target::Current => Ok(redraw_test(evaluated, &question.other_targets)),
-        Target::Never => Ok(redraw_test(evaluated, &question.other_foils)),
-        Target::Age | Target::IsStale => exchanged(evaluated),
-    };
-    let test = judged(target)?;
 
-    let mut found: Vec<(ControlKind, GroupedScore, f64)> = Vec::new();
-    for (task, evaluated) in &fitted.by_task[1..] {
-        let (kind, test) = match task {
+    let mut found: Vec<(ControlKind, GroupedScore, Option<f64>)> = Vec::new();
+    let mut add = |kind: ControlKind, evaluated: &Evaluated, test: &PermutationTest| {
+        found.push((kind, evaluated.score(), Some(test.tail_p_value())));
+    };
+    for (task, evaluated, test) in &fitted.by_task[1..] {
+        let kind = match task {
             Task::Target => continue,
-            Task::Permuted => (ControlKind::LabelPermutation, exchanged(evaluated)?),
-            Task::RandomClasses => (ControlKind::ControlTask, exchanged(evaluated)?),
-            Task::NeverWritten => (ControlKind::NeverWritten, redraw_test(evaluated, &question.other_foils)),
+            Task::Permuted => ControlKind::LabelPermutation,
+            Task::RandomClasses => ControlKind::ControlTask,
+            Task::NeverWritten => ControlKind::NeverWritten,
         };
-        found.push((kind, evaluated.score(), test.tail_p_value()));
+        add(kind, evaluated, test);
     }
     if question.target == Target::Never {
-        found.push((ControlKind::NeverWritten, score.clone(), test.tail_p_value()));
+        add(ControlKind::NeverWritten, target, test);
     }
-    if let Some(before) = parts.before.get(&(number, head, feature)) {
-        found.push((ControlKind::BeforeTheWrite, before.score(), redraw_test(before, &question.other_before).tail_p_value()));
+    if let Some((before, test)) = parts.before.get(&(number, head, feature)) {
+        add(ControlKind::BeforeTheWrite, before, test);
     }
+    let of_slot = |features: &Features| -> Result<Judged, ProbeError> {
+        let test = question.judge(&features.refit(question, options)?, &question.tasks[0].1)?;
+        Ok((features.evaluate_target(question, options)?, test))
+    };
     if parts.heads.len() > 1 {
         let index = parts.heads.iter().position(|&other| other == head).expect("one of the heads");
         let next = parts.heads[(index + 1) % parts.heads.len()];
-        let wrong = match feature {
-            Feature::State | Feature::Singular => parts.fitted[&(number, next, feature, phase)].by_task[0].1.clone(),
-            Feature::Read => parts.gathered[&(number, Moment::At(phase), head, Seen::WrongRead)].evaluate_target(question, options)?,
-        };
-        found.push((ControlKind::WrongHead, wrong.score(), judged(&wrong)?.tail_p_value()));
+        if feature == Feature::Read {
+            let (wrong, test) = of_slot(&parts.gathered[&(number, Moment::At(phase), head, Seen::WrongRead)])?;
+            add(ControlKind::WrongHead, &wrong, &test);
+        } else {
+            let (_, wrong, test) = &parts.fitted[&(number, next, feature, phase)].by_task[0];
+            add(ControlKind::WrongHead, wrong, test);
+        }
     }
     if let Some(untrained) = parts.untrained {
-        let evaluated = untrained[&(number, Moment::At(phase), head, seen(feature))].evaluate_target(question, options)?;
-        found.push((ControlKind::UntrainedModel, evaluated.score(), judged(&evaluated)?.tail_p_value()));
+        let (evaluated, test) = of_slot(&untrained[&(number, Moment::At(phase), head, seen(feature))])?;
+        add(ControlKind::UntrainedModel, &evaluated, &test);
     }
-    let poor = [
-        (ControlKind::Majority, target.majority(), None),
-        (ControlKind::NormOnly, fitted.norm_only.score(), Some(&fitted.norm_only)),
-        (ControlKind::InputOnly, question.input_only.score(), Some(&question.input_only)),
-    ];
-    let mut controls = Vec::new();
-    for (kind, control, p_value) in found.into_iter().map(|(kind, control, p)| (kind, control, Some(p))) {
-        controls.push(control_result(question, kind, &score, &control, p_value)?);
+    if let Some((address, test)) = parts.addresses.get(&(number, head)).filter(|_| feature == Feature::Read) {
+        add(ControlKind::AddressOnly, address, test);
     }
-    for (kind, control, evaluated) in poor {
-        let p_value = evaluated.map(judged).transpose()?.map(|test| test.tail_p_value());
-        controls.push(control_result(question, kind, &score, &control, p_value)?);
-    }
+    add(ControlKind::NormOnly, &fitted.norm_only.0, &fitted.norm_only.1);
+    add(ControlKind::InputOnly, &question.input_only, &question.input_only_test);
+    found.push((ControlKind::Majority, target.majority(), None));
+    let controls = found
+        .into_iter()
+        .map(|(kind, control, p_value)| control_result(question, kind, &score, &control, p_value))
+        .collect::<Result<Vec<_>, _>>()?;
     let features = &parts.gathered[&(number, Moment::At(phase), head, seen(feature))];
     let ceiling = parts.ceilings.get(&(number, head, phase)).map(|ceiling| ceiling.beside(&score, test.chance(), question)).transpose()?;
     let card = ProbeCard {
@@ -284,12 +314,14 @@ fn make_unit(layer: usize, place: Place4, parts: &Parts, questions: &[Question],
         information: information(target, features, question, options)?,
         description_length: description_length(features, question, options)?,
         ceiling,
-        equivalence: equivalence(&score, &test, question, options)?,
+        equivalence: equivalence(&score, test, question, options)?,
         over_models: None,
         controls,
         alarms: Vec::new(),
+        remarks: Vec::new(),
+        answers: None,
     };
-    Ok(Unit { card, score, question: number, test })
+    Ok(Unit { card, score, question: number, test: test.clone() })
 }
 
 fn control_result(
@@ -316,13 +348,6 @@ fn estimand(target: Target, place: Place) -> String {
         Place::Superseding { lag: 0 } => format!("{what}, at the step that makes it stale"),
         Place::Superseding { lag } => format!("{what}, {lag} steps after it went stale"),
     }
-}
-
-/// Is the score on what was drawn better than on what could have been drawn instead?
-fn redraw_test(evaluated: &Evaluated, draws: &[Vec<usize>]) -> PermutationTest {
-    let predicted = evaluated.predicted();
-    let share = |labels: &[usize]| predicted.iter().zip(labels).filter(|(a, b)| a == b).count() as f64 / predicted.len() as f64;
-    PermutationTest::new(evaluated.score().value(), draws.iter().map(|labels| share(labels)).collect())
 }
 
 /// Level and power of the minimum detectable effect.

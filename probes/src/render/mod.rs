@@ -140,6 +140,25 @@ fn facts(card: &ProbeCard) -> Vec<(String, String)> {
     if let Some(equivalence) = card.equivalence {
         say("nothing left?", equivalence.words("what is asked"));
     }
+    if let Some(answers) = &card.answers {
+        let each = answers.changes.iter().map(|change| {
+            format!(
+                "{} {} nats (random {}; difference {})",
+                change.answer, change.without_concept, change.without_random, change.difference
+            )
+        });
+        say(
+            "answers without it",
+            format!(
+                "{}; {:.0} of {:.0} dimensions erased from this head's read at questions, {} random subspaces of that rank beside",
+                each.collect::<Vec<_>>().join("; "),
+                answers.rank,
+                answers.n_dimensions,
+                answers.n_random
+            ),
+        );
+    }
+    card.remarks.iter().for_each(|remark| say("remark", remark.clone()));
     if let Some(over) = card.over_models {
         say("over models", format!("{} (mean of {} models; models and sequences drawn)", over.estimate, over.n_models));
     }

@@ -53,8 +53,8 @@ pub(super) enum Outcome {
     None,
     /// 1 for an error, 0 for none, between them for a share of errors.
     Error(f64),
-    /// An interval of something whose truth is the mean of the estimates over all replications.
-    Interval { estimate: f64, low: f64, high: f64 },
+    /// An interval of something whose truth a world of very many sequences shows.
+    Interval { low: f64, high: f64 },
 }
 
 impl Outcome {
@@ -68,11 +68,9 @@ impl Outcome {
         bounds.map_or(Self::None, |(low, high)| Self::Error(f64::from(u8::from(truth < low || truth > high))))
     }
 
-    /// Of an interval whose truth will be known from all replications.
+    /// Of an interval whose truth a very large world shows.
     pub fn of_unknown(interval: Option<&crate::measure::Interval>) -> Self {
-        interval
-            .and_then(|interval| Some((interval.estimate, interval.bounds()?)))
-            .map_or(Self::None, |(estimate, (low, high))| Self::Interval { estimate, low, high })
+        interval.and_then(crate::measure::Interval::bounds).map_or(Self::None, |(low, high)| Self::Interval { low, high })
     }
 }
 
@@ -119,19 +117,15 @@ impl Calibrated {
 }
 
 impl Rate {
-    /// Counts one case's outcomes; `None` where the test never applied.
-    pub(super) fn of(family: Family, case: &Case, effect: f64, outcomes: &[Outcome]) -> Option<Self> {
-        let estimates: Vec<f64> = outcomes
-            .iter()
-            .filter_map(|outcome| if let Outcome::Interval { estimate, .. } = outcome { Some(*estimate) } else { None })
-            .collect();
-        let truth = estimates.iter().sum::<f64>() / estimates.len() as f64;
+    /// Counts one case's outcomes; `None` where the test never applied. `truth` is what intervals should cover.
+    pub(super) fn of(family: Family, case: &Case, effect: f64, outcomes: &[Outcome], truth: Option<f64>) -> Option<Self> {
+        let truth = truth.unwrap_or(f64::NAN);
         let errors: Vec<f64> = outcomes
             .iter()
             .filter_map(|outcome| match *outcome {
                 Outcome::None => None,
                 Outcome::Error(error) => Some(error),
-                Outcome::Interval { low, high, .. } => Some(f64::from(u8::from(truth < low || truth > high))),
+                Outcome::Interval { low, high } => Some(f64::from(u8::from(!(low <= truth && truth <= high)))),
             })
             .collect();
         let n = errors.len() as u64;

@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 use pentimento_probes::{
-    Evaluation, Moments, Readout, RidgeParams, Selection, SummedRidge, Targets, evaluate::evaluate, permutation::Permutations,
+    Evaluation, Moments, Readout, Refit, RidgeParams, Selection, SummedRidge, Targets, evaluate::evaluate, permutation::Permutations,
 };
 use rand::RngExt;
 use rand_chacha::ChaCha8Rng;
@@ -23,7 +23,8 @@ pub(super) fn cases() -> Vec<Case> {
     let shipped = |test: &str| Case::new(test, WORLD, Standing::Shipped, Fault::Rejects);
     let naive = |test: &str| Case::new(test, WORLD, Standing::Naive, Fault::Rejects);
     vec![
-        shipped("readout: split by sequence, targets exchanged between sequences"),
+        shipped("readout: split by sequence, refitted on targets exchanged between sequences"),
+        naive("readout: the same, predictions held while targets are exchanged"),
         naive("readout: split by sequence, targets exchanged between tokens"),
         naive("readout: split by token (leakage), targets exchanged between tokens"),
         Case { nominal: 0.025, ..shipped("readout from sums: interval over folds above 0") },
@@ -54,18 +55,24 @@ pub(super) fn trial(options: &CalibrationOptions, effect: f64, level: f64, strea
     let seed = stream.random();
     let outcome = || -> Option<Vec<Outcome>> {
         let targets = Targets::classes(labels, CLASSES).ok()?;
-        let readout = Readout::Ridge(RidgeParams { penalties: vec![0.1], selection: Selection::Generalised, ..RidgeParams::default() });
+        let ridge = RidgeParams { penalties: vec![0.1], selection: Selection::Generalised, ..RidgeParams::default() };
         let evaluation = Evaluation { seed, ..Evaluation::default() };
-        let p_value = |split: &[u64], exchange: &[u64]| -> Option<f64> {
-            let evaluated = evaluate(&features, std::slice::from_ref(&targets), split, &readout, &evaluation).ok()?.remove(0);
-            let permutations = Permutations::new(exchange, &evaluated.fold_of, options.quick_resamples, seed);
-            Some(permutations.test(&evaluated).ok()?.p_value)
+        let exchanges = |groups: &[u64]| Permutations::new(groups, options.quick_resamples, seed);
+        let refitted = |split: &[u64], exchange: &[u64]| -> Option<f64> {
+            let refit = Refit::new(&features, split, &ridge, &evaluation).ok()?;
+            Some(exchanges(exchange).test(&refit, &targets).ok()?.p_value)
+        };
+        let held = || -> Option<f64> {
+            let readout = Readout::Ridge(ridge.clone());
+            let evaluated = evaluate(&features, std::slice::from_ref(&targets), &groups, &readout, &evaluation).ok()?.remove(0);
+            Some(Permutations::within(&groups, Some(&evaluated.fold_of), options.quick_resamples, seed).test_held(&evaluated).ok()?.p_value)
         };
         let ends = if effect == 0.0 { summed(&features, &targets, options.sequences) } else { None };
         Some(vec![
-            Outcome::of_p(p_value(&groups, &groups), level),
-            Outcome::of_p(p_value(&groups, &tokens), level),
-            Outcome::of_p(p_value(&tokens, &tokens), level),
+            Outcome::of_p(refitted(&groups, &groups), level),
+            Outcome::of_p(held(), level),
+            Outcome::of_p(refitted(&groups, &tokens), level),
+            Outcome::of_p(refitted(&tokens, &tokens), level),
             ends.map_or(Outcome::None, |low| Outcome::Error(f64::from(u8::from(low > 0.0)))),
         ])
     };

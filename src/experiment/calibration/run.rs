@@ -15,6 +15,8 @@ use crate::experiment::run::{make_room, write};
 use crate::provenance::{Provenance, digest};
 use crate::task::random;
 
+/// How many times as many sequences the world has that shows the truth: its own error is a sixteenth of a replication's.
+const TRUTH: usize = 256;
 /// What every test shipped promises.
 const LEVEL: f64 = 0.05;
 
@@ -57,6 +59,17 @@ fn trial(family: Family, options: &CalibrationOptions, effect: f64, stream: &mut
     }
 }
 
+/// What intervals should cover, where only a world of very many sequences shows it; by case.
+fn truths(family: Family, options: &CalibrationOptions, seed: u64) -> Vec<Option<f64>> {
+    let large = CalibrationOptions { sequences: TRUTH * options.sequences, resamples: 100, ..options.clone() };
+    let stream = &mut random::stream(seed, &format!("experiment/calibration/{}, truth", family.name()), 0);
+    match family {
+        Family::Addresses => addresses::truths(&large, stream),
+        Family::Targeting => targeting::truths(&large, stream),
+        _ => vec![None; cases(family).len()],
+    }
+}
+
 /// Runs every family over every effect. `progress` is told what is running, how many replications are done, of how many.
 pub fn calibrate(options: &CalibrationOptions, seed: u64, progress: impl Fn(&str, usize, usize)) -> Vec<Rate> {
     // Worlds are spread over threads, so no world spreads itself.
@@ -79,9 +92,10 @@ pub fn calibrate(options: &CalibrationOptions, seed: u64, progress: impl Fn(&str
                 outcomes.par_extend((first..(first + together).min(n)).into_par_iter().map(one));
                 progress(&name, outcomes.len(), n);
             }
+            let truths = if effect == 0.0 { truths(family, options, seed) } else { vec![None; cases.len()] };
             for (index, case) in cases.iter().enumerate().filter(|(_, case)| effect == 0.0 || case.fault == Fault::Rejects) {
                 let of_case: Vec<Outcome> = outcomes.iter().map(|outcomes| outcomes[index]).collect();
-                rates.extend(Rate::of(family, case, effect, &of_case));
+                rates.extend(Rate::of(family, case, effect, &of_case, truths[index]));
             }
         }
     }

@@ -8,7 +8,7 @@ use super::CalibrationOptions;
 use super::case::{Case, Fault, Outcome, Standing};
 use super::synthetic::{HeadsAre, World, rest};
 use crate::ledger::{Mechanism, Staleness, Standing as Fact};
-use crate::measure::{AddressNull, Among, SequenceTruth, StatisticsOptions, TargetingOptions, TargetingRow, Truth, targeting};
+use crate::measure::{AddressNull, Among, SequenceTruth, StatisticsOptions, Targeting, TargetingOptions, TargetingRow, Truth, targeting};
 use crate::memory::{Factors, HookPoint};
 
 const WORLD: &str = "facts go stale, addresses know nothing";
@@ -30,6 +30,29 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 pub(super) fn trial(options: &CalibrationOptions, effect: f64, level: f64, stream: &mut ChaCha8Rng) -> Vec<Outcome> {
+    let Some(found) = found(options, effect, 3, stream) else { return vec![Outcome::None; cases().len()] };
+    let row = found.row(Mechanism::Erase, Among::Facts, None);
+    let p_value = |null: AddressNull| row?.nulls.iter().find(|row| row.null == null)?.p_value;
+    let interval = |pick: fn(&TargetingRow) -> Option<&crate::measure::Interval>| {
+        if effect == 0.0 { Outcome::of_unknown(row.and_then(pick)) } else { Outcome::None }
+    };
+    let mut outcomes = NULLS.map(|(null, _)| Outcome::of_p(p_value(null), level)).to_vec();
+    outcomes.extend([interval(|row| row.lift.as_ref()), interval(|row| row.address_lift.as_ref()), interval(|row| row.precision.as_ref())]);
+    outcomes
+}
+
+/// Lift, address lift and precision of very many sequences.
+pub(super) fn truths(options: &CalibrationOptions, stream: &mut ChaCha8Rng) -> Vec<Option<f64>> {
+    let found = found(options, 0.0, 1, stream);
+    let row = found.as_ref().and_then(|found| found.row(Mechanism::Erase, Among::Facts, None));
+    let of = |pick: fn(&TargetingRow) -> Option<&crate::measure::Interval>| row.and_then(pick).map(|interval| interval.estimate);
+    let mut truths = vec![None; NULLS.len()];
+    truths.extend([of(|row| row.lift.as_ref()), of(|row| row.address_lift.as_ref()), of(|row| row.precision.as_ref())]);
+    truths
+}
+
+/// Targeting in a new world.
+fn found(options: &CalibrationOptions, effect: f64, null_replays: usize, stream: &mut ChaCha8Rng) -> Option<Targeting> {
     let world = World {
         sequences: options.sequences,
         steps: options.steps,
@@ -50,17 +73,7 @@ pub(super) fn trial(options: &CalibrationOptions, effect: f64, level: f64, strea
         seed: stream.random(),
         ..StatisticsOptions::default()
     };
-    let Ok(found) = targeting(&layers, &truth, &TargetingOptions { null_replays: 3, statistics }) else {
-        return vec![Outcome::None; cases().len()];
-    };
-    let row = found.row(Mechanism::Erase, Among::Facts, None);
-    let p_value = |null: AddressNull| row?.nulls.iter().find(|row| row.null == null)?.p_value;
-    let interval = |pick: fn(&TargetingRow) -> Option<&crate::measure::Interval>| {
-        if effect == 0.0 { Outcome::of_unknown(row.and_then(pick)) } else { Outcome::None }
-    };
-    let mut outcomes = NULLS.map(|(null, _)| Outcome::of_p(p_value(null), level)).to_vec();
-    outcomes.extend([interval(|row| row.lift.as_ref()), interval(|row| row.address_lift.as_ref()), interval(|row| row.precision.as_ref())]);
-    outcomes
+    targeting(&layers, &truth, &TargetingOptions { null_replays, statistics }).ok()
 }
 
 /// Facts in the first half of a sequence; half of them go stale in the second.

@@ -78,7 +78,7 @@ fn row(
 
 fn shares(sums: &[Sum], bootstrap: &Bootstrap) -> Option<FateShares> {
     let weights: Vec<f64> = sums.iter().map(|sum| sum.weight).collect();
-    let share = |part: usize| bootstrap.ratio(&sums.iter().map(|sum| sum.shares[part]).collect::<Vec<_>>(), &weights);
+    let share = |part: usize| bootstrap.fraction(&sums.iter().map(|sum| sum.shares[part]).collect::<Vec<_>>(), &weights);
     Some(FateShares { surviving: share(0)?, decayed: share(1)?, erased: share(2)?, overwritten: share(3)? })
 }
 

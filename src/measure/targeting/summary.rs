@@ -127,17 +127,17 @@ impl Sums<'_> {
 
     fn precision(&self) -> Option<Interval> {
         let [[stale, all], ..] = self.columns(self.sequences);
-        self.bootstrap.ratio(&stale, &all)
+        self.bootstrap.fraction(&stale, &all)
     }
 
     fn chance(&self) -> Option<Interval> {
         let [_, [stale, all], _] = self.columns(self.sequences);
-        self.bootstrap.ratio(&stale, &all)
+        self.bootstrap.fraction(&stale, &all)
     }
 
     fn recall(&self) -> Option<Interval> {
         let [[stale, _], ..] = self.columns(self.sequences);
-        self.bootstrap.ratio(&stale, &Self::column(self.sequences, |sums| sums.stale_taken.iter().sum()))
+        self.bootstrap.fraction(&stale, &Self::column(self.sequences, |sums| sums.stale_taken.iter().sum()))
     }
 
     fn lift(&self) -> Option<Interval> {
@@ -158,7 +158,8 @@ impl Sums<'_> {
     /// (a0 / a1) / (b0 / b1).
     fn quotient(&self, above: &[Column; 2], below: &[Column; 2]) -> Option<Interval> {
         let n = above[1].iter().filter(|&&all| all > 0.0).count();
-        self.bootstrap.statistic(n, |weights| quotient(above, below, weights))
+        let columns = [&above[0][..], &above[1], &below[0], &below[1]];
+        Some(self.bootstrap.smooth(n, &columns, quotient)?.within(0.0, f64::INFINITY))
     }
 
     fn null(&self, null: AddressNull, replays: &[Vec<TargetSums>], options: &TargetingOptions) -> Option<TargetingNull> {
@@ -172,8 +173,8 @@ impl Sums<'_> {
         };
         let all: Vec<[Column; 2]> = (0..3).map(|kind| [together(kind, 0), together(kind, 1)]).collect();
         let n = taken[1].iter().filter(|&&all| all > 0.0).count();
-        let excess =
-            self.bootstrap.statistic(n, |weights| Some(quotient(&taken, &present, weights)? - quotient(&all[0], &all[1], weights)?))?;
+        let columns = [&taken, &present, &all[0], &all[1]].map(|pair| [&pair[0][..], &pair[1]]).concat();
+        let excess = self.bootstrap.smooth(n, &columns, |sums| Some(quotient(&sums[..4])? - quotient(&sums[4..])?))?;
         // Each sequence's own difference; one without anything stale says nothing.
         let alone = |columns: [&[Column; 2]; 2], sequence: usize| {
             let [above, below] = columns.map(|columns| (columns[1][sequence] > 0.0).then(|| columns[0][sequence] / columns[1][sequence]));
@@ -184,21 +185,19 @@ impl Sums<'_> {
             .collect();
         let band = |kind: usize| {
             let runs: Vec<_> = replays.iter().map(|replay| (&replay[0], &replay[kind])).collect();
-            self.bootstrap.band_of(n, runs.len(), |run, weights| quotient(runs[run].0, runs[run].1, weights))
+            self.bootstrap.band_of(n, runs.len(), |run, weights| quotient(&weighted(runs[run].0, runs[run].1, weights)))
         };
         Some(TargetingNull { null, lift: band(1)?, address_lift: band(2)?, excess, p_value: sign_flip(&differences, &options.statistics) })
     }
 }
 
-/// (a0 / a1) / (b0 / b1) of weighted sums over sequences; `None` unless all of a1, b0 and b1 are above 0.
-fn quotient(above: &[Column; 2], below: &[Column; 2], weights: &[f32]) -> Option<f64> {
-    let mut sums = [0.0; 4];
-    for (sequence, &weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
-        let weight = f64::from(weight);
-        sums[0] += weight * above[0][sequence];
-        sums[1] += weight * above[1][sequence];
-        sums[2] += weight * below[0][sequence];
-        sums[3] += weight * below[1][sequence];
-    }
+/// (a0 / a1) / (b0 / b1); `None` unless all of a1, b0 and b1 are above 0.
+fn quotient(sums: &[f64]) -> Option<f64> {
     (sums[1] > 0.0 && sums[2] > 0.0 && sums[3] > 0.0).then(|| (sums[0] / sums[1]) / (sums[2] / sums[3]))
+}
+
+/// a0, a1, b0 and b1 of weighted sequences.
+fn weighted(above: &[Column; 2], below: &[Column; 2], weights: &[f32]) -> [f64; 4] {
+    [&above[0], &above[1], &below[0], &below[1]]
+        .map(|column| column.iter().zip(weights).map(|(value, &weight)| f64::from(weight) * value).sum())
 }
