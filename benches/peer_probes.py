@@ -6,10 +6,11 @@
 
 `pentimento bench probes --data` writes the data; each round then fits every case here and there, one after the other, so
 that both see the same machine. Wall times (or processor times, `--clock cpu`), all of them, with their medians, and the ratio of medians (theirs over ours:
-above 1 we are quicker). Both sides have the same number of threads. scikit-learn and PyTorch are installed from their
-registry into the running Python if they are missing (`--install`).
+above 1 we are quicker). Both sides have the same
+number of threads. numpy, scikit-learn and PyTorch are installed from their registry into the running Python if they are missing:
+run it in a virtual environment.
 """
-import argparse, json, os, shutil, statistics, subprocess, sys, tempfile, time, warnings
+import argparse, importlib.util, json, os, shutil, statistics, subprocess, sys, tempfile, time, warnings
 
 parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 parser.add_argument("--binary", default="target/release/pentimento")
@@ -18,12 +19,14 @@ parser.add_argument("--rounds", type=int, default=3)
 parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: processor time of all threads, for a machine that is shared")
 parser.add_argument("--only", default="")
 parser.add_argument("--json")
-parser.add_argument("--install", action="store_true", help="pip install scikit-learn and torch first")
 arguments = parser.parse_args()
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
     os.environ[variable] = str(arguments.threads)
-if arguments.install:
-    subprocess.run([sys.executable, "-m", "pip", "install", "-q", "numpy", "scikit-learn", "torch"], check=True)
+missing = [package for module, package in (("numpy", "numpy"), ("sklearn", "scikit-learn"), ("torch", "torch")) if importlib.util.find_spec(module) is None]
+if missing:
+    print("installing", *missing, file=sys.stderr)
+    subprocess.run([sys.executable, "-m", "pip", "install", "-q", *missing], check=True)
+    importlib.invalidate_caches()
 warnings.filterwarnings("ignore")
 import numpy as np, sklearn, torch, torch.nn.functional as F
 from sklearn.linear_model import LogisticRegression, Ridge, RidgeCV

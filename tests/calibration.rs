@@ -38,7 +38,7 @@ fn shipped_tests_keep_their_promise_and_naive_ones_break_it() {
     for rate in rates.iter().filter(|rate| !is_known_limit(rate)) {
         match rate.case.standing {
             Standing::Shipped => assert_ne!(rate.calibrated(), Calibrated::TooLiberal, "{rate:?}"),
-            Standing::Naive => assert_eq!(rate.calibrated(), Calibrated::TooLiberal, "{rate:?}"),
+            Standing::Naive => assert!(rate.rate > rate.case.nominal, "{rate:?}"),
         }
     }
     assert!(rates.iter().filter(|rate| rate.case.standing == Standing::Shipped).count() >= 25);

@@ -84,6 +84,19 @@ fn a_score_above_its_ceiling_turns_the_card_red() {
 }
 
 #[test]
+fn what_the_address_alone_reaches_is_explained_and_no_alarm() {
+    let ceiling = Ceiling { estimate: estimate(0.5), excess: estimate(0.3), mean_r2: 0.4, noise: 1e-6 };
+    let address = |difference, p| ControlResult::new(ControlKind::AddressOnly, estimate(0.8), Some(estimate(difference)), Some(p));
+    let with = |control| ProbeCard { ceiling: Some(ceiling), ..example(vec![control]) };
+    let mut cards = [with(address(-0.5, 0.001)), with(address(0.5, 0.001)), with(address(-0.5, 0.4))];
+    card::judge(&mut cards, 0.01);
+    assert_eq!(cards[0].standing(), Standing::NotBeyondControls);
+    assert!(cards[0].remarks[0].contains("address alone"), "{:?}", cards[0].remarks);
+    assert!(cards[0].to_markdown().contains("not read out of memory"));
+    assert!(cards[1..].iter().all(|card| card.standing() == Standing::Red));
+}
+
+#[test]
 fn a_card_says_in_one_word_what_it_is_worth() {
     let with = |difference| ControlResult::new(ControlKind::NormOnly, estimate(0.3), Some(estimate(difference)), None);
     let mut cards = [example(vec![with(0.5)]), example(vec![with(0.0)]), ProbeCard { p_value: 0.4, ..example(vec![with(0.5)]) }];

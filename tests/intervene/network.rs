@@ -6,7 +6,7 @@ use pentimento::{
     intervene::{AccountOptions, Change, HeadRead, Intervention, ScoreChange, Steps, Where},
     memory::{HookPoint, RecordOptions, Recording, cpu},
     model::{Intervene, LanguageModel, Observer, OpenedModel, open_model, token_tensor},
-    network::{Asked, LiveReplay, NetworkError, NetworkReplay, Path, Run},
+    network::{Asked, LiveReplay, NetworkError, NetworkReplay, Path, ReadEdits, Run},
     record::{RecordSpec, record},
     task::{Example, TaskSpec},
     trace::{Answer, Trace},
@@ -225,4 +225,31 @@ fn changes_of_scores_add_up() {
     assert!((sum.margin() - 1.75).abs() < 1e-15);
     assert_eq!(change(2.0, 0.0).beyond(&sum), change(1.25, 1.0));
     assert!((like.margin() - 1.0).abs() < 1e-15);
+}
+
+#[test]
+fn a_read_put_back_changed_changes_the_answer_and_nothing_else() {
+    let replay = replay();
+    let asked: Vec<Asked> = RECORDED.examples.iter().enumerate().map(|(index, example)| Asked::all(example, index as u64)).collect();
+    let (reads, as_it_is) = replay.question_reads(&asked).unwrap();
+    let n_questions: usize = RECORDED.examples.iter().map(|example| example.questions.len()).sum();
+    let recorded = Answer::of_trace(&RECORDED.trace, &RECORDED.examples).unwrap().unwrap();
+    for (scores, answers) in as_it_is.iter().flatten().zip(recorded.iter().flatten()) {
+        assert!((scores.gold - answers.gold_log_probability).abs() < 1e-3);
+    }
+    assert_eq!(reads.len(), RECORDED.trace.layers().len());
+    for layer in &reads {
+        assert_eq!(layer.reads.shape()[0], n_questions);
+        let with = |factor: f32| {
+            let changes = &layer.reads * factor;
+            replay.scores_with_reads(&asked, ReadEdits { layer: layer.layer, changes: &changes }).unwrap()
+        };
+        let moved = |other: &[Vec<pentimento::intervene::Scores>]| {
+            let pairs = as_it_is.iter().flatten().zip(other.iter().flatten());
+            pairs.map(|(before, after)| (before.gold - after.gold).abs()).fold(0.0, f64::max)
+        };
+        assert!(moved(&with(0.0)) < 1e-5);
+        // Nothing is read at questions.
+        assert!(moved(&with(-1.0)) > 1e-3, "layer {}", layer.layer);
+    }
 }

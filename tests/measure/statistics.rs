@@ -50,7 +50,25 @@ fn one_sequence_has_no_interval() {
 fn a_ratio_is_a_mean_over_tokens() {
     let interval = Bootstrap::new(2, &quick()).ratio(&[1.0, 9.0], &[1.0, 3.0]).unwrap();
     near(interval.estimate, 2.5);
-    assert_eq!(interval.bounds(), Some((1.0, 3.0)));
+    // Two sequences: Student's t with one degree of freedom, 12.706 standard errors of 1.
+    let (low, high) = interval.bounds().unwrap();
+    assert!((low - (2.5 - 12.706)).abs() < 1e-3 && (high - (2.5 + 12.706)).abs() < 1e-3, "{interval}");
+}
+
+#[test]
+fn an_interval_reaches_further_where_the_long_tail_is() {
+    let values: Vec<f64> = (0..12).map(|index| (0.35 * f64::from(index)).exp()).collect();
+    let bootstrap = Bootstrap::new(12, &StatisticsOptions::default());
+    let ones = [1.0; 12];
+    let interval = bootstrap.ratio(&values, &ones).unwrap();
+    let (low, high) = interval.bounds().unwrap();
+    assert!(high - interval.estimate > 1.5 * (interval.estimate - low), "{interval}");
+    let general = bootstrap.smooth(12, &[&values, &ones], |sums| Some(sums[0] / sums[1])).unwrap();
+    assert!((general.low.unwrap() - low).abs() < 1e-3 && (general.high.unwrap() - high).abs() < 1e-3, "{general} {interval}");
+    // The p-value is what the interval says.
+    let p = |null| bootstrap.p_value(&values, &ones, null).unwrap();
+    assert!(p(low - 0.05) < 0.05 && p(low + 0.05) > 0.05 && p(high + 0.5) < 0.05 && p(high - 0.5) > 0.05);
+    assert_eq!(bootstrap.ratio(&[2.0; 12], &ones).unwrap().bounds(), Some((2.0, 2.0)));
 }
 
 #[test]
