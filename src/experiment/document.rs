@@ -94,7 +94,7 @@ fn block_html(block: &Block) -> Markup {
         @match block {
             Block::Section(title) => h2 { (title) },
             Block::Paragraph(words) => p { (words) },
-            Block::Findings(lines) => ul.findings { @for line in lines { li { (line) } } },
+            Block::Findings(lines) => ul.findings { @for (lead, rest) in lines.iter().map(|line| led(line)) { li { strong { (lead) } (rest) } } },
             Block::Alarm(words) => p.alarm role="alert" { strong { "Alarm. " } (words) },
             Block::Table(table, path) if table.rows.len() > LONGEST_OPEN_TABLE => details { summary { (table.title) " (" (table.rows.len()) " rows)" } (table_block(table, path)) },
             Block::Table(table, path) => (table_block(table, path)),
@@ -141,3 +141,17 @@ figure { margin: 1.6rem 0; } figure svg { max-width: 100%; height: auto; border-
 figcaption, .note { color: var(--soft); font-size: .88rem; }
 details { margin: 1rem 0; } pre { overflow-x: auto; font-size: .8rem; }
 ";
+
+/// A finding's short headline, up to the first stop outside brackets, and the rest of it.
+fn led(line: &str) -> (&str, &str) {
+    let mut depth = 0_usize;
+    for (at, letter) in line.char_indices() {
+        match letter {
+            '(' | '[' => depth += 1,
+            ')' | ']' => depth = depth.saturating_sub(1),
+            ':' | ';' | '.' if depth == 0 && line[at + 1..].starts_with(' ') => return line.split_at(at + 1),
+            _ => {}
+        }
+    }
+    (line, "")
+}

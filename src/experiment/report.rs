@@ -156,9 +156,14 @@ fn described(model: &ModelResults) -> String {
         model.parameters,
         rules.join(", "),
         model.behaviour.as_ref().map_or(0, |behaviour| behaviour.all.n_sequences),
-        model.weights_digest,
-        model.trace_digest.as_deref().unwrap_or("without digest"),
+        shortened(&model.weights_digest),
+        model.trace_digest.as_deref().map_or("without digest", shortened),
     )
+}
+
+/// The first letters of a digest, enough to tell it from others; the whole stands in results.json.
+fn shortened(digest: &str) -> &str {
+    digest.get(..12).unwrap_or(digest)
 }
 
 fn figure(drawn: &Drawn) -> Block {
