@@ -41,7 +41,7 @@ fn planted_classes_are_found_and_controls_are_not() -> Outcome {
 fn more_channels_than_samples_change_nothing_but_the_time() -> Outcome {
     // Isotropic scaling rotates when d > n; the same fit without the rotation is the reference.
     let (features, targets, groups) = planted(40, 90, 3, 1.0, 2);
-    let readout = Readout::Ridge(pentimento_probes::RidgeParams { penalties: vec![0.5], ..Default::default() });
+    let readout = Readout::Ridge(RidgeParams { penalties: vec![0.5], ..Default::default() });
     let rotated = &evaluate(&features, std::slice::from_ref(&targets), &groups, &readout, &Evaluation::default())?[0];
     let folds = pentimento_probes::Folds::by_group(&groups, 5, 0)?;
     for fold in &folds {
@@ -52,7 +52,7 @@ fn more_channels_than_samples_change_nothing_but_the_time() -> Outcome {
         let train = scaling.apply(select(&fold.train).view()) * factor;
         let test = scaling.apply(select(&fold.test).view()) * factor;
         let train_groups: Vec<u64> = fold.train.iter().map(|&sample| groups[sample]).collect();
-        let ridge = pentimento_probes::RidgeParams { penalties: vec![0.5], ..Default::default() }.check()?;
+        let ridge = RidgeParams { penalties: vec![0.5], ..Default::default() }.check()?;
         let outputs = ridge.fit(&train, &targets.select(&fold.train).as_vectors(), &train_groups)?.predict(&test);
         for (row, &sample) in fold.test.iter().enumerate() {
             for class in 0..3 {
