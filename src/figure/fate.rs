@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::axes::{Frame, Panel};
-use super::colour::{BLUE, Colour, GREEN, ORANGE};
+use super::colour::{BLUE, Colour, GREEN, ORANGE, Theme};
 use super::legend::{self, Key, Swatch};
 use super::scale::Scale;
 use super::scene::{Anchor, Marker, Rect, SMALL, Scene};
@@ -109,8 +109,9 @@ fn stack(shares: &FateShares) -> [Estimate; 4] {
     shares.as_array().map(Estimate::from)
 }
 
-fn colours(scene: &Scene) -> [Colour; 4] {
-    [scene.theme.quiet().fade(0.32).over(scene.theme.paper()), BLUE, ORANGE, GREEN]
+/// Of surviving, decayed, erased and overwritten, everywhere.
+pub fn colours(theme: Theme) -> [Colour; 4] {
+    [theme.quiet().fade(0.32).over(theme.paper()), BLUE, ORANGE, GREEN]
 }
 
 impl Prepared for FateData {
@@ -158,7 +159,7 @@ impl Prepared for FateData {
         let height = |model: &ModelFate| if wide { bars_height(model).max(ages_height) } else { bars_height(model) + ages_height };
         let total = 28.0 + self.models.iter().map(height).sum::<f64>();
         let (mut scene, room) = sheet(spec, total / spec.width.points());
-        let keys: Vec<Key> = FATES.into_iter().zip(colours(&scene)).map(|(name, colour)| Key::new(name, Swatch::Fill(colour))).collect();
+        let keys: Vec<Key> = FATES.into_iter().zip(colours(scene.theme)).map(|(name, colour)| Key::new(name, Swatch::Fill(colour))).collect();
         let erases = self.models.iter().any(|model| model.bars.iter().any(|bar| bar.unique.is_some()));
         let unique = erases.then(|| Key::new("uniquely by the erase", Swatch::Point(scene.theme.ink(), Marker::Diamond)));
         let keys: Vec<Key> = keys.into_iter().chain(unique).collect();
@@ -194,7 +195,7 @@ impl FateData {
         let frame = Frame { title, x_label: "share of what was written".to_owned(), y_names: names, ..Frame::default() };
         let y = Scale::linear(model.bars.len() as f64 - 0.4, -0.6);
         let panel = Panel::fit(outer, Scale::linear(0.0, 1.0), y, frame);
-        let (colours, ink, paper) = (colours(scene), scene.theme.ink(), scene.theme.paper());
+        let (colours, ink, paper) = (colours(scene.theme), scene.theme.ink(), scene.theme.paper());
         for (row, bar) in model.bars.iter().enumerate() {
             let (row, mut at) = (row as f64, 0.0);
             let height = panel.down(row + 0.36) - panel.down(row - 0.36);
@@ -235,7 +236,7 @@ fn draw_ages(scene: &mut Scene, outer: Rect, model: &ModelFate) {
     };
     let panel = Panel::fit(outer, Scale::linear(0.0, model.ages.len() as f64 - 1.0), Scale::linear(0.0, 1.0), frame);
     let mut below = vec![0.0; model.ages.len()];
-    for (part, colour) in colours(scene).into_iter().enumerate() {
+    for (part, colour) in colours(scene.theme).into_iter().enumerate() {
         let above: Vec<f64> = below.iter().zip(&model.ages).map(|(below, at)| below + at.shares[part].value.max(0.0)).collect();
         let rows: Vec<[f64; 3]> = below.iter().zip(&above).enumerate().map(|(x, (&low, &high))| [x as f64, low, high]).collect();
         panel.band(scene, &rows, colour);

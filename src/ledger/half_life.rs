@@ -43,6 +43,14 @@ pub fn decay_only_survivals<F: Precision>(head: &HeadRecurrence<F>, age: usize) 
     (0..head.n_writes()).map(one).collect()
 }
 
+/// The share of one write's energy that decay alone leaves after every step from the one that made it on, \[age\].
+pub(super) fn decay_only_survivals_of<F: Precision>(head: &HeadRecurrence<F>, write: usize) -> Vec<f64> {
+    let born = head.place(write).step;
+    let log = log_retention(head);
+    let written = head.written();
+    (born..head.n_steps()).map(|step| decay_only_survival(&log, written.row(write), born, step)).collect()
+}
+
 /// Sum of ln alpha up to and with each step, [step, d_k].
 fn log_retention<F: Precision>(head: &HeadRecurrence<F>) -> Array2<f64> {
     let mut log = head.retention.mapv(|alpha| alpha.wide().max(LEAST).ln());

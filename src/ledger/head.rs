@@ -136,6 +136,11 @@ impl<F: Scalar> HeadRecurrence<F> {
         written
     }
 
+    /// Where a step reads, \[d_k\].
+    pub fn query_of(&self, step: usize) -> ArrayView1<'_, F> {
+        self.query.row(step)
+    }
+
     /// Whether a step removes at a direction of its own before it writes.
     pub fn has_erase(&self) -> bool {
         self.edits.iter().any(|edit| edit.kind == EditKind::Erase)

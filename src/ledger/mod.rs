@@ -61,6 +61,7 @@ mod half_life;
 mod account;
 mod card;
 mod compare;
+mod life;
 mod unique;
 mod stale;
 mod targeting;
@@ -73,6 +74,7 @@ pub use ceiling::{Ceiling, NOISE_BF16, NOISE_F16, NOISE_F32, NOISE_GRID, ceiling
 pub use half_life::decay_only_survivals;
 pub use head::{HeadRecurrence, WritePlace};
 pub use kernel::Precision;
+pub use life::{Life, Removal, life};
 pub use prepared::Mechanism;
 pub use stale::{Staleness, Standing};
 pub use sweep::{Contributions, Taken, contributions, erased_at};

@@ -2,6 +2,7 @@
 
 use ndarray::{ArrayView1, s};
 use serde::{Deserialize, Serialize};
+use statrs::distribution::ContinuousCDF;
 use statrs::function::gamma::ln_gamma;
 
 use super::source::{n_sequences, remark_layers_without_erase, require_erase, walk};
@@ -110,6 +111,17 @@ pub fn alignment(source: &(impl Source + ?Sized), options: &AlignmentOptions) ->
 pub fn random_absolute_cosine(d: usize) -> f64 {
     let half = d as f64 / 2.0;
     (ln_gamma(half) - ln_gamma(half + 0.5)).exp() / std::f64::consts::PI.sqrt()
+}
+
+/// |cos| of two independent directions in `d` dimensions stays below it in a share `level` of draws: its square has the distribution
+/// Beta(1/2, (d - 1)/2).
+///
+/// # Panics
+/// If `level` is not between 0 and 1.
+pub fn random_cosine_bound(d: usize, level: f64) -> f64 {
+    assert!((0.0..=1.0).contains(&level), "a share of draws is between 0 and 1");
+    // On a line every cosine is 1 or -1.
+    statrs::distribution::Beta::new(0.5, (d as f64 - 1.0) / 2.0).map_or(1.0, |square| square.inverse_cdf(level).sqrt())
 }
 
 /// Sums over tokens.

@@ -28,6 +28,8 @@ mod permutation;
 mod source;
 mod gates;
 mod head_gates;
+mod head_read;
+mod head_directions;
 mod step_memory;
 mod replay;
 mod counterfactual;
@@ -48,7 +50,7 @@ mod capacity;
 mod explained;
 mod heads;
 
-pub use alignment::{Alignment, AlignmentOptions, AlignmentSummary, HeadAlignment, LayerAlignment, alignment, random_absolute_cosine};
+pub use alignment::{Alignment, AlignmentOptions, AlignmentSummary, HeadAlignment, LayerAlignment, alignment, random_absolute_cosine, random_cosine_bound};
 pub use allocation::{
     ALLOCATION_NOTICE, Allocation, AllocationBin, AllocationOptions, GateSummary, HeadAllocation, LayerAllocation, ShareOf, allocation,
 };
@@ -67,7 +69,9 @@ pub use eigen::{singular_values, symmetric_eigenvalues};
 pub use error::MeasureError;
 pub use explained::{AttentionMap, Explained, HeadExplained, MapError, explained, random_heads};
 pub use fate::{AgeShares, FATES, Fate, FateOptions, FateRow, FateShares, HeadFate, Weight, fate};
+pub use head_directions::{DirectionOf, HeadDirections, RandomCosine, Superseding, head_directions};
 pub use head_gates::{HeadGates, head_gates};
+pub use head_read::{AttentionMatrix, HeldTo, ReadParts, attention_matrix, one_head, read_parts};
 pub use heads::{HeadMap, HeadMeasure, HeadQuantity, HeadValue, MeasuredHeads, Sign};
 pub use interval::{Bootstrap, Interval, StatisticsOptions, Unit, quantile};
 pub use models::over_models;

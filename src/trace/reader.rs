@@ -293,6 +293,20 @@ impl Trace {
         Ok(Factors::new(found.rule, arrays, initial)?)
     }
 
+    /// The same for one head of one sequence, all steps: batch, head and key head are 1, and nothing of other heads is read.
+    pub fn head_factors(&self, layer: usize, head: usize, batch: usize) -> Result<Factors<f32>, TraceError> {
+        let found = self.layer(layer)?;
+        let dims = Dims { batch: 1, head: 1, key_head: 1, ..found.dims };
+        let one = |point: HookPoint| {
+            let stream = self.head_stream(layer, point, head, batch, 0..dims.step)?;
+            Ok((point, stream.insert_axis(Axis(1)).insert_axis(Axis(0))))
+        };
+        let arrays = found.rule.factors().into_iter().map(one).collect::<Result<_, TraceError>>()?;
+        let before = self.checkpoint(layer, head, batch, 0)?;
+        let initial = before.iter().any(|&x| x != 0.0).then(|| before.insert_axis(Axis(0)).insert_axis(Axis(0)));
+        Ok(Factors::new(found.rule, arrays, initial)?)
+    }
+
     /// A scalar [batch, step, head] by its name under `scalars/`.
     pub fn scalar(&self, layer: usize, name: &str) -> Result<Array3<f32>, TraceError> {
         let name = format!("{}/scalars/{name}", self.layer(layer)?.group());

@@ -1,13 +1,19 @@
 //! What panels ask for: each a key, answered on a worker from `trace`, `measure`, `ledger`, `intervene` or `network`.
 
 mod cleanup;
+mod directions;
+mod fates;
 mod gates;
 mod memories;
+mod reads;
 mod text;
 
 pub use cleanup::{CleanupOf, PointsOf};
+pub use directions::{AlignmentOf, CosinesOf, Directions, DirectionsOf, Towards, TowardsOf};
+pub use fates::{FateOf, LifeOf, Lives, WriteLife};
 pub use gates::GatesOf;
 pub use memories::{MemoriesOf, SpectrumOf};
+pub use reads::{ExplainedOf, MatrixOf, ReadOf};
 pub use text::{SequenceText, TextOf};
 
 /// An error in one line, with its causes.

@@ -42,6 +42,19 @@ impl SequenceText {
         here.or_else(|| examples.iter().enumerate().find_map(stands)).filter(|word| !word.is_empty()).unwrap_or_else(|| format!("#{token}"))
     }
 
+    /// What stands at a step, in a few words: the fact that is complete there, the key whose value is to come, or the token.
+    pub fn step_words(&self, sequence: usize, step: usize) -> String {
+        let writes = self.example(sequence).map_or(&[][..], |example| &example.writes);
+        if let Some(write) = writes.iter().find(|write| write.position == step) {
+            return format!("{} = {}", self.word_of(sequence, write.key), self.word_of(sequence, write.value));
+        }
+        let question = self.example(sequence).and_then(|example| example.questions.iter().find(|question| question.position == step));
+        if let Some(question) = question {
+            return format!("{}?", self.word_of(sequence, question.key));
+        }
+        self.word(sequence, step).to_owned()
+    }
+
     /// The truth table of a sequence.
     pub fn example(&self, sequence: usize) -> Option<&Example> {
         self.examples.as_ref()?.get(sequence)

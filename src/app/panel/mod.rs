@@ -2,6 +2,7 @@
 
 pub mod cleanup;
 pub mod details;
+pub mod fate;
 pub mod memory;
 pub mod timeline;
 
@@ -71,7 +72,7 @@ impl PanelKind {
 
     /// Whether it can be shown.
     pub const fn is_built(self) -> bool {
-        matches!(self, Self::Cleanup | Self::Timeline | Self::Memory | Self::Details)
+        matches!(self, Self::Cleanup | Self::Timeline | Self::Memory | Self::Fate | Self::Details)
     }
 
     /// Its name in files and scripts.
@@ -133,6 +134,7 @@ impl PanelKind {
             Self::Cleanup => Box::<cleanup::CleanupPanel>::default(),
             Self::Timeline => Box::<timeline::TimelinePanel>::default(),
             Self::Memory => Box::<memory::MemoryPanel>::default(),
+            Self::Fate => Box::<fate::FatePanel>::default(),
             Self::Details => Box::<details::DetailsPanel>::default(),
             _ => return None,
         })
