@@ -159,7 +159,8 @@ impl Prepared for FateData {
         let height = |model: &ModelFate| if wide { bars_height(model).max(ages_height) } else { bars_height(model) + ages_height };
         let total = 28.0 + self.models.iter().map(height).sum::<f64>();
         let (mut scene, room) = sheet(spec, total / spec.width.points());
-        let keys: Vec<Key> = FATES.into_iter().zip(colours(scene.theme)).map(|(name, colour)| Key::new(name, Swatch::Fill(colour))).collect();
+        let keys: Vec<Key> =
+            FATES.into_iter().zip(colours(scene.theme)).map(|(name, colour)| Key::new(name, Swatch::Fill(colour))).collect();
         let erases = self.models.iter().any(|model| model.bars.iter().any(|bar| bar.unique.is_some()));
         let unique = erases.then(|| Key::new("uniquely by the erase", Swatch::Point(scene.theme.ink(), Marker::Diamond)));
         let keys: Vec<Key> = keys.into_iter().chain(unique).collect();

@@ -54,6 +54,10 @@ impl HeldTo {
 pub struct AttentionMatrix {
     /// A_{t,i}, [step, write].
     pub weights: Array2<f32>,
+    /// The largest |A|.
+    pub largest: f64,
+    /// 99.5 of 100 entries that are not zero are at most as large: where colours should end.
+    pub ordinary: f64,
     /// Writes of one step.
     pub writes_per_step: usize,
     /// What the attention leaves unexplained of every read, |A v - o| / |o|, \[step\]. Empty if the trace holds no outputs.
@@ -116,7 +120,11 @@ pub fn attention_matrix(trace: &Trace, layer: usize, head: usize, sequence: usiz
     let recorded = recorded.and_then(|output| output.mapv(f64::from).into_dimensionality().ok());
     let residuals = recorded.map_or_else(Vec::new, |output: Array2<f64>| found.residuals(output.view()));
     let weights = found.attention.expect("it was asked for").mapv(|x| x as f32);
-    Ok(AttentionMatrix { weights, writes_per_step: recurrence.writes_per_step(), residuals })
+    let mut sizes: Vec<f64> = weights.iter().map(|x| f64::from(x.abs())).filter(|size| *size > 0.0 && size.is_finite()).collect();
+    sizes.sort_by(f64::total_cmp);
+    let largest = sizes.last().copied().unwrap_or(0.0);
+    let ordinary = if sizes.is_empty() { 0.0 } else { super::quantile(&sizes, 0.995) };
+    Ok(AttentionMatrix { weights, largest, ordinary, writes_per_step: recurrence.writes_per_step(), residuals })
 }
 
 /// One head as the ledger reads it, in f64; only its own factors are read.

@@ -50,7 +50,9 @@ mod capacity;
 mod explained;
 mod heads;
 
-pub use alignment::{Alignment, AlignmentOptions, AlignmentSummary, HeadAlignment, LayerAlignment, alignment, random_absolute_cosine, random_cosine_bound};
+pub use alignment::{
+    Alignment, AlignmentOptions, AlignmentSummary, HeadAlignment, LayerAlignment, alignment, random_absolute_cosine, random_cosine_bound,
+};
 pub use allocation::{
     ALLOCATION_NOTICE, Allocation, AllocationBin, AllocationOptions, GateSummary, HeadAllocation, LayerAllocation, ShareOf, allocation,
 };

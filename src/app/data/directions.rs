@@ -28,6 +28,35 @@ pub struct Directions {
     pub all: HeadDirections,
     /// The steps that make facts stale; `None` without a truth table.
     pub superseding: Option<Vec<Superseding>>,
+    /// What the angles of the sequence come to.
+    pub summary: AngleSummary,
+}
+
+/// Means over the steps of one sequence.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct AngleSummary {
+    /// Steps that have both directions.
+    pub n_steps: usize,
+    /// Mean |cos(e, k)|; `None` where no step has both.
+    pub mean_absolute: Option<f64>,
+    /// Share of the steps outside the band in which 95 of 100 independent directions lie.
+    pub beyond: Option<f64>,
+    /// At the steps that supersede: mean cosine of the erase and of the write with the superseded key, and how many there are.
+    pub superseding: Option<(f64, f64, usize)>,
+}
+
+impl AngleSummary {
+    fn of(all: &HeadDirections, superseding: Option<&[Superseding]>) -> Self {
+        let sizes: Vec<f64> = all.erase_to_write.iter().filter(|cosine| cosine.is_finite()).map(|cosine| cosine.abs()).collect();
+        let n_steps = sizes.len();
+        let mean = |total: f64| (n_steps > 0).then(|| total / n_steps as f64);
+        let outside = sizes.iter().filter(|size| **size > all.reference.bound).count() as f64;
+        let of_events = superseding.filter(|events| !events.is_empty()).map(|events| {
+            let n = events.len() as f64;
+            (events.iter().map(|event| event.erase).sum::<f64>() / n, events.iter().map(|event| event.write).sum::<f64>() / n, events.len())
+        });
+        Self { n_steps, mean_absolute: mean(sizes.iter().sum()), beyond: mean(outside), superseding: of_events }
+    }
 }
 
 impl Ask for DirectionsOf {
@@ -48,7 +77,8 @@ impl Ask for DirectionsOf {
         let examples = trace.labels::<Example>().ok().flatten();
         let example = examples.as_ref().and_then(|examples| examples.get(self.sequence)).filter(|example| !example.writes.is_empty());
         let superseding = example.map(|example| all.superseding(example));
-        Ok(Directions { all, superseding })
+        let summary = AngleSummary::of(&all, superseding.as_deref());
+        Ok(Directions { all, superseding, summary })
     }
 }
 

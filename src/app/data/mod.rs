@@ -4,14 +4,16 @@ mod cleanup;
 mod directions;
 mod fates;
 mod gates;
+mod heads;
 mod memories;
 mod reads;
 mod text;
 
 pub use cleanup::{CleanupOf, PointsOf};
-pub use directions::{AlignmentOf, CosinesOf, Directions, DirectionsOf, Towards, TowardsOf};
+pub use directions::{AlignmentOf, AngleSummary, CosinesOf, Directions, DirectionsOf, Towards, TowardsOf};
 pub use fates::{FateOf, LifeOf, Lives, WriteLife};
 pub use gates::GatesOf;
+pub use heads::{HeadMapsOf, name as measure_name};
 pub use memories::{MemoriesOf, SpectrumOf};
 pub use reads::{ExplainedOf, MatrixOf, ReadOf};
 pub use text::{SequenceText, TextOf};

@@ -141,18 +141,21 @@ fn choose_write(ui: &mut Ui, context: &mut Context<'_>, focus: &Focus<'_>, text:
     let facts = text.and_then(|text| text.example(selection.sequence)).map_or(&[][..], |example| &example.writes);
     if let (Some(text), false) = (text, facts.is_empty()) {
         let mut chosen = None;
-        ComboBox::from_id_salt("fact").width(22.0).selected_text("").show_ui(ui, |ui| {
-            for write in facts {
-                let stale = write.stale_at().map_or_else(String::new, |step| format!(", stale from {step}"));
-                let name = format!("{}  (step {}{stale})", text.step_words(selection.sequence, write.position), write.position);
-                if ui.selectable_label(write.position == followed(focus), name).clicked() {
-                    chosen = Some(write.position);
+        ComboBox::from_id_salt("fact")
+            .width(22.0)
+            .selected_text("")
+            .show_ui(ui, |ui| {
+                for write in facts {
+                    let stale = write.stale_at().map_or_else(String::new, |step| format!(", stale from {step}"));
+                    let name = format!("{}  (step {}{stale})", text.step_words(selection.sequence, write.position), write.position);
+                    if ui.selectable_label(write.position == followed(focus), name).clicked() {
+                        chosen = Some(write.position);
+                    }
                 }
-            }
-        })
-        .response
-        .on_hover_text("Choose a fact of this sequence")
-        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Choose a fact"));
+            })
+            .response
+            .on_hover_text("Choose a fact of this sequence")
+            .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ComboBox, true, "Choose a fact"));
         if chosen.is_some() {
             context.act(Action::SelectWrite(chosen));
         }

@@ -1,8 +1,11 @@
 //! The panels, one file each. They draw what measures return, ask for it in the background, and answer in actions.
 
+pub mod attention;
 pub mod cleanup;
 pub mod details;
+pub mod directions;
 pub mod fate;
+pub mod heads;
 pub mod memory;
 pub mod timeline;
 
@@ -72,7 +75,10 @@ impl PanelKind {
 
     /// Whether it can be shown.
     pub const fn is_built(self) -> bool {
-        matches!(self, Self::Cleanup | Self::Timeline | Self::Memory | Self::Fate | Self::Details)
+        matches!(
+            self,
+            Self::Cleanup | Self::Timeline | Self::Memory | Self::Directions | Self::Fate | Self::Attention | Self::Heads | Self::Details
+        )
     }
 
     /// Its name in files and scripts.
@@ -134,6 +140,9 @@ impl PanelKind {
             Self::Cleanup => Box::<cleanup::CleanupPanel>::default(),
             Self::Timeline => Box::<timeline::TimelinePanel>::default(),
             Self::Memory => Box::<memory::MemoryPanel>::default(),
+            Self::Directions => Box::<directions::DirectionsPanel>::default(),
+            Self::Heads => Box::<heads::HeadsPanel>::default(),
+            Self::Attention => Box::<attention::AttentionPanel>::default(),
             Self::Fate => Box::<fate::FatePanel>::default(),
             Self::Details => Box::<details::DetailsPanel>::default(),
             _ => return None,

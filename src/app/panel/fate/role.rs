@@ -16,7 +16,12 @@ use crate::measure::{FATES, Fate, FateRow, Interval, Role};
 pub fn ui(ui: &mut Ui, context: &mut Context<'_>, role: Role, fate: &Fate) {
     let Some(row) = fate.row(role, None) else {
         let why = format!("No sequence of this trace has writes of {}; a task with a truth table has them:", role.label());
-        notice(ui, "There are no such writes", &why, Some("pentimento record --model bundled:eda-stale-facts --task stale_facts -o eda.trace.zarr"));
+        notice(
+            ui,
+            "There are no such writes",
+            &why,
+            Some("pentimento record --model bundled:eda-stale-facts --task stale_facts -o eda.trace.zarr"),
+        );
         return;
     };
     let room = ui.available_rect_before_wrap();
@@ -44,7 +49,8 @@ fn plot(ui: &mut Ui, context: &Context<'_>, row: &FateRow, said: &str, room: Rec
     let legend = 18.0;
     let body = Rect::from_min_max(pos2(room.left(), room.top() + legend), room.max);
     let names = row.ages.iter().map(|at| at.age.to_string()).collect();
-    let frame = Frame { x_label: "age [steps]".to_owned(), y_label: "share of what was written".to_owned(), x_names: names, ..Frame::default() };
+    let frame =
+        Frame { x_label: "age [steps]".to_owned(), y_label: "share of what was written".to_owned(), x_names: names, ..Frame::default() };
     let end = (row.ages.len() as f64 - 1.0).max(1.0);
     let mut chart = Chart::fit(body, context.theme, Scale::linear(0.0, end), Scale::linear(0.0, 1.0), frame);
     let response = chart.sense(ui, "plot", Sense::hover(), &format!("Fate of {}", row.role.label()), said);

@@ -55,8 +55,7 @@ fn percent(share: f64) -> String {
 fn sentence(write: &WriteLife) -> String {
     let life = &write.life;
     let last = life.shares.len() - 1;
-    let parts: Vec<String> =
-        FATES.iter().zip(life.shares[last]).map(|(name, share)| format!("{name} {}", percent(share))).collect();
+    let parts: Vec<String> = FATES.iter().zip(life.shares[last]).map(|(name, share)| format!("{name} {}", percent(share))).collect();
     let steps = |found: Option<usize>| found.map_or_else(|| "beyond the end".to_owned(), |steps| format!("{steps} steps"));
     let unique = write.without_erase.as_ref().and_then(|left| left.last()).map_or_else(String::new, |left| {
         format!(" Without the erase {} would survive: its own contribution is {}.", percent(*left), percent(left - life.shares[last][0]))
@@ -71,15 +70,7 @@ fn sentence(write: &WriteLife) -> String {
     )
 }
 
-fn plot(
-    ui: &mut Ui,
-    context: &mut Context<'_>,
-    focus: &Focus<'_>,
-    write: &WriteLife,
-    text: Option<&SequenceText>,
-    said: &str,
-    room: Rect,
-) {
+fn plot(ui: &mut Ui, context: &mut Context<'_>, focus: &Focus<'_>, write: &WriteLife, text: Option<&SequenceText>, said: &str, room: Rect) {
     let life = &write.life;
     let legend = 18.0;
     let body = Rect::from_min_max(pos2(room.left(), room.top() + legend), room.max);
@@ -153,7 +144,12 @@ fn marks(ui: &Ui, focus: &Focus<'_>, write: &WriteLife, text: Option<&SequenceTe
     if let Some(stale) = fact.and_then(crate::task::Write::stale_at).filter(|step| (life.born..=life.born + last).contains(step)) {
         let x = chart.across((stale - life.born) as f64);
         painter.vline(x, chart.area.y_range(), Stroke::new(1.5, paper));
-        painter.extend(egui::Shape::dashed_line(&[pos2(x, chart.area.top()), pos2(x, chart.area.bottom())], Stroke::new(1.2, accent), 2.0, 2.0));
+        painter.extend(egui::Shape::dashed_line(
+            &[pos2(x, chart.area.top()), pos2(x, chart.area.bottom())],
+            Stroke::new(1.2, accent),
+            2.0,
+            2.0,
+        ));
         label(x, line_at, &format!("stale from step {stale}"), accent);
     }
     if let Some(age) = focus.selection.step.checked_sub(life.born).filter(|age| *age <= last) {
@@ -256,15 +252,16 @@ fn list(ui: &mut Ui, context: &mut Context<'_>, view: &mut View, focus: &Focus<'
             let middle = rect.center().y - 2.0;
             painter.text(pos2(rect.left() + 4.0, middle), Align2::LEFT_CENTER, removal.step, FontId::monospace(11.5), ink);
             painter.text(pos2(rect.left() + 40.0, middle), Align2::LEFT_CENTER, who, FontId::proportional(11.5), quiet);
-            let share = painter.text(
-                pos2(rect.right() - 4.0, middle),
-                Align2::RIGHT_CENTER,
-                percent(removal.share),
-                FontId::monospace(11.5),
+            let share =
+                painter.text(pos2(rect.right() - 4.0, middle), Align2::RIGHT_CENTER, percent(removal.share), FontId::monospace(11.5), ink);
+            let clip = Rect::from_min_max(rect.min, pos2(share.left() - 6.0, rect.bottom()));
+            painter.with_clip_rect(clip).text(
+                pos2(rect.left() + 76.0, middle),
+                Align2::LEFT_CENTER,
+                words,
+                FontId::proportional(12.0),
                 ink,
             );
-            let clip = Rect::from_min_max(rect.min, pos2(share.left() - 6.0, rect.bottom()));
-            painter.with_clip_rect(clip).text(pos2(rect.left() + 76.0, middle), Align2::LEFT_CENTER, words, FontId::proportional(12.0), ink);
             if response.hovered() {
                 context.hover_next.token = Some(Token::new(sequence, removal.step));
             }
