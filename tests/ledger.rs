@@ -5,6 +5,7 @@ mod brute;
 mod card;
 mod ceiling;
 mod edges;
+mod life;
 mod shares;
 mod sums;
 mod targeting;

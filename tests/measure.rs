@@ -15,6 +15,7 @@ mod fate;
 mod targeting;
 mod explained;
 mod looks;
+mod head_views;
 
 use std::collections::BTreeMap;
 

@@ -4,6 +4,7 @@ pub mod chart;
 pub mod curve;
 pub mod density;
 pub mod icon;
+pub mod keys;
 pub mod matrix;
 pub mod points;
 pub mod scene;

@@ -117,8 +117,10 @@ impl Panel for AttentionPanel {
         } else {
             row::ui(ui, context, &view, &focus, &read, text.as_deref(), plot_room);
         }
+        let of_maps = ExplainedOf { trace: focus.trace.clone(), layer: selection.layer, head: selection.head };
+        let published = context.ask(&of_maps).ready().map(|explained| parts::published(explained));
         ui.scope_builder(egui::UiBuilder::new().max_rect(list_room), |ui| {
-            parts::ui(ui, context, &view, &focus, &read, is_current, text.as_deref());
+            parts::ui(ui, context, &view, &focus, &read, is_current, text.as_deref(), published.as_deref());
         });
         ui.allocate_rect(room, Sense::hover());
     }

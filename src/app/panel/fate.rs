@@ -99,7 +99,11 @@ impl Panel for FatePanel {
             let ask = LifeOf { trace: focus.trace.clone(), layer, head, sequence, step: followed(&focus) };
             let (lives, _) = self.lives.update(&context.ask(&ask));
             match lives {
-                Some(lives) => write::ui(ui, context, &mut view, &focus, &lives, text.as_deref()),
+                Some(lives) => {
+                    write::ui(ui, context, &mut view, &focus, &lives, text.as_deref());
+                    // Sought while one looks, so that the head's figure is there when it is exported.
+                    drop(context.ask(&FateOf { trace: focus.trace.clone(), layer, head }));
+                }
                 None => drop(context.show(ui, &ask)),
             }
             context.set_view(&view);

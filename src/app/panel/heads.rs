@@ -96,7 +96,7 @@ impl Panel for HeadsPanel {
             super::notice(ui, "No head of this trace has it", &why, command);
             return;
         };
-        let (scale, gradient) = colours(map);
+        let (scale, gradient) = colours(map, context.theme);
         let atlas = Atlas { map, label: plain(view.quantity), scale, gradient, focus: &focus };
         let room = ui.available_rect_before_wrap();
         if view.show == Show::List {
@@ -179,12 +179,12 @@ fn plain(quantity: HeadQuantity) -> String {
 }
 
 /// The colours of a map: about zero where the number has two signs.
-fn colours(map: &HeadMap) -> (Scale, Gradient) {
+fn colours(map: &HeadMap, theme: crate::figure::Theme) -> (Scale, Gradient) {
     let values = || map.heads.iter().map(|head| head.value.estimate).filter(|value| value.is_finite());
     match map.quantity.sign() {
         Sign::Signed => {
             let most = values().map(f64::abs).fold(1e-12, f64::max);
-            (Scale::linear(-most, most), Gradient::RedBlue)
+            (Scale::linear(-most, most), Gradient::signed(theme, false))
         }
         Sign::Unsigned => (Scale::around(values(), &[]), Gradient::Viridis),
     }

@@ -10,12 +10,13 @@ use crate::app::selection::Token;
 use crate::app::session::Focus;
 use crate::app::theme;
 use crate::figure::colour::{BLUE, VERMILLION};
-use crate::measure::ReadParts;
+use crate::measure::{AttentionMap, Explained, ReadParts};
 
 /// At most as many writes are listed.
 const LISTED: usize = 16;
 
 /// Draws the list.
+#[expect(clippy::too_many_arguments, reason = "one panel's own function")]
 pub fn ui(
     ui: &mut Ui,
     context: &mut Context<'_>,
@@ -24,6 +25,7 @@ pub fn ui(
     read: &ReadParts,
     is_current: bool,
     text: Option<&SequenceText>,
+    published: Option<&str>,
 ) {
     let sequence = focus.selection.sequence;
     let words = |step: usize| text.map_or_else(String::new, |text| text.step_words(sequence, step));
@@ -77,7 +79,24 @@ pub fn ui(
             .color(quiet),
         )
         .on_hover_text("What the exact attention leaves unexplained of this read: rounding only.");
+        if let Some(published) = published {
+            ui.label(RichText::new(published).small().color(quiet));
+        }
     });
+}
+
+/// What the exact and the published maps leave unexplained of the head's outputs, in a sentence.
+pub fn published(explained: &Explained) -> String {
+    let error = |map: AttentionMap| {
+        let row = explained.global.iter().find(|row| row.map == map);
+        row.map_or_else(|| "–".to_owned(), |row| format!("{:.2}", row.relative_error.estimate))
+    };
+    format!(
+        "Over {} sequences, published maps leave of this head's output unexplained: gated linear (TransformerLens) {}, rectified (candle-mi) {}; this one, rounding.",
+        explained.n_sequences,
+        error(AttentionMap::GatedLinear),
+        error(AttentionMap::Rectified)
+    )
 }
 
 fn stale_at(text: Option<&SequenceText>, sequence: usize, step: usize) -> Option<usize> {

@@ -3,13 +3,13 @@
 use egui::{Grid, Rect, RichText, ScrollArea, Sense, Ui, pos2, vec2};
 
 use crate::app::paint::chart::Chart;
+use crate::app::paint::keys;
 use crate::app::panel::{Context, notice};
 use crate::app::theme;
 use crate::figure::axes::Frame;
 use crate::figure::fate::colours;
-use crate::figure::legend::{Key, Swatch, draw};
+use crate::figure::legend::{Key, Swatch};
 use crate::figure::scale::Scale;
-use crate::figure::scene::Scene;
 use crate::measure::{FATES, Fate, FateRow, Interval, Role};
 
 /// Draws the stack and the numbers.
@@ -46,8 +46,9 @@ fn sentence(row: &FateRow, fate: &Fate) -> String {
 }
 
 fn plot(ui: &mut Ui, context: &Context<'_>, row: &FateRow, said: &str, room: Rect) {
-    let legend = 18.0;
-    let body = Rect::from_min_max(pos2(room.left(), room.top() + legend), room.max);
+    let legend: Vec<Key> = FATES.into_iter().zip(colours(context.theme)).map(|(name, fill)| Key::new(name, Swatch::Fill(fill))).collect();
+    let legend_height = keys::height(&legend, room.width());
+    let body = Rect::from_min_max(pos2(room.left(), room.top() + legend_height), room.max);
     let names = row.ages.iter().map(|at| at.age.to_string()).collect();
     let frame =
         Frame { x_label: "age [steps]".to_owned(), y_label: "share of what was written".to_owned(), x_names: names, ..Frame::default() };
@@ -73,16 +74,7 @@ fn plot(ui: &mut Ui, context: &Context<'_>, row: &FateRow, said: &str, room: Rec
         }
     });
     chart.axes(&painter);
-    let rect = Rect::from_min_size(pos2(chart.area.left(), room.top()), vec2(room.right() - chart.area.left(), legend));
-    let mut scene = Scene::new(f64::from(rect.width() / 1.5), f64::from(rect.height() / 1.5), context.theme);
-    let keys: Vec<Key> = FATES.into_iter().zip(colours(context.theme)).map(|(name, fill)| Key::new(name, Swatch::Fill(fill))).collect();
-    let width = scene.width;
-    draw(&mut scene, 0.0, 0.0, width, &keys);
-    crate::app::paint::scene::paint(
-        &painter.with_clip_rect(rect),
-        &scene,
-        crate::app::paint::scene::Placing { origin: rect.min, scale: 1.5 },
-    );
+    keys::draw(&painter, context.theme, Rect::from_min_size(room.min, vec2(room.width(), legend_height)), &legend);
     if let Some(at) = response.hover_pos().and_then(|place| row.ages.get(chart.numbers(place)[0].round().max(0.0) as usize)) {
         response.on_hover_ui_at_pointer(|ui| {
             ui.label(RichText::new(format!("after {} steps", at.age)).strong());

@@ -6,13 +6,16 @@ use super::View;
 use crate::app::action::Action;
 use crate::app::data::{Lives, SequenceText, WriteLife};
 use crate::app::paint::chart::Chart;
+use crate::app::paint::keys;
 use crate::app::panel::{Context, notice};
 use crate::app::selection::Token;
 use crate::app::session::Focus;
 use crate::app::theme::{self, DECAY, ERASE, WRITE, colour};
+use crate::figure::Theme;
 use crate::figure::axes::Frame;
 use crate::figure::colour::Colour;
 use crate::figure::fate::colours;
+use crate::figure::legend::{Key, Swatch};
 use crate::figure::scale::Scale;
 use crate::ledger::{Form, Mechanism};
 use crate::measure::FATES;
@@ -72,8 +75,9 @@ fn sentence(write: &WriteLife) -> String {
 
 fn plot(ui: &mut Ui, context: &mut Context<'_>, focus: &Focus<'_>, write: &WriteLife, text: Option<&SequenceText>, said: &str, room: Rect) {
     let life = &write.life;
-    let legend = 18.0;
-    let body = Rect::from_min_max(pos2(room.left(), room.top() + legend), room.max);
+    let legend = keys_of(write, context.theme);
+    let legend_height = keys::height(&legend, room.width());
+    let body = Rect::from_min_max(pos2(room.left(), room.top() + legend_height), room.max);
     let last = life.shares.len() - 1;
     let vectors = life.form == Form::Vector;
     let y = if vectors { Scale::around(life.shares.iter().flatten().copied(), &[0.0, 1.0]) } else { Scale::linear(0.0, 1.0) };
@@ -110,7 +114,7 @@ fn plot(ui: &mut Ui, context: &mut Context<'_>, focus: &Focus<'_>, write: &Write
     });
     marks(ui, focus, write, text, &chart);
     chart.axes(&painter);
-    keys(ui, write, Rect::from_min_size(pos2(chart.area.left(), room.top()), vec2(room.right() - chart.area.left(), legend)));
+    keys::draw(&painter, context.theme, Rect::from_min_size(room.min, vec2(room.width(), legend_height)), &legend);
     pointer(ui, context, focus, write, text, &chart, &response);
 }
 
@@ -157,20 +161,14 @@ fn marks(ui: &Ui, focus: &Focus<'_>, write: &WriteLife, text: Option<&SequenceTe
     }
 }
 
-fn keys(ui: &Ui, write: &WriteLife, rect: Rect) {
-    use crate::figure::legend::{Key, Swatch, draw};
-    use crate::figure::scene::Scene;
-    let theme = theme::theme_of(ui.visuals());
-    let mut scene = Scene::new(f64::from(rect.width() / 1.5), f64::from(rect.height() / 1.5), theme);
+/// What the marks mean.
+fn keys_of(write: &WriteLife, theme: Theme) -> Vec<Key> {
     let mut keys: Vec<Key> = FATES.into_iter().zip(colours(theme)).map(|(name, fill)| Key::new(name, Swatch::Fill(fill))).collect();
-    keys.push(Key::new("decay alone", Swatch::Line(theme.ink(), Some([3.0, 2.0]), None)));
+    keys.push(Key::new("surviving decay alone", Swatch::Line(theme.ink(), Some([3.0, 2.0]), None)));
     if write.without_erase.is_some() {
-        keys.push(Key::new("without erase", Swatch::Line(theme.ink(), Some([1.0, 1.4]), None)));
+        keys.push(Key::new("surviving without the erase", Swatch::Line(theme.ink(), Some([1.0, 1.4]), None)));
     }
-    let width = scene.width;
-    draw(&mut scene, 0.0, 0.0, width, &keys);
-    let placing = crate::app::paint::scene::Placing { origin: rect.min, scale: 1.5 };
-    crate::app::paint::scene::paint(&ui.painter().with_clip_rect(rect), &scene, placing);
+    keys
 }
 
 fn pointer(
