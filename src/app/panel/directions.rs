@@ -74,7 +74,10 @@ impl Panel for DirectionsPanel {
         let room = ui.available_rect_before_wrap();
         let foot = Rect::from_min_max(pos2(room.left(), room.bottom() - 46.0), room.max);
         let body = Rect::from_min_max(room.min, pos2(room.right(), foot.top() - 2.0));
-        let said = sentence(context, &focus, &found);
+        let mut said = sentence(context, &focus, &found);
+        if view.show == Show::Grid && found.superseding.as_ref().is_some_and(|events| !events.is_empty()) {
+            said = format!("Outlined: a step that supersedes this fact. {said}");
+        }
         match view.show {
             Show::Steps => {
                 let write = focus.selection.write.unwrap_or(focus.selection.step);

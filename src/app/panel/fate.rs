@@ -173,10 +173,10 @@ fn choose_write(ui: &mut Ui, context: &mut Context<'_>, focus: &Focus<'_>, text:
     }
 }
 
-/// The plot's room and, where there is width for it, that of the list beside it; else beneath.
-fn split(room: Rect) -> (Rect, Rect) {
+/// The plot's room and, where there is width for it, that of the list beside it with this share of the width; else beneath.
+fn split(room: Rect, share: f32) -> (Rect, Rect) {
     if room.width() > 520.0 {
-        let right = (room.width() * 0.36).clamp(190.0, 300.0);
+        let right = (room.width() * share).clamp(190.0, 320.0);
         let middle = room.right() - right;
         (Rect::from_min_max(room.min, pos2(middle - 8.0, room.bottom())), Rect::from_min_max(pos2(middle, room.top()), room.max))
     } else {

@@ -40,12 +40,15 @@ pub fn ui(
     if !own.is_empty() {
         ui.label(RichText::new(own).color(quiet));
     }
-    let order = read.strongest(LISTED);
+    let mut order = read.strongest(LISTED);
     let value_of = |write: usize| match view.measure {
         In::Weight => read.weights[write],
         In::Share => read.shares[write],
     };
+    order.sort_by(|&a, &b| value_of(b).abs().total_cmp(&value_of(a).abs()).then(a.cmp(&b)));
     let most = order.iter().map(|&write| value_of(write).abs()).fold(1e-12, f64::max);
+    ui.label(RichText::new(format!("|A v − o| / |o| = {} against {}", residual(read.residual), read.held_to.label())).small().color(quiet))
+        .on_hover_text(format!("What the exact attention leaves unexplained of this read: rounding only. |o| = {:.4}.", read.norm));
     ScrollArea::vertical().auto_shrink(false).id_salt("parts").show(ui, |ui| {
         if read.norm == 0.0 {
             ui.label(RichText::new("The read is zero: nothing is read here.").color(quiet));
@@ -68,17 +71,6 @@ pub fn ui(
             said += &format!(", what was in memory before the first step {}", part(read.initial_share));
         }
         ui.label(RichText::new(said + ".").small().color(quiet));
-        ui.label(
-            RichText::new(format!(
-                "Held to {}: |A v − o| / |o| = {}; |o| = {:.4}.",
-                read.held_to.label(),
-                residual(read.residual),
-                read.norm
-            ))
-            .small()
-            .color(quiet),
-        )
-        .on_hover_text("What the exact attention leaves unexplained of this read: rounding only.");
         if let Some(published) = published {
             ui.label(RichText::new(published).small().color(quiet));
         }

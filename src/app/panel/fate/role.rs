@@ -26,7 +26,7 @@ pub fn ui(ui: &mut Ui, context: &mut Context<'_>, role: Role, fate: &Fate) {
     };
     let room = ui.available_rect_before_wrap();
     let below = Rect::from_min_max(pos2(room.left(), room.bottom() - 32.0), room.max);
-    let (plot_room, list_room) = super::split(Rect::from_min_max(room.min, pos2(room.right(), below.top() - 2.0)));
+    let (plot_room, list_room) = super::split(Rect::from_min_max(room.min, pos2(room.right(), below.top() - 2.0)), 0.45);
     let said = sentence(row, fate);
     plot(ui, context, row, &said, plot_room);
     ui.scope_builder(egui::UiBuilder::new().max_rect(list_room), |ui| numbers(ui, row, fate));
@@ -89,27 +89,28 @@ fn plot(ui: &mut Ui, context: &Context<'_>, row: &FateRow, said: &str, room: Rec
 fn numbers(ui: &mut Ui, row: &FateRow, fate: &Fate) {
     let quiet = theme::quiet(ui);
     ScrollArea::vertical().auto_shrink(false).id_salt("role").show(ui, |ui| {
+        ui.set_max_width(ui.available_width());
+        ui.spacing_mut().interact_size.y = 16.0;
         ui.label(theme::heading("By the end of the sequence"));
         let lines = |ui: &mut Ui, salt: &str, rows: &[(&str, Option<&Interval>)]| {
-            Grid::new(salt).num_columns(2).spacing([12.0, 2.0]).show(ui, |ui| {
+            Grid::new(salt).num_columns(2).spacing([8.0, 1.0]).show(ui, |ui| {
                 for (name, value) in rows {
-                    ui.label(RichText::new(*name).color(quiet));
-                    ui.label(theme::number(value.map_or_else(|| "–".to_owned(), ToString::to_string)));
+                    ui.label(RichText::new(*name).size(11.5).color(quiet));
+                    ui.label(theme::number(value.map_or_else(|| "beyond the end".to_owned(), ToString::to_string)).size(11.0));
                     ui.end_row();
                 }
             });
         };
         let shares: Vec<(&str, Option<&Interval>)> = FATES.iter().copied().zip(row.shares.as_array().map(Some)).collect();
         lines(ui, "shares", &shares);
+        let unique = [("uniquely by the erase", row.unique.as_ref()), ("taken by it anyway", row.compensation.as_ref())];
+        if row.unique.is_some() {
+            lines(ui, "unique", &unique);
+        }
         lines(
             ui,
-            "unique",
-            &[
-                ("uniquely by the erase", row.unique.as_ref()),
-                ("taken by it anyway", row.compensation.as_ref()),
-                ("half-life [steps]", row.half_life_steps.as_ref()),
-                ("decay alone [steps]", row.decay_only_half_life_steps.as_ref()),
-            ],
+            "half-lives",
+            &[("half-life [steps]", row.half_life_steps.as_ref()), ("decay alone [steps]", row.decay_only_half_life_steps.as_ref())],
         );
         if let Some(since) = &row.since_stale {
             ui.add_space(4.0);

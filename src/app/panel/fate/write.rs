@@ -43,7 +43,7 @@ pub fn ui(ui: &mut Ui, context: &mut Context<'_>, view: &mut View, focus: &Focus
     let room = ui.available_rect_before_wrap();
     let said = sentence(write);
     let below = Rect::from_min_max(pos2(room.left(), room.bottom() - 46.0), room.max);
-    let (plot_room, list_room) = super::split(Rect::from_min_max(room.min, pos2(room.right(), below.top() - 2.0)));
+    let (plot_room, list_room) = super::split(Rect::from_min_max(room.min, pos2(room.right(), below.top() - 2.0)), 0.36);
     plot(ui, context, focus, write, text, &said, plot_room);
     ui.scope_builder(egui::UiBuilder::new().max_rect(list_room), |ui| list(ui, context, view, focus, write, text));
     super::foot(ui, below, &said);
@@ -226,6 +226,10 @@ fn list(ui: &mut Ui, context: &mut Context<'_>, view: &mut View, focus: &Focus<'
     let mechanisms: &[Mechanism] = if view.decay_listed { &Mechanism::ALL } else { &[Mechanism::Erase, Mechanism::Write] };
     let removals = life.removals(mechanisms);
     let most = removals.first().map_or(1.0, |removal| removal.share.abs()).max(1e-12);
+    if !view.decay_listed {
+        let decayed = life.taken.iter().map(|taken| taken[Mechanism::Decay as usize]).sum();
+        ui.label(RichText::new(format!("decay, over all steps: {}", percent(decayed))).small().color(theme::quiet(ui)));
+    }
     ScrollArea::vertical().auto_shrink(false).id_salt("removals").show(ui, |ui| {
         if removals.is_empty() {
             ui.label(RichText::new("No erase and no later write took anything of it.").color(theme::quiet(ui)));
