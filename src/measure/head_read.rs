@@ -89,7 +89,8 @@ pub fn read_parts(trace: &Trace, layer: usize, head: usize, sequence: usize, ste
     if let Some(initial) = &found.initial {
         explained += initial;
     }
-    let (output, held_to) = if let Ok(recorded) = trace.head_stream(layer, HookPoint::Output, head, sequence, step..step + 1) {
+    let recorded = trace.head_stream(layer, HookPoint::Output, head, sequence, step..step + 1).ok();
+    let (output, held_to) = if let Some(recorded) = recorded.filter(|recorded| recorded.len() == recurrence.d_v()) {
         (recorded.iter().map(|&x| f64::from(x)).collect::<ndarray::Array1<f64>>(), HeldTo::Recorded)
     } else {
         let memory = trace.memory(layer, head, sequence, step, Phase::Write)?.mapv(f64::from);
@@ -118,7 +119,8 @@ pub fn attention_matrix(trace: &Trace, layer: usize, head: usize, sequence: usiz
     let found = account(&recurrence, &AccountOptions { attention: true, ..AccountOptions::default() });
     let recorded = trace.head_stream(layer, HookPoint::Output, head, sequence, 0..recurrence.n_steps()).ok();
     let recorded = recorded.and_then(|output| output.mapv(f64::from).into_dimensionality().ok());
-    let residuals = recorded.map_or_else(Vec::new, |output: Array2<f64>| found.residuals(output.view()));
+    let recorded = recorded.filter(|output: &Array2<f64>| output.dim() == found.output.dim());
+    let residuals = recorded.map_or_else(Vec::new, |output| found.residuals(output.view()));
     let weights = found.attention.expect("it was asked for").mapv(|x| x as f32);
     let mut sizes: Vec<f64> = weights.iter().map(|x| f64::from(x.abs())).filter(|size| *size > 0.0 && size.is_finite()).collect();
     sizes.sort_by(f64::total_cmp);
