@@ -107,8 +107,9 @@ fn a_person_opens_picks_exports_and_quits() {
     assert_eq!((opened.traces.as_slice(), opened.errors.len()), (["eda-stale-facts".to_owned()].as_slice(), 0));
     let before = opened.selection.step;
 
-    // One step on, then a drag over the middle of the headline.
-    screen.mouse_and_keys(&["mousemove", "640", "400", "key", "Right"]);
+    // One step on, then a drag over the middle of the headline. Without a window manager nobody gives the window the keyboard.
+    screen.mouse_and_keys(&["search", "--name", "Pentimento", "windowfocus", "sleep", "0.3"]);
+    screen.mouse_and_keys(&["mousemove", "640", "400", "sleep", "0.2", "key", "Right"]);
     std::thread::sleep(Duration::from_millis(300));
     screen.mouse_and_keys(&["mousemove", "120", "140", "sleep", "0.2", "mousedown", "1", "sleep", "0.2"]);
     for (x, y) in [("200", "200"), ("350", "280"), ("480", "330"), ("600", "380")] {
