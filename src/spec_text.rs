@@ -34,6 +34,11 @@ pub fn parse<T: DeserializeOwned>(text: &str, origin: &str) -> Result<T, SpecErr
     })
 }
 
+/// Takes a spec of type `T` out of a TOML table that was read before; `origin` names its place in errors.
+pub fn of_table<T: DeserializeOwned>(table: toml::Table, origin: &str) -> Result<T, SpecError> {
+    table.try_into().map_err(|error: toml::de::Error| malformed(error.message(), origin.to_owned()))
+}
+
 /// Reads and parses a spec file.
 pub fn read<T: DeserializeOwned>(path: &std::path::Path) -> Result<T, SpecError> {
     parse(&text_of(path)?, &path.display().to_string())

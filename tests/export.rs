@@ -55,6 +55,42 @@ fn latex_has_booktabs_and_no_bare_specials() {
 }
 
 #[test]
+fn an_interval_stands_in_its_estimate_s_cell() {
+    let mut table = Table::new("shares", &["model", "share", "share_low", "share_high", "empty", "p_value"]);
+    table.push(vec!["EDA".into(), (-0.25).into(), (-0.3).into(), (-0.004).into(), Value::Missing, 1e-7.into()]);
+    table.push(vec!["KDA".into(), 0.5.into(), Value::Missing, Value::Missing, Value::Missing, Value::Missing]);
+    assert_eq!(
+        table.markdown(2),
+        "**shares**\n\n| model | share | p value |\n| --- | ---: | ---: |\n| EDA | -0.25 [-0.30, 0.00] | 1.0e-7 |\n| KDA | 0.50 | – |\n"
+    );
+    let latex = table.latex(2);
+    assert!(latex.contains("EDA & $-0.25$ {\\scriptsize [$-0.30$, 0.00]} & $1.0\\times10^{-7}$ \\\\"), "{latex}");
+    assert!(table.csv().starts_with("model,share,share_low,share_high,empty,p_value\n"), "a program gets every column");
+}
+
+#[test]
+fn latex_has_no_character_that_plain_latex_lacks() {
+    let mut table = Table::new("ᾱ, γ < β & |δo| ≥ 0.5 – R² “said” → 50 % of λ·σ", &["ρ ± τ", "n"]);
+    table.push(vec!["a_1 {b} $5 #2 ~ ^ \\ …".into(), 3_usize.into()]);
+    let latex = table.latex(3);
+    assert!(latex.is_ascii(), "{latex}");
+    assert!(
+        latex.contains("$\\bar{\\alpha}$, $\\gamma$ $<$ $\\beta$ \\& $|$$\\delta$o$|$ $\\geq$ 0.5 -- R$^2$ ``said'' $\\to$ 50 \\%"),
+        "{latex}"
+    );
+}
+
+#[test]
+fn a_wide_latex_table_is_shrunk_to_the_text() {
+    let columns: Vec<String> = (0..9).map(|n| format!("c{n}")).collect();
+    let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+    let mut table = Table::new("wide", &columns);
+    table.push((0..9_usize).map(Value::from).collect());
+    let latex = table.latex(3);
+    assert!(latex.starts_with("% \\usepackage{booktabs,graphicx}") && latex.contains("\\resizebox{\\linewidth}{!}{%\n"), "{latex}");
+}
+
+#[test]
 fn a_table_has_its_provenance_beside_it_and_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tables/recall.csv");

@@ -1,5 +1,8 @@
 //! Figures: what is drawn, that it reads well as text, and that the same numbers give the same bytes.
 
+mod gallery;
+mod golden;
+mod print;
 mod samples;
 
 use std::path::PathBuf;
@@ -8,7 +11,8 @@ use pentimento::figure::density::Density;
 use pentimento::figure::scale::Scale;
 use pentimento::figure::scene::{Mark, Scene};
 use pentimento::figure::{
-    Figure, FigureError, FigureSpec, Format, Measured, Panels, Rendered, Shares, Theme, Width, cleanup, font, render,
+    Figure, FigureError, FigureSpec, Format, Measured, Panels, Rendered, Shares, SideCar, Theme, Width, cleanup, font, render,
+    training::TrainingLog,
 };
 use pentimento::measure::{DecayAxis, Null, Strength};
 use pentimento::provenance::Provenance;
@@ -86,13 +90,6 @@ fn the_same_numbers_give_the_same_bytes() {
 }
 
 #[test]
-fn a_pdf_embeds_its_font_and_states_no_date() {
-    let pdf = drawn(&FigureSpec::new(Figure::Recall)).pdf.unwrap();
-    let has = |text: &str| pdf.windows(text.len()).any(|window| window == text.as_bytes());
-    assert!(has("/FontFile3") && !has("CreationDate"));
-}
-
-#[test]
 fn a_png_has_the_resolution_asked_for() {
     for (dots_per_inch, width) in [(72.0, 234), (300.0, 975), (600.0, 1950)] {
         let png = drawn(&FigureSpec { dots_per_inch, ..FigureSpec::new(Figure::Alignment) }).png.unwrap();
@@ -105,7 +102,7 @@ fn axes_and_keys_are_text() {
     let expected = [
         (Figure::Cleanup, ["erase strength γ", "mean retention ᾱ", "shuffled γ", "constant γ"]),
         (Figure::Allocation, ["share of gate strength", "decay 34.3 %", "erase γ", "An allocation of gates, not removed energy."]),
-        (Figure::Collateral, ["|δo| / |o|", "learned e", "random e", "energy, × random"]),
+        (Figure::Collateral, ["|δo| / |o|", "learned e", "random e", "energy / random"]),
         (Figure::Alignment, ["mean |cos(e, k)|", "layer", "independent directions 0.071", "EDA"]),
         (Figure::Recall, ["lag t − s [steps]", "EDA", "KDA", "256"]),
         (Figure::Readout, ["stale value", "never written", "chance", "erase"]),
@@ -269,6 +266,47 @@ fn many_points_become_counts() {
     let points = [[0.1, 0.1], [0.1, 0.2], [0.9, 0.9], [f64::NAN, 0.5]];
     let density = Density::count(points.into_iter(), Scale::linear(0.0, 1.0), Scale::linear(0.0, 1.0), 2, 2);
     assert_eq!(density.counts, [0, 1, 2, 0]);
+}
+
+#[test]
+fn a_figure_is_drawn_again_from_its_own_numbers() {
+    for figure in Figure::ALL {
+        let spec = FigureSpec { formats: vec![Format::Svg], ..FigureSpec::new(figure) };
+        let first = drawn(&spec);
+        let side_car = SideCar::read(&first.json).unwrap();
+        assert_eq!(side_car.draw(&spec).unwrap().print(&spec, &provenance()).unwrap(), first, "{}", figure.name());
+        let wide = FigureSpec { width: Width::Double, ..spec };
+        assert_eq!(side_car.draw(&wide).unwrap().scene.width, Width::Double.points());
+    }
+    let recall = SideCar::read(&drawn(&FigureSpec::new(Figure::Recall)).json).unwrap();
+    assert!(matches!(recall.draw(&FigureSpec::new(Figure::Fate)), Err(FigureError::Mismatch { .. })));
+}
+
+#[test]
+fn what_was_measured_reads_back_and_joins() {
+    for figure in Figure::ALL {
+        let of_one = measured(figure);
+        let (joined, rest) = of_one.clone().join(of_one.clone());
+        assert_eq!(joined.figure(), figure);
+        let compares =
+            !matches!(figure, Figure::Cleanup | Figure::Allocation | Figure::Readout | Figure::Selectivity | Figure::Calibration);
+        assert_eq!(rest.is_none(), compares, "{}", figure.name());
+    }
+    let fate = serde_json::to_value(samples::fate(true)).unwrap();
+    let Measured::Fate(models) = Measured::read(Figure::Fate, "EDA", fate.clone()).unwrap() else { unreachable!() };
+    assert_eq!((models.len(), models[0].label.as_str()), (1, "EDA"));
+    assert!(Measured::read(Figure::Recall, "EDA", fate).is_err());
+}
+
+#[test]
+fn a_training_log_is_read() {
+    let one = "{\"step\": 1, \"loss\": 2.0}\n{\"step\": 2, \"loss\": 1.5, \"held_out\": {\"mqar\": {\"accuracy\": 0.5}}}\n";
+    let log = TrainingLog::read(one).unwrap();
+    assert_eq!((log.loss.clone(), log.accuracy.clone(), log.n_tasks), (vec![Some(2.0), Some(1.5)], vec![None, Some(0.5)], 1));
+    let two = one.replace("{\"mqar\"", "{\"copy\": {\"accuracy\": null}, \"facts\": {\"accuracy\": 1.0}, \"mqar\"");
+    let log = TrainingLog::read(&two).unwrap();
+    assert_eq!((log.accuracy[1], log.n_tasks), (Some(0.75), 2), "the mean of those that have one");
+    assert!(TrainingLog::read("{\"step\": 1, \"loss\": 2.0}\nnonsense").unwrap_err().starts_with("line 2"));
 }
 
 /// A text of an SVG document, sizes and places in points.

@@ -58,3 +58,38 @@ pub mod bench_app {
         anyhow::bail!("this build has no `app` feature, which `bench app` needs: rebuild with `cargo build --release --features app`")
     }
 }
+
+/// What figures of results say without experiments.
+#[cfg(all(feature = "figure", not(feature = "experiment")))]
+pub mod figure_results {
+    use super::super::figure_source::Part;
+    use crate::export::Table;
+    use crate::figure::{Figure, Options};
+
+    /// Nothing: this build reads no results.
+    pub enum Opened {}
+
+    impl Opened {
+        pub fn results(_: serde_json::Value) -> anyhow::Result<Self> {
+            anyhow::bail!(
+                "this build has no `experiment` feature, which results need: rebuild with `cargo build --release --features experiment`"
+            )
+        }
+
+        pub fn cards(_: &str, value: serde_json::Value) -> anyhow::Result<Self> {
+            Self::results(value)
+        }
+
+        pub fn parts(&self, _: Figure, _: &Options, _: &[String]) -> anyhow::Result<Vec<Part>> {
+            match *self {}
+        }
+
+        pub fn tables(&self) -> Vec<(&'static str, Table)> {
+            match *self {}
+        }
+
+        pub fn programme(&self) -> Vec<(Figure, Options)> {
+            match *self {}
+        }
+    }
+}

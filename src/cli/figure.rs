@@ -1,173 +1,280 @@
-//! `pentimento figure`: a figure of a trace, or of an experiment's results.
+//! `pentimento figure`: figures of traces, of results, and of what other sub-commands print.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context as _;
 
-use serde_json::Value;
-
-use super::measure::truth_of;
+use super::figure_paper::{Entry, entries};
+use super::figure_source::{Part, Source, gather, join};
 use super::output;
-use crate::figure::calibration::Errors;
-use crate::figure::{Figure, FigureSpec, Format, Labelled, Measured, Options, Width, render};
-use crate::measure::{
-    AlignmentOptions, AllocationOptions, CapacityOptions, CleanupOptions, CollateralOptions, DecayAxis, FateOptions, RecallOptions,
-    SpectrumOptions, StatisticsOptions, Strength, TargetingOptions, alignment, allocation, capacity, cleanup, collateral, explained, fate,
-    recall, spectrum, targeting,
-};
+use crate::figure::{Along, Figure, FigureError, FigureSpec, Format, Options, Panels, Rendered, Shares, Theme, Width};
+use crate::measure::{DecayAxis, HeadQuantity, Strength};
 use crate::provenance::Provenance;
 
 /// Arguments of `pentimento figure`.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
-  pentimento figure cleanup eda.trace.zarr --width single -o figures/
-  pentimento figure allocation eda.trace.zarr --format pdf --width neurips
-  pentimento figure collateral pentimento-out/stale-facts/results.json --width acl")]
+  pentimento figure cleanup eda.trace.zarr --strength unique_contribution --decay window_retention -o figures/
+  pentimento figure fate eda.trace.zarr kda.trace.zarr --width neurips --format pdf
+  pentimento figure atlas eda.trace.zarr --by erase_strength,effective_rank,stale_surviving
+  pentimento figure all pentimento-out/stale-facts/results.json --width neurips -o figures/
+  pentimento figure collateral figures/collateral.json --width acl --theme grey      a figure drawn before, from its own numbers
+  pentimento figure paper.toml -o figures/                                           all figures of a paper, from one file
+
+paper.toml: what stands above the first [[figure]] holds for all of them; paths are relative to the file.
+  from = \"pentimento-out/stale-facts/results.json\"
+  width = \"neurips\"
+  formats = [\"pdf\"]
+  [[figure]]
+  figure = \"cleanup\"
+  model = \"EDA\"
+  file = \"figure-1\"
+  options = { strength = \"unique_contribution\", decay = \"window_retention\" }
+  [[figure]]
+  figure = \"fate\"")]
 pub struct Arguments {
-    /// Which figure: cleanup, allocation, collateral, alignment, recall, fate, targeting, capacity, readout,
-    /// training, accuracy, dose, knockout, calibration.
-    #[arg(value_parser = figure)]
-    name: Figure,
-    /// A trace, or the results.json of an experiment.
-    source: PathBuf,
-    /// Model of results.json (default: all that the figure can show together, else the first).
+    /// Which figure (cleanup, allocation, collateral, alignment, fate, attention, targeting, readout, selectivity, dose, knockout,
+    /// capacity, atlas, spectrum, recall, accuracy, calibration, training), all, or the file of a paper's figures (.toml).
+    name: String,
+    /// Traces, a results.json, what measure, probe or knockout print with --json, a figure's own .json, or the folder of a training.
+    #[arg(value_name = "SOURCE")]
+    sources: Vec<PathBuf>,
+    /// Models of a results.json (default: all).
+    #[arg(long, value_delimiter = ',')]
+    model: Vec<String>,
+    /// Names of the sources in legends and file names, in their order (default: after their files).
+    #[arg(long, value_delimiter = ',')]
+    label: Vec<String>,
+    /// File forms: svg, pdf, png, and the numbers as a LaTeX or Markdown table: tex, md (csv and json are always written).
+    #[arg(long, value_delimiter = ',', value_parser = output::by_serde::<Format>)]
+    format: Option<Vec<Format>>,
+    /// single (icml), double (icml-page), neurips, acl, acl-page, or millimetres [default: single].
+    #[arg(long, value_parser = output::by_serde::<Width>)]
+    width: Option<Width>,
+    /// Height as a share of the width, 0.2 to 3 (default: the figure's own).
     #[arg(long)]
-    model: Option<String>,
-    /// File forms: svg, pdf, png.
-    #[arg(long, value_delimiter = ',', default_value = "svg,pdf,png", value_parser = output::by_serde::<Format>)]
-    format: Vec<Format>,
-    /// single, double, neurips, acl, acl-page, or millimetres.
-    #[arg(long, default_value = "single", value_parser = output::by_serde::<Width>)]
-    width: Width,
-    /// Vertical axis of `cleanup`: erase_strength, gate_share, removed_energy or unique_contribution.
-    #[arg(long, default_value = "erase_strength", value_parser = output::by_serde::<Strength>)]
-    strength: Strength,
-    /// Horizontal axis of `cleanup`: mean_retention or window_retention.
-    #[arg(long, default_value = "mean_retention", value_parser = output::by_serde::<DecayAxis>)]
-    decay: DecayAxis,
-    /// Folder of the files (default: here).
+    aspect: Option<f64>,
+    /// light, dark, or grey (as a grey printer would print it) [default: light].
+    #[arg(long, value_parser = output::by_serde::<Theme>)]
+    theme: Option<Theme>,
+    /// Dots per inch of the PNG, 36 to 1200 [default: 300].
+    #[arg(long)]
+    dpi: Option<f64>,
+    /// A line above the figure.
+    #[arg(long)]
+    title: Option<String>,
+    /// Vertical axis of cleanup: erase_strength, gate_share, removed_energy or unique_contribution.
+    #[arg(long, value_parser = output::by_serde::<Strength>)]
+    strength: Option<Strength>,
+    /// Horizontal axis of cleanup: mean_retention or window_retention.
+    #[arg(long, value_parser = output::by_serde::<DecayAxis>)]
+    decay: Option<DecayAxis>,
+    /// Panels of cleanup: pooled, or heads (the rank correlation inside each).
+    #[arg(long, value_parser = output::by_serde::<Panels>)]
+    panels: Option<Panels>,
+    /// Form of allocation: stacked or lines.
+    #[arg(long, value_parser = output::by_serde::<Shares>)]
+    shares: Option<Shares>,
+    /// Horizontal axis of readout: phase or age.
+    #[arg(long, value_parser = output::by_serde::<Along>)]
+    along: Option<Along>,
+    /// Quantities of atlas, for example mean_retention,erase_strength,recall.
+    #[arg(long, value_delimiter = ',', value_parser = quantity)]
+    by: Option<Vec<HeadQuantity>>,
+    /// Folder of the files.
     #[arg(short, long, default_value = ".")]
     output: PathBuf,
     /// Replace files that are there already.
     #[arg(long)]
     force: bool,
+    /// Print spec, provenance, summary and numbers of each figure as JSON instead of the summary and the files.
+    #[arg(long)]
+    json: bool,
 }
 
-fn figure(name: &str) -> Result<Figure, String> {
-    Figure::named(name).ok_or_else(|| format!("known figures are {}", Figure::ALL.map(Figure::name).join(", ")))
+fn quantity(name: &str) -> Result<HeadQuantity, String> {
+    HeadQuantity::ALL
+        .into_iter()
+        .find(|quantity| quantity.name() == name)
+        .ok_or_else(|| format!("known quantities are {}", HeadQuantity::ALL.map(HeadQuantity::name).join(", ")))
+}
+
+/// The figure of that name, or the names there are.
+pub fn named(name: &str) -> anyhow::Result<Figure> {
+    Figure::named(name).with_context(|| {
+        let near = Figure::ALL.into_iter().map(Figure::name).max_by(|a, b| strsim::jaro(a, name).total_cmp(&strsim::jaro(b, name)));
+        let near = near.filter(|near| strsim::jaro(near, name) > 0.75).map_or(String::new(), |near| format!(" (did you mean {near}?)"));
+        format!("no figure '{name}'{near}: there are all, {}, or a .toml file with [[figure]]", Figure::ALL.map(Figure::name).join(", "))
+    })
 }
 
 /// Runs `pentimento figure`.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let file = format!("{}-{}", arguments.name.name(), stem(&arguments.source));
-    let extensions = arguments.format.iter().map(|format| format.extension());
-    for extension in extensions.chain(["csv", "json"]) {
-        output::refuse_existing(&arguments.output.join(format!("{file}.{extension}")), arguments.force)?;
+    let wanted = match arguments.name.as_str() {
+        paper if Path::new(paper).extension().is_some_and(|extension| extension == "toml") => {
+            anyhow::ensure!(arguments.sources.is_empty(), "sources stand in the file ('from'), not beside it: {paper}");
+            of_paper(&arguments, Path::new(paper))?
+        }
+        "all" => of_all(&arguments)?,
+        name => of_one(&arguments, named(name)?)?,
+    };
+    let mut stems = BTreeSet::new();
+    for (_, part) in &wanted {
+        anyhow::ensure!(stems.insert(&part.stem), "two figures would be named '{}': give them names with --label or 'file'", part.stem);
+    }
+    if !arguments.force {
+        for (spec, part) in &wanted {
+            let extensions = spec.formats.iter().map(|format| format.extension()).chain(["csv", "json"]);
+            let taken = extensions.map(|extension| arguments.output.join(format!("{}.{extension}", part.stem))).find(|path| path.exists());
+            output::refuse_existing(taken.as_deref().unwrap_or(Path::new("")), taken.is_none())?;
+        }
+    }
+    let bar = output::spinner("drawing");
+    let mut printed: Vec<(&str, Rendered)> = Vec::new();
+    for (spec, part) in &wanted {
+        bar.set_message(format!("drawing {}", part.stem));
+        let provenance = Provenance { made_from: part.made_from.clone(), ..Provenance::here("figure") };
+        let drawn = match part.picture.draw(spec) {
+            // Of all figures, those that are empty are told, not fatal.
+            Err(FigureError::Empty { what, .. }) if arguments.name == "all" => {
+                bar.suspend(|| output::line(&format!("left out: {}: {what}", part.stem)))?;
+                continue;
+            }
+            drawn => drawn.with_context(|| part.stem.clone())?,
+        };
+        printed.push((&part.stem, drawn.print(spec, &provenance).with_context(|| part.stem.clone())?));
+    }
+    bar.finish_and_clear();
+    let mut written = Vec::new();
+    for (stem, rendered) in &printed {
+        let files = rendered.write(&arguments.output, stem, arguments.force).context("the figure was drawn but not written")?;
+        written.push((rendered, files));
+    }
+    if arguments.json {
+        let figures: Vec<serde_json::Value> =
+            written.iter().map(|(rendered, _)| serde_json::from_str(&rendered.json)).collect::<Result<_, _>>()?;
+        return output::json(&figures);
+    }
+    for (rendered, files) in &written {
+        output::line(&rendered.summary)?;
+        files.iter().try_for_each(|path| output::line(&path.display().to_string()))?;
+    }
+    Ok(())
+}
+
+fn open(arguments: &Arguments) -> anyhow::Result<Vec<Source>> {
+    anyhow::ensure!(
+        !arguments.sources.is_empty(),
+        "figure '{0}' of what? name a trace or a results.json: `pentimento figure {0} eda.trace.zarr`",
+        arguments.name
+    );
+    let too_many = arguments.label.len() > arguments.sources.len();
+    anyhow::ensure!(!too_many, "{} labels for {} sources", arguments.label.len(), arguments.sources.len());
+    let bar = output::spinner("opening");
+    let open = |(n, path): (usize, &PathBuf)| Source::open(path, arguments.label.get(n).map(String::as_str));
+    let sources = arguments.sources.iter().enumerate().map(open).collect();
+    bar.finish_and_clear();
+    sources
+}
+
+fn of_one(arguments: &Arguments, figure: Figure) -> anyhow::Result<Vec<(FigureSpec, Part)>> {
+    let sources = open(arguments)?;
+    let before = sources.iter().find_map(Source::spec).filter(|spec| spec.figure == figure);
+    let spec = arguments.over(before.cloned().unwrap_or_else(|| FigureSpec::new(figure)));
+    let bar = output::spinner("measuring");
+    let parts = gather(&sources.iter().collect::<Vec<_>>(), figure, &spec.options, &arguments.model);
+    bar.finish_and_clear();
+    Ok(parts?.into_iter().map(|part| (spec.clone(), part)).collect())
+}
+
+/// Every figure that the sources make, and a line for each that they do not.
+fn of_all(arguments: &Arguments) -> anyhow::Result<Vec<(FigureSpec, Part)>> {
+    let sources = open(arguments)?;
+    let mut programme: Vec<(Figure, Options)> = sources.iter().filter_map(Source::opened).flat_map(|opened| opened.programme()).collect();
+    for figure in Figure::ALL {
+        if programme.iter().all(|(known, _)| *known != figure) {
+            programme.push((figure, Options::default()));
+        }
     }
     let bar = output::spinner("measuring");
-    let (measured, digests) = match arguments.source.extension() {
-        Some(extension) if extension == "json" => of_results(arguments.name, &arguments.source, arguments.model.as_deref())?,
-        _ => of_trace(arguments.name, &arguments.source)?,
-    };
+    let mut wanted = Vec::new();
+    for (figure, options) in programme {
+        bar.set_message(format!("measuring {}", figure.name()));
+        let spec = arguments.over(FigureSpec { options, ..FigureSpec::new(figure) });
+        let (mut parts, mut faults) = (Vec::new(), Vec::new());
+        for source in &sources {
+            match source.parts(figure, &spec.options, &arguments.model) {
+                Ok(found) => parts.extend(found),
+                Err(fault) => faults.push(output::chain(&fault)),
+            }
+        }
+        if let (true, Some(fault)) = (parts.is_empty(), faults.first()) {
+            bar.suspend(|| output::line(&format!("left out: {}: {fault}", figure.name())))?;
+        }
+        wanted.extend(join(parts, figure).into_iter().map(|part| (spec.clone(), part)));
+    }
     bar.finish_and_clear();
-    let options = Options { strength: arguments.strength, decay: arguments.decay, ..Options::default() };
-    let spec = FigureSpec { width: arguments.width, formats: arguments.format, options, ..FigureSpec::new(arguments.name) };
-    let provenance = Provenance { made_from: digests, ..Provenance::here("figure") };
-    let rendered = render(&spec, &measured, &provenance)?;
-    let written = rendered.write(&arguments.output, &file, arguments.force).context("the figure was drawn but not written")?;
-    output::line(&rendered.summary)?;
-    written.iter().try_for_each(|path| output::line(&path.display().to_string()))
+    Ok(wanted)
 }
 
-/// Measures a trace for a figure; with the trace's digest.
-fn of_trace(figure: Figure, path: &Path) -> anyhow::Result<(Measured, Vec<String>)> {
-    let (trace, label) = (output::open_complete(path)?, stem(path));
-    let measured = match figure {
-        Figure::Cleanup => Measured::Cleanup(Box::new(cleanup(&trace, &CleanupOptions::default())?)),
-        Figure::Allocation => Measured::Allocation(Box::new(allocation(&trace, &AllocationOptions::default())?)),
-        Figure::Collateral => Measured::Collateral(vec![Labelled::new(label, collateral(&trace, &CollateralOptions::default())?)]),
-        Figure::Alignment => Measured::Alignment(vec![Labelled::new(label, alignment(&trace, &AlignmentOptions::default())?)]),
-        Figure::Recall => Measured::Recall(vec![Labelled::new(label, recall(&trace, &RecallOptions::default())?)]),
-        Figure::Fate => Measured::Fate(vec![Labelled::new(label, fate(&trace, &truth_of(&trace, None)?, &FateOptions::default())?)]),
-        Figure::Targeting => {
-            let found = targeting(&trace, &truth_of(&trace, None)?, &TargetingOptions::default())?;
-            Measured::Targeting(vec![Labelled::new(label, found)])
-        }
-        Figure::Capacity => {
-            let found = capacity(&trace, &truth_of(&trace, None)?, &CapacityOptions::default())?;
-            Measured::Capacity(vec![Labelled::new(label, found)])
-        }
-        Figure::Attention => Measured::Attention(vec![Labelled::new(label, explained(&trace, &StatisticsOptions::default())?)]),
-        Figure::Spectrum => Measured::Spectrum(vec![Labelled::new(label, spectrum(&trace, &SpectrumOptions::default())?)]),
-        Figure::Readout
-        | Figure::Selectivity
-        | Figure::Atlas
-        | Figure::Training
-        | Figure::Accuracy
-        | Figure::Calibration
-        | Figure::Dose
-        | Figure::Knockout => {
-            bail!("figure '{}' is drawn by `pentimento run`, not from a trace alone", figure.name())
-        }
-    };
-    Ok((measured, trace.digest().map(str::to_owned).into_iter().collect()))
-}
-
-/// Picks what an experiment measured for a figure; with the digests of the traces it was measured on.
-fn of_results(figure: Figure, path: &Path, model: Option<&str>) -> anyhow::Result<(Measured, Vec<String>)> {
+/// The figures of a paper's file; the command line overrides it.
+fn of_paper(arguments: &Arguments, path: &Path) -> anyhow::Result<Vec<(FigureSpec, Part)>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let results: Value = serde_json::from_str(&text).with_context(|| format!("not a results.json: {}", path.display()))?;
-    if figure == Figure::Calibration {
-        let errors = Errors::of_results(&results).with_context(|| format!("not the results of a calibration: {}", path.display()))?;
-        return Ok((Measured::Calibration(errors), Vec::new()));
-    }
-    let models = results["models"].as_array().with_context(|| format!("not the results of an experiment: {}", path.display()))?;
-    let named = |entry: &Value| entry["name"].as_str().unwrap_or_default().to_owned();
-    let chosen: Vec<&Value> =
-        models.iter().filter(|entry| model.is_none_or(|model| named(entry) == model) && !entry[key(figure)].is_null()).collect();
-    if chosen.is_empty() {
-        let known: Vec<String> = models.iter().map(named).collect();
-        bail!("no model of {} has a measured '{}' (models: {})", path.display(), figure.name(), known.join(", "));
-    }
-    let measured = match figure {
-        Figure::Cleanup => Measured::Cleanup(Box::new(serde_json::from_value(chosen[0]["cleanup"].clone())?)),
-        Figure::Allocation => Measured::Allocation(Box::new(serde_json::from_value(chosen[0]["allocation"].clone())?)),
-        Figure::Collateral => Measured::Collateral(all(&chosen, figure)?),
-        Figure::Alignment => Measured::Alignment(all(&chosen, figure)?),
-        Figure::Recall => Measured::Recall(all(&chosen, figure)?),
-        Figure::Dose => Measured::Dose(all(&chosen, figure)?),
-        Figure::Knockout => Measured::Knockout(serde_json::from_value(chosen[0][key(figure)].clone())?),
-        Figure::Fate => Measured::Fate(all(&chosen, figure)?),
-        Figure::Targeting => Measured::Targeting(all(&chosen, figure)?),
-        Figure::Capacity => Measured::Capacity(all(&chosen, figure)?),
-        Figure::Attention => Measured::Attention(all(&chosen, figure)?),
-        Figure::Spectrum => Measured::Spectrum(all(&chosen, figure)?),
-        Figure::Readout | Figure::Selectivity | Figure::Atlas | Figure::Training | Figure::Accuracy | Figure::Calibration => {
-            bail!("figure '{}' lies in the experiment's figures folder", figure.name())
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut wanted = Vec::new();
+    let mut opened: Vec<(PathBuf, Source)> = Vec::new();
+    let bar = output::spinner("measuring");
+    for Entry { spec, from, models, labels, file, place } in entries(&text, &path.display().to_string())? {
+        bar.set_message(format!("measuring {}", spec.figure.name()));
+        let spec = arguments.over(spec);
+        for (n, source) in from.iter().enumerate() {
+            let path = folder.join(source);
+            if labels.get(n).is_some() || opened.iter().all(|(known, _)| *known != path) {
+                opened.retain(|(known, _)| *known != path);
+                opened.push((path.clone(), Source::open(&path, labels.get(n).map(String::as_str)).with_context(|| place.clone())?));
+            }
         }
-    };
-    let digests = chosen.iter().filter_map(|entry| entry["trace_digest"].as_str().map(str::to_owned)).collect();
-    Ok((measured, digests))
-}
-
-/// Where results.json keeps what a figure shows.
-fn key(figure: Figure) -> &'static str {
-    match figure {
-        Figure::Dose => "erase_effects",
-        Figure::Knockout => "accounts",
-        other => other.name(),
+        let sources: Vec<&Source> = from
+            .iter()
+            .filter_map(|source| opened.iter().find(|(path, _)| *path == folder.join(source)))
+            .map(|(_, source)| source)
+            .collect();
+        let models = if arguments.model.is_empty() { &models } else { &arguments.model };
+        let mut parts = gather(&sources, spec.figure, &spec.options, models).with_context(|| place.clone())?;
+        if let Some(file) = file {
+            let several = parts.len() > 1;
+            for part in &mut parts {
+                part.stem = if several { format!("{file}-{}", part.stem) } else { file.clone() };
+            }
+        }
+        wanted.extend(parts.into_iter().map(|part| (spec.clone(), part)));
     }
+    bar.finish_and_clear();
+    Ok(wanted)
 }
 
-/// What was measured of each chosen model.
-fn all<T: serde::de::DeserializeOwned>(chosen: &[&Value], figure: Figure) -> anyhow::Result<Vec<Labelled<T>>> {
-    let one =
-        |entry: &&Value| Ok(Labelled::new(entry["name"].as_str().unwrap_or_default(), serde_json::from_value(entry[key(figure)].clone())?));
-    chosen.iter().map(one).collect()
-}
-
-/// `eda` of `folder/eda.trace.zarr`.
-fn stem(path: &Path) -> String {
-    let name = path.file_name().map_or(String::new(), |name| name.to_string_lossy().into_owned());
-    name.trim_end_matches(".json").trim_end_matches(".zarr").trim_end_matches(".trace").to_owned()
+impl Arguments {
+    /// What was typed, over what stands in a spec.
+    fn over(&self, spec: FigureSpec) -> FigureSpec {
+        let options = spec.options;
+        FigureSpec {
+            width: self.width.unwrap_or(spec.width),
+            aspect: self.aspect.or(spec.aspect),
+            formats: self.format.clone().unwrap_or(spec.formats),
+            dots_per_inch: self.dpi.unwrap_or(spec.dots_per_inch),
+            theme: self.theme.unwrap_or(spec.theme),
+            title: self.title.clone().or(spec.title),
+            options: Options {
+                strength: self.strength.unwrap_or(options.strength),
+                decay: self.decay.unwrap_or(options.decay),
+                panels: self.panels.unwrap_or(options.panels),
+                shares: self.shares.unwrap_or(options.shares),
+                along: self.along.unwrap_or(options.along),
+                quantities: self.by.clone().unwrap_or(options.quantities),
+                ..options
+            },
+            ..spec
+        }
+    }
 }

@@ -7,7 +7,8 @@ use clap::ValueEnum;
 use super::output;
 use crate::measure::{
     AlignmentOptions, AllocationOptions, CapacityOptions, CleanupOptions, CollateralOptions, FateOptions, RecallOptions, SpectrumOptions,
-    StatisticsOptions, TargetingOptions, Truth, alignment, allocation, capacity, cleanup, collateral, fate, recall, spectrum, targeting,
+    StatisticsOptions, TargetingOptions, Truth, alignment, allocation, capacity, cleanup, collateral, explained, fate, recall, spectrum,
+    targeting,
 };
 use crate::task::Example;
 use crate::trace::Trace;
@@ -66,6 +67,8 @@ enum Measure {
     Targeting,
     /// What a memory's capacity is spent on: the ceiling of linear readouts, by role and age.
     Capacity,
+    /// How much of a head's output an attention map explains: the exact one, and those of other tools.
+    Attention,
 }
 
 /// Runs `pentimento measure`.
@@ -79,9 +82,12 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         ..StatisticsOptions::default()
     };
     macro_rules! measured {
-        ($measure:ident, $options:ident $(, $truth:expr)?) => {{
+        ($measure:ident, $options:ident $(, $truth:expr)?) => {
+            measured!($measure(&trace, $(&$truth,)? &$options { statistics, ..$options::default() }))
+        };
+        ($found:expr) => {{
             let bar = output::spinner("measuring");
-            let found = $measure(&trace, $(&$truth,)? &$options { statistics, ..$options::default() })?;
+            let found = $found?;
             bar.finish_and_clear();
             if arguments.json {
                 return output::json(&found);
@@ -102,6 +108,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         Measure::Fate => details = measured!(fate, FateOptions, truth()?).details(),
         Measure::Targeting => details = measured!(targeting, TargetingOptions, truth()?).details(),
         Measure::Capacity => drop(measured!(capacity, CapacityOptions, truth()?)),
+        Measure::Attention => drop(measured!(explained(&trace, &statistics))),
     }
     if arguments.details { details.iter().try_for_each(|line| output::line(line)) } else { Ok(()) }
 }

@@ -27,10 +27,10 @@ use disabled::experiment as run;
 mod evaluate;
 #[cfg(not(feature = "record"))]
 use disabled::record as evaluate;
-#[cfg(feature = "experiment")]
+#[cfg(feature = "figure")]
 mod table;
-#[cfg(not(feature = "experiment"))]
-use disabled::experiment as table;
+#[cfg(not(feature = "figure"))]
+use disabled::figure as table;
 
 #[cfg(feature = "record")]
 mod bench_model;
@@ -63,6 +63,14 @@ mod partial;
 #[cfg(not(feature = "probe"))]
 use disabled::probe as partial;
 
+#[cfg(all(feature = "figure", feature = "experiment"))]
+mod figure_results;
+#[cfg(all(feature = "figure", not(feature = "experiment")))]
+use disabled::figure_results;
+#[cfg(feature = "figure")]
+mod figure_source;
+#[cfg(feature = "figure")]
+mod figure_paper;
 #[cfg(feature = "figure")]
 mod figure;
 #[cfg(not(feature = "figure"))]

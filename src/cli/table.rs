@@ -1,23 +1,35 @@
-//! `pentimento table`: a table of an experiment's results.
+//! `pentimento table`: tables of results, and the numbers that any figure draws.
 
 use std::path::PathBuf;
 
-use anyhow::Context;
 use clap::ValueEnum;
 
+use super::figure::named;
+use super::figure_source::{Source, gather};
 use super::output;
-use crate::experiment::{Results, tables};
+use crate::export::Table;
+use crate::figure::{FigureSpec, Options};
 
 /// Arguments of `pentimento table`.
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   pentimento table behaviour pentimento-out/stale-facts/results.json --format latex
-  pentimento table cleanup pentimento-out/stale-facts/results.json --format csv > cleanup.csv")]
+  pentimento table cleanup pentimento-out/stale-facts/results.json --format csv > cleanup.csv
+  pentimento table fate eda.trace.zarr kda.trace.zarr --format latex      what the figure of that name draws
+  pentimento table cleanup pentimento-out/stale-facts/results.json --drawn --model EDA")]
 pub struct Arguments {
-    /// Which table: behaviour, gates, addresses, cleanup, fate, targeting, capacity, recall, readouts, phases.
+    /// Which table. Of a results.json: claims, families, behaviour, answers, gates, addresses, cleanup, fate, targeting, capacity,
+    /// recall, erase-effects, erase-events, readouts, phases, erasure. Of anything that figures are drawn from: a figure's name.
     name: String,
-    /// The results.json of an experiment.
-    results: PathBuf,
+    /// A results.json, or what `pentimento figure` takes: traces, JSON of other sub-commands, a figure's own .json.
+    #[arg(required = true, value_name = "SOURCE")]
+    sources: Vec<PathBuf>,
+    /// The numbers that the figure of this name draws, where results have a table of the same name.
+    #[arg(long)]
+    drawn: bool,
+    /// Models of a results.json, for the numbers of a figure (default: all).
+    #[arg(long, value_delimiter = ',')]
+    model: Vec<String>,
     /// How to print it.
     #[arg(long, default_value = "md")]
     format: Format,
@@ -35,20 +47,37 @@ enum Format {
 
 /// Runs `pentimento table`.
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let path = arguments.results.display();
-    let text = std::fs::read_to_string(&arguments.results).with_context(|| format!("cannot read {path}"))?;
-    let results: Results = serde_json::from_str(&text).with_context(|| format!("not the results.json of an experiment: {path}"))?;
-    let tables = tables(&results);
-    let Some(tabled) = tables.iter().find(|tabled| tabled.stem == arguments.name) else {
-        let known: Vec<&str> = tables.iter().map(|tabled| tabled.stem).collect();
-        anyhow::bail!("no table '{}': these results have {}", arguments.name, known.join(", "));
-    };
-    output::line(
-        match arguments.format {
-            Format::Latex => tabled.table.latex(arguments.digits),
-            Format::Md => tabled.table.markdown(arguments.digits),
-            Format::Csv => tabled.table.csv(),
+    let sources = arguments.sources.iter().map(|path| Source::open(path, None)).collect::<anyhow::Result<Vec<_>>>()?;
+    for table in tables(&arguments, &sources)? {
+        let text = match arguments.format {
+            Format::Latex => table.latex(arguments.digits),
+            Format::Md => table.markdown(arguments.digits),
+            Format::Csv => table.csv(),
+        };
+        output::line(text.trim_end())?;
+    }
+    Ok(())
+}
+
+fn tables(arguments: &Arguments, sources: &[Source]) -> anyhow::Result<Vec<Table>> {
+    let mut reported = Vec::new();
+    for opened in sources.iter().filter_map(Source::opened) {
+        reported.extend(opened.tables());
+    }
+    if !arguments.drawn {
+        let found: Vec<Table> = reported.iter().filter(|(name, _)| *name == arguments.name).map(|(_, table)| table.clone()).collect();
+        if !found.is_empty() {
+            return Ok(found);
         }
-        .trim_end(),
-    )
+    }
+    let figure = named(&arguments.name).map_err(|fault| {
+        let known: Vec<&str> = reported.iter().map(|(name, _)| *name).collect();
+        let these = if known.is_empty() { String::new() } else { format!("; these results have the tables {}", known.join(", ")) };
+        anyhow::anyhow!("no table '{}'{these}; {fault}", arguments.name)
+    })?;
+    let spec = FigureSpec::new(figure);
+    let bar = output::spinner("measuring");
+    let parts = gather(&sources.iter().collect::<Vec<_>>(), figure, &Options::default(), &arguments.model);
+    bar.finish_and_clear();
+    parts?.iter().map(|part| Ok(part.picture.draw(&spec)?.table)).collect()
 }

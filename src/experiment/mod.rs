@@ -13,6 +13,7 @@ mod run;
 mod effects;
 mod answer_erasure;
 mod tables;
+mod curves;
 mod figures;
 mod document;
 mod report;
@@ -24,6 +25,8 @@ pub use calibration::{
     run_calibration,
 };
 pub use claims::{Claim, ClaimError, FamilyQuantity, Judged, Quantity, Side, Verdict};
+pub use curves::{curves, selectivities};
+pub use figures::{Drawable, drawables, programme};
 pub use plan::{Plan, PlanError};
 pub use report::summary;
 pub use results::{ModelResults, Results};

@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::AnswerErasure;
 use crate::evaluate::Answers;
 use crate::intervene::AnswerAccount;
-use crate::measure::{Alignment, Allocation, Behaviour, Capacity, Cleanup, Collateral, EraseEffects, Fate, Recall, Spectrum, Targeting};
+use crate::measure::{
+    Alignment, Allocation, Behaviour, Capacity, Cleanup, Collateral, EraseEffects, Explained, Fate, Recall, Spectrum, Targeting,
+};
 use crate::memory::Rule;
 use crate::provenance::Provenance;
 use crate::readout::Readouts;
@@ -73,6 +75,9 @@ pub struct ModelResults {
     pub capacity: Capacity,
     /// Singular values.
     pub spectrum: Spectrum,
+    /// How much of the output attention maps explain; `None` where the published ones are not defined.
+    #[serde(default)]
+    pub explained: Option<Explained>,
     /// What erases do to answers; `None` for a model without erase or a task without questions.
     #[serde(default)]
     pub erase_effects: Option<EraseEffects>,
@@ -101,6 +106,7 @@ impl ModelResults {
         findings.push(self.recall.headline());
         findings.push(self.capacity.headline());
         findings.push(self.spectrum.headline());
+        findings.extend(self.explained.as_ref().map(Explained::headline));
         findings.extend(self.readouts.as_ref().map(Readouts::headline));
         findings.extend(Some(AnswerErasure::headline(&self.answer_erasures)).filter(|said| !said.is_empty()));
         findings

@@ -7,7 +7,7 @@ use super::answer_erasure::{AnswerErasure, erase_from_answers};
 use crate::evaluate::AnswersError;
 use crate::export::whole_file;
 use crate::measure::{
-    MeasureError, Truth, alignment, allocation, behaviour, capacity, cleanup, collateral, fate, recall, spectrum, targeting,
+    MeasureError, Truth, alignment, allocation, behaviour, capacity, cleanup, collateral, explained, fate, recall, spectrum, targeting,
 };
 use crate::model::{LanguageModel, ModelError};
 use crate::network::NetworkReplay;
@@ -178,6 +178,11 @@ fn look_into(
     let capacity = capacity(trace, &truth, &measure.capacity)?;
     say("spectrum");
     let spectrum = spectrum(trace, &measure.spectrum)?;
+    say("attention maps");
+    let explained = match explained(trace, &measure.allocation.statistics) {
+        Err(MeasureError::Empty(_)) => None,
+        found => Some(found?),
+    };
     say("erases and answers (the network run again)");
     let (erase_effects, accounts) = effects::of_erases(&planned.opened, trace, &examples, &measure.erase_effects)?;
     progress(Stage::Reading(planned.name.clone()));
@@ -208,6 +213,7 @@ fn look_into(
         targeting,
         capacity,
         spectrum,
+        explained,
         erase_effects,
         accounts,
         answer_erasures,

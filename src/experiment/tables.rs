@@ -72,9 +72,13 @@ fn text(words: impl ToString) -> Value {
     Value::Text(words.to_string())
 }
 
-/// Columns `name`, `name low`, `name high` for every interval, after the plain ones.
+/// Columns `name`, `name low`, `name high` for every interval, each with its unit, after the plain ones.
 fn columns(plain: &[&str], intervals: &[&str]) -> Vec<String> {
-    let ends = intervals.iter().flat_map(|name| [(*name).to_owned(), format!("{name} low"), format!("{name} high")]);
+    let end = |name: &str, end: &str| match name.split_once(" [") {
+        Some((name, unit)) => format!("{name} {end} [{unit}"),
+        None => format!("{name} {end}"),
+    };
+    let ends = intervals.iter().flat_map(|name| [(*name).to_owned(), end(name, "low"), end(name, "high")]);
     plain.iter().map(|&name| name.to_owned()).chain(ends).collect()
 }
 

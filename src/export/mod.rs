@@ -9,6 +9,7 @@
 //! The same values give the same bytes.
 
 mod arrays;
+mod page;
 mod table;
 mod from_ledger;
 mod from_trace;

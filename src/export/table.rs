@@ -1,6 +1,9 @@
 //! A table: columns with units, rows of values; as CSV, Markdown and LaTeX.
 
+use pentimento_markup::{latex, markdown};
 use serde::{Deserialize, Serialize};
+
+use super::page::{self, Page, small_interval};
 
 /// Columns and rows. Every figure has one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,36 +56,28 @@ impl Table {
         self.rows.push(row);
     }
 
-    /// As a Markdown table under its title, numbers with `digits` significant digits.
+    /// As a Markdown table under its title, numbers with `digits` significant digits. An estimate and the ends of its interval
+    /// share a cell; columns in which nothing was measured are left out.
     pub fn markdown(&self, digits: usize) -> String {
-        let line = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
-        let escape = |text: String| text.replace('|', "\\|");
-        let mut text = format!("**{}**\n\n", self.title);
-        text.push_str(&line(self.columns.iter().map(|column| escape(column.header())).collect()));
-        text.push_str(&line((0..self.columns.len()).map(|n| if self.is_text(n) { "---" } else { "---:" }.to_owned()).collect()));
-        for row in &self.rows {
-            text.push_str(&line(row.iter().map(|value| escape(value.rounded(digits))).collect()));
-        }
-        text
+        let page = Page::of(self, digits);
+        let rows: Vec<Vec<String>> =
+            page.rows.into_iter().map(|row| row.into_iter().map(|cell| cell.joined(str::to_owned)).collect()).collect();
+        markdown::table(&self.title, &page.sides, &page.header, &rows)
     }
 
-    /// As a LaTeX `table` with the rules of the booktabs package, numbers with `digits` significant digits.
+    /// As a LaTeX `table` with the rules of the booktabs package, laid out as [`markdown`](Self::markdown) is; intervals stand in
+    /// smaller type.
     pub fn latex(&self, digits: usize) -> String {
-        let alignment: String = (0..self.columns.len()).map(|n| if self.is_text(n) { 'l' } else { 'r' }).collect();
-        let line = |cells: Vec<String>| format!("    {} \\\\\n", cells.join(" & "));
-        let mut text =
-            format!("% \\usepackage{{booktabs}}\n\\begin{{table}}\n  \\centering\n  \\caption{{{}}}\n", latex_escape(&self.title));
-        text += &["  \\begin{tabular}{", &alignment, "}\n    \\toprule\n"].concat();
-        text.push_str(&line(self.columns.iter().map(|column| latex_escape(&column.header())).collect()));
-        text.push_str("    \\midrule\n");
-        for row in &self.rows {
-            text.push_str(&line(row.iter().map(|value| latex_escape(&value.rounded(digits))).collect()));
-        }
-        text + "    \\bottomrule\n  \\end{tabular}\n\\end{table}\n"
+        let page = Page::of(self, digits);
+        let header: Vec<String> = page.header.iter().map(|name| latex::escape(name)).collect();
+        let rows: Vec<Vec<String>> =
+            page.rows.into_iter().map(|row| row.into_iter().map(|cell| cell.joined(latex::number)).collect()).collect();
+        let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.into_iter().map(small_interval).collect()).collect();
+        latex::captioned(&self.title, &latex::tabular(&page.sides, &header, &rows))
     }
 
     /// Whether a column holds names rather than numbers.
-    fn is_text(&self, column: usize) -> bool {
+    pub(super) fn is_text(&self, column: usize) -> bool {
         self.rows.iter().any(|row| matches!(row[column], Value::Text(_)))
     }
 
@@ -132,8 +127,8 @@ impl Value {
     /// Text for people: numbers with `digits` significant digits, a dash where nothing was measured.
     pub fn rounded(&self, digits: usize) -> String {
         match self {
-            Self::Double(value) => significant(*value, digits),
-            Self::Single(value) => significant(f64::from(*value), digits),
+            Self::Double(value) => page::significant(*value, digits),
+            Self::Single(value) => page::significant(f64::from(*value), digits),
             Self::Missing => "–".to_owned(),
             Self::Integer(_) | Self::Text(_) => self.exact(),
         }
@@ -178,42 +173,4 @@ impl<T: Into<Self>> From<Option<T>> for Value {
 
 fn quote(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
-}
-
-/// `value` with `digits` significant digits, as decimals between 0.0001 and a million, else with an exponent.
-fn significant(value: f64, digits: usize) -> String {
-    if !value.is_finite() {
-        return "–".to_owned();
-    }
-    let digits = digits.max(1);
-    let magnitude = if value == 0.0 { 0 } else { value.abs().log10().floor() as i32 };
-    if (-4..6).contains(&magnitude) {
-        let decimals = (digits as i32 - 1 - magnitude).max(0) as usize;
-        return format!("{value:.decimals$}");
-    }
-    format!("{value:.*e}", digits - 1)
-}
-
-fn latex_escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '&' | '%' | '$' | '#' | '_' | '{' | '}' => {
-                escaped.push('\\');
-                escaped.push(c);
-            }
-            '\\' => escaped.push_str("\\textbackslash{}"),
-            '~' => escaped.push_str("\\textasciitilde{}"),
-            '^' => escaped.push_str("\\textasciicircum{}"),
-            '–' => escaped.push_str("--"),
-            '−' => escaped.push_str("$-$"),
-            'α' => escaped.push_str("$\\alpha$"),
-            'β' => escaped.push_str("$\\beta$"),
-            'γ' => escaped.push_str("$\\gamma$"),
-            'ρ' => escaped.push_str("$\\rho$"),
-            'ᾱ' => escaped.push_str("$\\bar{\\alpha}$"),
-            _ => escaped.push(c),
-        }
-    }
-    escaped
 }

@@ -11,6 +11,7 @@ use super::scale::Scale;
 use super::scene::{Anchor, Marker, Rect, SMALL, Scene, text_width};
 use super::{Estimate, Figure, FigureError, FigureSpec, Labelled, Prepared, nothing, sheet};
 use crate::export::Table;
+use crate::measure::Behaviour;
 
 /// A model's answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,8 +35,21 @@ pub struct ConditionAnswers {
     pub foil: Option<Estimate>,
 }
 
+impl From<&Behaviour> for Answers {
+    fn from(behaviour: &Behaviour) -> Self {
+        let conditions = behaviour.conditions.iter().map(|row| ConditionAnswers {
+            condition: row.condition.map_or(String::new(), |condition| condition.letter().to_string()),
+            meaning: row.condition.map_or(String::new(), |condition| condition.name().replace('_', " ")),
+            accuracy: Estimate::from(&row.accuracy),
+            stale: row.stale_intrusion.as_ref().map(Estimate::from),
+            foil: row.matched_foil_rate.as_ref().map(Estimate::from),
+        });
+        Self { conditions: conditions.collect() }
+    }
+}
+
 /// What the figure draws.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AccuracyData {
     /// Letter and meaning of each condition.
     pub conditions: Vec<(String, String)>,
@@ -44,7 +58,7 @@ pub struct AccuracyData {
 }
 
 /// One model; entries stand in the order of [`AccuracyData::conditions`].
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelAnswers {
     /// Its name.
     pub label: String,

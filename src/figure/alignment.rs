@@ -1,6 +1,6 @@
 //! How near erase and write directions are: mean |cos(e, k)| by layer, beside what independent directions give.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::axes::{Frame, Panel, SeriesPoint};
 use super::collateral::thinned;
@@ -13,7 +13,7 @@ use crate::export::{Table, Value};
 use crate::measure::{Alignment, HeadId};
 
 /// What the figure draws.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AlignmentData {
     /// The models.
     pub models: Vec<ModelAlignment>,
@@ -22,7 +22,7 @@ pub struct AlignmentData {
 }
 
 /// One model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelAlignment {
     /// Its name.
     pub label: String,

@@ -3,11 +3,11 @@
 //! An allocation of gates, not removed energy: the axis says so. The shares of erase and write stand to each other as the gates
 //! do, so mean gamma and beta are drawn beneath.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::axes::{Frame, Panel, SeriesPoint};
-use super::colour::{BLUE, Colour, GREEN, ORANGE};
-use super::legend::{self, Key, Swatch};
+use super::colour::{AREAS, Colour, GREEN, ORANGE};
+use super::legend::{self, Key, Note, Swatch};
 use super::scale::{Scale, fixed, thousands};
 use super::scene::{Anchor, Marker, Rect, SMALL, Scene, dash_of};
 use super::{Estimate, Figure, FigureError, FigureSpec, Prepared, Shares, nothing, sheet};
@@ -15,7 +15,7 @@ use crate::export::{Table, Value};
 use crate::measure::{Allocation, GateSummary};
 
 /// What the figure draws.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AllocationData {
     /// What the numbers are not.
     pub notice: String,
@@ -28,7 +28,7 @@ pub struct AllocationData {
 }
 
 /// The shares in one bin of mean retention.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ShareBin {
     /// Lower edge.
     pub low: f64,
@@ -39,7 +39,7 @@ pub struct ShareBin {
 }
 
 /// Shares, which sum to one, and mean gates.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GateShares {
     /// Tokens times heads.
     pub n_tokens: u64,
@@ -71,7 +71,8 @@ impl From<&GateSummary> for GateShares {
 impl GateShares {
     /// From the bottom of the stack: neighbours differ in grey too.
     fn stack(&self) -> [(&'static str, Colour, &Estimate); 3] {
-        [("decay", BLUE, &self.decay), ("erase", ORANGE, &self.erase), ("write", GREEN, &self.write)]
+        let [decay, erase, write] = AREAS;
+        [("decay", decay, &self.decay), ("erase", erase, &self.erase), ("write", write, &self.write)]
     }
 }
 
@@ -127,13 +128,17 @@ impl Prepared for AllocationData {
     fn draw(&self, spec: &FigureSpec) -> Scene {
         let wide = spec.width.points() > 300.0;
         let (mut scene, room) = sheet(spec, if wide { 0.36 } else { 0.92 });
-        let keys = self.global.stack().map(|(name, colour, share)| {
+        let stack = self.global.stack();
+        let keys = stack.iter().filter(|(name, ..)| self.has_erase || *name != "erase").map(|&(name, colour, share)| {
             let label = format!("{name} {} %", fixed(share.value * 100.0, 1));
             Key::new(label, if spec.options.shares == Shares::Lines { line_key(name, colour) } else { Swatch::Fill(colour) })
         });
+        let keys: Vec<Key> = keys.collect();
         let top = legend::height(&keys, room.width);
         legend::draw(&mut scene, room.left, room.top, room.width, &keys);
-        let note_room = SMALL * 1.3;
+        let notice = if self.has_erase { self.notice.clone() } else { format!("{} This rule has no erase.", self.notice) };
+        let note = Note::fit(&notice, room.width);
+        let note_room = note.height();
         let body = Rect::new(room.left, room.top + top, room.width, room.height - top - note_room);
         let (shares, gates) = if wide {
             let tiles = body.tiles(2, 1, [12.0, 0.0]);
@@ -144,9 +149,7 @@ impl Prepared for AllocationData {
         };
         let left = self.draw_shares(&mut scene, spec, shares, !wide);
         self.draw_gates(&mut scene, gates, if wide { 0.0 } else { left });
-        let quiet = scene.theme.quiet();
-        let notice = if self.has_erase { self.notice.clone() } else { format!("{} This rule has no erase.", self.notice) };
-        scene.text(&notice, [room.left + left, room.bottom() - 2.0], SMALL, quiet, Anchor::Start);
+        note.draw(&mut scene, room.left, room.bottom());
         scene
     }
 }
@@ -170,7 +173,8 @@ impl AllocationData {
             }
             Shares::Lines => {
                 panel.grid(scene);
-                for (index, name) in ["decay", "erase", "write"].into_iter().enumerate() {
+                let names = ["decay", "erase", "write"].into_iter().enumerate();
+                for (index, name) in names.filter(|(_, name)| self.has_erase || *name != "erase") {
                     let colour = self.global.stack()[index].1;
                     let rows: Vec<SeriesPoint> = self.bins.iter().map(|bin| point(bin, bin.gates.stack()[index].2)).collect();
                     panel.series(scene, &rows, manner(name), colour);
@@ -199,8 +203,12 @@ impl AllocationData {
         let paper = scene.theme.paper();
         for bin in &self.bins {
             let [decay, erase, write] = bin.gates.stack().map(|(_, _, share)| share);
+            // Without an erase its two seams are one.
+            let seams = if self.has_erase { 2 } else { 1 };
             for (seam, interval) in
                 [(decay.value, decay.interval), (decay.value + erase.value, write.interval.map(|[low, high]| [1.0 - high, 1.0 - low]))]
+                    .into_iter()
+                    .take(seams)
             {
                 panel.line(scene, &[[bin.low, seam], [bin.high, seam]], paper, 0.8, None);
                 if let Some(interval) = interval {
@@ -224,13 +232,18 @@ impl AllocationData {
             let below: f64 = stack[..index].iter().map(|(_, _, share)| share.value).sum();
             let [x, y] = panel.at(f64::midpoint(bin.low, bin.high), below + share(bin) / 2.0);
             let (name, colour, _) = stack[index];
-            let text = if colour == ORANGE { Colour::new(0x1A, 0x1A, 0x1A) } else { Colour::new(0xFF, 0xFF, 0xFF) };
+            let text = if colour == AREAS[1] { Colour::new(0x1A, 0x1A, 0x1A) } else { Colour::new(0xFF, 0xFF, 0xFF) };
             scene.text(name, [x, y + SMALL * 0.36], SMALL, text, Anchor::Middle);
         }
     }
 
     fn draw_gates(&self, scene: &mut Scene, outer: Rect, least_left: f64) {
-        let keys = [Key::new("erase γ", line_key("erase", ORANGE)), Key::new("write β", line_key("write", GREEN))];
+        let drawn: Vec<(usize, &str, Colour)> =
+            [(0, "erase", ORANGE), (1, "write", GREEN)].into_iter().skip(usize::from(!self.has_erase)).collect();
+        let keys: Vec<Key> = drawn
+            .iter()
+            .map(|(_, name, colour)| Key::new(format!("{name} {}", if *name == "erase" { 'γ' } else { 'β' }), line_key(name, *colour)))
+            .collect();
         let frame = Frame { x_label: "mean retention ᾱ".to_owned(), y_label: "mean gate".to_owned(), least_left, ..Frame::default() };
         let gates = |bin: &ShareBin| [bin.gates.erase_strength, bin.gates.write_strength];
         let reach = self.bins.iter().flat_map(gates).flat_map(|gate| gate.reach());
@@ -239,7 +252,7 @@ impl AllocationData {
         let panel = Panel::fit(body, self.retention_scale(), Scale::around(reach, &[0.0]), frame);
         legend::draw(scene, panel.area.left, outer.top + 2.0, outer.width, &keys);
         panel.grid(scene);
-        for (index, (name, colour)) in [("erase", ORANGE), ("write", GREEN)].into_iter().enumerate() {
+        for (index, name, colour) in drawn {
             let rows: Vec<SeriesPoint> = self.bins.iter().map(|bin| point(bin, &gates(bin)[index])).collect();
             panel.series(scene, &rows, manner(name), colour);
         }

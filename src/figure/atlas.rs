@@ -1,8 +1,8 @@
 //! The head atlas: one cell for each head of each layer, coloured by any measure, numbers in the cells where they fit.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use super::colour::{Colour, Gradient};
+use super::colour::{Colour, Gradient, Theme};
 use super::legend;
 use super::scale::{Scale, fixed};
 use super::scene::{Anchor, NORMAL, Rect, SMALL, Scene, text_width};
@@ -16,7 +16,7 @@ const BAR: f64 = 5.0;
 const CELL: f64 = 13.0;
 
 /// What the figure draws: one grid per model and quantity.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AtlasData {
     /// Quantities that no model has.
     pub missing: Vec<HeadQuantity>,
@@ -25,7 +25,7 @@ pub struct AtlasData {
 }
 
 /// One grid.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AtlasGrid {
     /// The model.
     pub label: String,
@@ -111,7 +111,9 @@ impl Prepared for AtlasData {
         let n_models = self.grids.chunk_by(|a, b| a.quantity == b.quantity).map(<[AtlasGrid]>::len).max().unwrap_or(1);
         let most_heads = self.grids.iter().map(|grid| grid.heads.len()).max().unwrap_or(1);
         // Grids of few heads stand side by side.
-        let fitting = ((spec.width.points() / (46.0 + 14.0 * most_heads as f64)) as usize).clamp(1, 4);
+        let widest = self.grids.iter().map(|grid| text_width(&title(grid, n_models > 1), NORMAL)).fold(0.0, f64::max);
+        let least = (46.0 + 18.0 * most_heads as f64).max(widest + 4.0);
+        let fitting = ((spec.width.points() / least) as usize).clamp(1, 4);
         let columns = if n_models > 1 { n_models.min(fitting) } else { fitting.min(self.grids.len()) };
         let rows: Vec<&[AtlasGrid]> = if n_models > 1 {
             self.grids.chunk_by(|a, b| a.quantity == b.quantity).flat_map(|same| same.chunks(columns)).collect()
@@ -140,9 +142,9 @@ fn plain(quantity: HeadQuantity) -> String {
     quantity.label().replace("^{2}", "2").replace("_{F}", "")
 }
 
-fn gradient(quantity: HeadQuantity) -> Gradient {
+fn gradient(quantity: HeadQuantity, theme: Theme) -> Gradient {
     match quantity.sign() {
-        Sign::Signed => Gradient::RedBlue,
+        Sign::Signed => Gradient::signed(theme, false),
         Sign::Unsigned => Gradient::Viridis,
     }
 }
@@ -150,9 +152,9 @@ fn gradient(quantity: HeadQuantity) -> Gradient {
 fn draw_grid(scene: &mut Scene, grid: &AtlasGrid, tile: Rect, names_model: bool) {
     let (ink, quiet) = (scene.theme.ink(), scene.theme.quiet());
     let scale = Scale::linear(grid.range[0], grid.range[1]);
-    let title = if names_model { format!("{}, {}", grid.label, grid.quantity.label()) } else { grid.quantity.label().to_owned() };
-    let title = if text_width(&title, NORMAL) > tile.width { grid.quantity.label().to_owned() } else { title };
-    scene.text(&title, [tile.left, tile.top + NORMAL], NORMAL, ink, Anchor::Start);
+    let whole = title(grid, names_model);
+    let whole = if text_width(&whole, NORMAL) > tile.width { grid.quantity.label().to_owned() } else { whole };
+    scene.text(&whole, [tile.left, tile.top + NORMAL], NORMAL, ink, Anchor::Start);
     let left = tile.left + 10.0 + text_width(&grid.layers.iter().max().unwrap_or(&0).to_string(), SMALL) + 3.0;
     let body_top = tile.top + NORMAL * 1.6;
     let height = tile.bottom() - body_top - SMALL * 2.9;
@@ -160,15 +162,15 @@ fn draw_grid(scene: &mut Scene, grid: &AtlasGrid, tile: Rect, names_model: bool)
     let area = Rect::new(left, body_top, tile.right() - left - right, height);
     let (width, height) = (area.width / grid.heads.len() as f64, area.height / grid.layers.len() as f64);
     let decimals = decimals(grid.range);
-    let widest = grid.cells.iter().map(|(_, estimate)| text_width(&fixed(estimate.value, decimals), SMALL)).fold(0.0, f64::max);
+    let widest = grid.cells.iter().map(|(_, estimate)| text_width(&in_cell(estimate.value, decimals), SMALL)).fold(0.0, f64::max);
     let has_numbers = widest + 2.0 <= width && height >= SMALL + 1.5;
     for (id, estimate) in &grid.cells {
         let place = |values: &[usize], value: usize| values.iter().position(|other| *other == value).unwrap_or(0) as f64;
         let (x, y) = (area.left + place(&grid.heads, id.head) * width, area.top + place(&grid.layers, id.layer) * height);
-        let colour = scene.theme.tint(gradient(grid.quantity).at(scale.place(estimate.value)));
+        let colour = scene.theme.tint(gradient(grid.quantity, scene.theme).at(scale.place(estimate.value)));
         scene.cell(Rect::new(x, y, width, height), colour);
         if has_numbers {
-            let text = fixed(estimate.value, decimals);
+            let text = in_cell(estimate.value, decimals);
             scene.text(&text, [x + width / 2.0, y + height / 2.0 + SMALL * 0.36], SMALL, readable_on(colour), Anchor::Middle);
         }
     }
@@ -186,13 +188,25 @@ fn draw_grid(scene: &mut Scene, grid: &AtlasGrid, tile: Rect, names_model: bool)
     scene.text("head", [area.left + area.width / 2.0, area.bottom() + SMALL * 2.2], SMALL, ink, Anchor::Middle);
     scene.turned_text("layer", [tile.left + SMALL * 0.8, area.top + area.height / 2.0], SMALL, ink, Anchor::Middle);
     let bar = Rect::new(area.right() + 5.0, area.top, BAR, area.height);
-    legend::colour_bar(scene, bar, scale, gradient(grid.quantity), "");
+    let gradient = gradient(grid.quantity, scene.theme);
+    legend::colour_bar(scene, bar, scale, gradient, "");
+}
+
+/// What stands above a grid.
+fn title(grid: &AtlasGrid, names_model: bool) -> String {
+    if names_model { format!("{}, {}", grid.label, grid.quantity.label()) } else { grid.quantity.label().to_owned() }
 }
 
 /// So many that the range holds about a hundred steps.
 fn decimals([low, high]: [f64; 2]) -> usize {
     let span = (high - low).max(1e-12);
-    (1.0 - span.log10().floor()).clamp(0.0, 3.0) as usize
+    (2.0 - (span.log10() - 1e-9).ceil()).clamp(0.0, 3.0) as usize
+}
+
+/// A number of a cell: a leading zero would take the room of a digit.
+fn in_cell(value: f64, decimals: usize) -> String {
+    let text = fixed(value, decimals);
+    if value.abs() < 1.0 && decimals > 0 { text.replacen("0.", ".", 1) } else { text }
 }
 
 /// Black or white, whichever reads better on a colour.

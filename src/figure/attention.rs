@@ -3,26 +3,26 @@
 //! A map A says that the output is `sum_i A_{t,i} v_i`; the axis is how far that is from the output the head gave, `|A v - o| / |o|`.
 //! At 1 a map is as good as none. Open marks allow each head its best single factor, in case only a scale is off.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::axes::{Frame, Panel};
 use super::colour::category;
-use super::legend::{self, Key, Swatch};
+use super::legend::{self, Key, Note, Swatch};
 use super::scale::Scale;
-use super::scene::{Anchor, Marker, Rect, SMALL, Scene};
+use super::scene::{Marker, Rect, Scene};
 use super::{Estimate, Figure, FigureError, FigureSpec, Labelled, Prepared, nothing, sheet};
 use crate::export::{Table, Value};
 use crate::measure::{AttentionMap, Explained, HeadId, MapError};
 
 /// What the figure draws: one entry per model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AttentionData {
     /// The models.
     pub models: Vec<ModelAttention>,
 }
 
 /// One model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelAttention {
     /// Its name.
     pub label: String,
@@ -33,14 +33,14 @@ pub struct ModelAttention {
 }
 
 /// One map.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MapPoint {
     /// Which.
     pub map: AttentionMap,
     /// What it leaves unexplained.
     pub error: Estimate,
-    /// The same after the best factor for each head.
-    pub scaled_error: Estimate,
+    /// The same after the best factor for each head; absent for the exact map, where it is rounding.
+    pub scaled_error: Option<Estimate>,
     /// The error of every head.
     pub heads: Vec<(HeadId, Estimate)>,
 }
@@ -55,7 +55,7 @@ pub fn prepare(models: &[Labelled<Explained>], _spec: &FigureSpec) -> Result<Att
         let maps = model.measured.global.iter().map(|row| MapPoint {
             map: row.map,
             error: (&row.relative_error).into(),
-            scaled_error: (&row.scaled_error).into(),
+            scaled_error: (row.map != AttentionMap::Exact).then(|| (&row.scaled_error).into()),
             heads: heads(row.map),
         });
         ModelAttention { label: model.label.clone(), n_sequences: model.measured.n_sequences, maps: maps.collect() }
@@ -93,7 +93,7 @@ impl Prepared for AttentionData {
         for model in &self.models {
             for point in &model.maps {
                 let mut row: Vec<Value> = vec![(&model.label).into(), names(point.map)[0].into(), Value::Missing, Value::Missing];
-                row.extend(Estimate::cells(Some(point.error)).into_iter().chain(Estimate::cells(Some(point.scaled_error))));
+                row.extend(Estimate::cells(Some(point.error)).into_iter().chain(Estimate::cells(point.scaled_error)));
                 table.push(row);
                 for (id, error) in &point.heads {
                     let mut row: Vec<Value> = vec![(&model.label).into(), names(point.map)[0].into(), id.layer.into(), id.head.into()];
@@ -122,7 +122,7 @@ impl Prepared for AttentionData {
         legend::draw(&mut scene, room.left, room.top, room.width, &keys);
         let points = || self.models.iter().flat_map(|model| &model.maps);
         let reach = points().flat_map(|point| {
-            let ends = point.error.reach().chain(point.scaled_error.reach());
+            let ends = point.error.reach().chain(point.scaled_error.into_iter().flat_map(|scaled| scaled.reach()));
             ends.chain(point.heads.iter().map(|(_, error)| error.value))
         });
         // An error of zero to the last bit has no place on this axis: it stands at the left edge.
@@ -132,7 +132,9 @@ impl Prepared for AttentionData {
             y_names: AttentionMap::ALL.map(|map| names(map)[0].to_owned()).to_vec(),
             ..Frame::default()
         };
-        let body = Rect::new(room.left, room.top + top, room.width, room.height - top - SMALL * 1.4);
+        let n = self.models.iter().map(|model| model.n_sequences).max().unwrap_or(0);
+        let note = Note::fit(&format!("dashed: as good as no map; intervals over {n} sequences"), room.width);
+        let body = Rect::new(room.left, room.top + top, room.width, room.height - top - note.height());
         let panel = Panel::fit(body, x, Scale::linear(AttentionMap::ALL.len() as f64 - 0.5, -0.5), frame);
         panel.grid(&mut scene);
         panel.upright(&mut scene, 1.0, ink, Some([2.0, 1.6]));
@@ -143,9 +145,7 @@ impl Prepared for AttentionData {
             }
         }
         panel.axes(&mut scene);
-        let n = self.models.iter().map(|model| model.n_sequences).max().unwrap_or(0);
-        let note = format!("dashed: as good as no map; intervals over {n} sequences");
-        scene.text(&note, [room.left, room.bottom() - 2.0], SMALL, quiet, Anchor::Start);
+        note.draw(&mut scene, room.left, room.bottom());
         scene
     }
 }
@@ -157,8 +157,8 @@ fn draw_point(scene: &mut Scene, panel: &Panel, point: &MapPoint, shift: f64, n:
     for (_, error) in &point.heads {
         scene.marker(Marker::Ring, panel.at(error.value.max(least), row), 1.5, pale);
     }
-    if point.map != AttentionMap::Exact {
-        scene.marker(Marker::Box, panel.at(point.scaled_error.value.max(least), row), 2.3, category(n));
+    if let Some(scaled) = point.scaled_error {
+        scene.marker(Marker::Box, panel.at(scaled.value.max(least), row), 2.3, category(n));
     }
     if let Some([low, high]) = point.error.interval {
         panel.lying_interval(scene, [low.max(least), high.max(least)], row, category(n));

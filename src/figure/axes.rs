@@ -42,6 +42,7 @@ pub struct Panel {
     pub x: Scale,
     /// The vertical scale.
     pub y: Scale,
+    outer: Rect,
     x_ticks: Ticks,
     y_ticks: Ticks,
     frame: Frame,
@@ -61,7 +62,7 @@ impl Panel {
         let overhang = last.map_or(0.0, |tick| text_width(&tick.label, SMALL) / 2.0 - (1.0 - x.place(tick.value)) * (outer.width - left));
         let right = overhang.max(1.0);
         let area = Rect::new(outer.left + left, outer.top + title, outer.width - left - right, outer.height - title - tick_labels - label);
-        Self { area, x, y, x_ticks, y_ticks, frame }
+        Self { area, x, y, outer, x_ticks, y_ticks, frame }
     }
 
     /// The room that axis labels take at the left; for [`Frame::least_left`].
@@ -124,7 +125,11 @@ impl Panel {
         }
         if !self.frame.x_label.is_empty() {
             let below = if self.frame.bare_x { bottom + TICK_LENGTH + NORMAL } else { baseline + GAP / 2.0 + NORMAL };
-            scene.text(&self.frame.x_label, [left + self.area.width / 2.0, below], NORMAL, ink, Anchor::Middle);
+            // A label longer than its axis stays on the panel's tile.
+            let size = if text_width(&self.frame.x_label, NORMAL) > self.outer.width { SMALL } else { NORMAL };
+            let half = text_width(&self.frame.x_label, size) / 2.0;
+            let middle = (left + self.area.width / 2.0).min(self.outer.right() - half).max(self.outer.left + half);
+            scene.text(&self.frame.x_label, [middle, below], size, ink, Anchor::Middle);
         }
         if !self.frame.y_label.is_empty() {
             let room = if self.frame.bare_y { TICK_LENGTH } else { tick_room(&self.y_ticks) };

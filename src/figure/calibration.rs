@@ -59,19 +59,18 @@ impl Errors {
 }
 
 /// What the figure draws.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CalibrationData {
     /// Rates with nothing planted.
     pub rows: Vec<ErrorRate>,
     /// Power, a panel per family.
     pub power: Vec<PowerPanel>,
     /// All rates, for the table.
-    #[serde(skip)]
-    all: Vec<ErrorRate>,
+    pub all: Vec<ErrorRate>,
 }
 
 /// Power of a family's tests.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PowerPanel {
     /// The family.
     pub family: String,
@@ -80,7 +79,7 @@ pub struct PowerPanel {
 }
 
 /// Power of one test.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PowerSeries {
     /// The test, and its world where the family has several.
     pub label: String,

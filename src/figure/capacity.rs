@@ -2,20 +2,20 @@
 //!
 //! The ceiling takes values for independent of addresses: in deep layers it is a reference, not a bound.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::axes::{Frame, Panel};
 use super::colour::category;
-use super::legend::{self, Key, Swatch};
+use super::legend::{self, Key, Note, Swatch};
 use super::scale::Scale;
-use super::scene::{Anchor, Marker, Rect, SMALL, Scene, dash_of};
+use super::scene::{Marker, Rect, Scene, dash_of};
 use super::{Estimate, Figure, FigureError, FigureSpec, Labelled, Prepared, nothing, sheet};
 use crate::export::{Table, Value};
 use crate::ledger::{NOISE_BF16, NOISE_F16, NOISE_F32};
 use crate::measure::{CEILING_NOTICE, Capacity, Role};
 
 /// What the figure draws: one entry per model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CapacityData {
     /// What the ceiling leaves open.
     pub notice: String,
@@ -24,7 +24,7 @@ pub struct CapacityData {
 }
 
 /// One model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelCapacity {
     /// Its name.
     pub label: String,
@@ -37,7 +37,7 @@ pub struct ModelCapacity {
 }
 
 /// One noise.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NoisePoint {
     /// Variance over the mean square of the memory's entries.
     pub noise: f64,
@@ -52,7 +52,7 @@ pub struct NoisePoint {
 }
 
 /// One class of ages.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AgePoint {
     /// Least age in steps.
     pub from: usize,
@@ -147,14 +147,14 @@ impl Prepared for CapacityData {
         }
         let top = legend::height(&keys, room.width);
         legend::draw(&mut scene, room.left, room.top, room.width, &keys);
-        let body = Rect::new(room.left, room.top + top, room.width, room.height - top - SMALL * 1.3);
+        let note = Note::fit(if wide { self.notice.as_str() } else { "a reference, not a bound, in deep layers" }, room.width);
+        let body = Rect::new(room.left, room.top + top, room.width, room.height - top - note.height());
         let tiles = if wide { body.tiles(3, 1, [10.0, 0.0]) } else { body.tiles(1, 3, [0.0, 4.0]) };
         let most = self.models.iter().map(|model| model.most).fold(1.0, f64::max);
         self.draw_by_noise(&mut scene, tiles[0], "degrees of freedom", most, |point| [Some(point.degrees_of_freedom), None]);
         self.draw_by_noise(&mut scene, tiles[1], "ceiling R^{2} of facts", 1.0, |point| [point.stale, point.kept]);
         self.draw_by_age(&mut scene, tiles[2]);
-        let note = if wide { self.notice.as_str() } else { "a reference, not a bound, in deep layers" };
-        scene.text(note, [room.left, room.bottom() - 2.0], SMALL, scene.theme.quiet(), Anchor::Start);
+        note.draw(&mut scene, room.left, room.bottom());
         scene
     }
 }

@@ -7,7 +7,7 @@
 mod heads;
 mod pooled;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::scale::{fixed, thousands};
 use super::scene::Scene;
@@ -16,7 +16,7 @@ use crate::export::{Table, Value};
 use crate::measure::{Cleanup, Correlation, DecayAxis, HeadCleanup, HeadId, Null, Strength, TokenDensity};
 
 /// What the figure draws.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CleanupData {
     /// Label of the horizontal axis.
     pub decay: String,
@@ -43,7 +43,7 @@ pub struct CleanupData {
 }
 
 /// One bin of decay.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct BinMean {
     /// Lower edge.
     pub low: f64,
@@ -56,7 +56,7 @@ pub struct BinMean {
 }
 
 /// The bins under a null.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NullBins {
     /// Which.
     pub null: Null,
@@ -65,7 +65,7 @@ pub struct NullBins {
 }
 
 /// One head.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HeadPoint {
     /// Which.
     pub id: HeadId,

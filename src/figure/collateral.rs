@@ -3,7 +3,7 @@
 //!
 //! A small score may only mean that there was nothing at the address, so the energy found there stands beside it.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::axes::{Frame, Panel, SeriesPoint};
 use super::colour::category;
@@ -15,14 +15,14 @@ use crate::export::{Table, Value};
 use crate::measure::{Address, AddressCollateral, Collateral};
 
 /// What the figure draws: one entry per model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CollateralData {
     /// The models.
     pub models: Vec<ModelCollateral>,
 }
 
 /// One model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelCollateral {
     /// Its name.
     pub label: String,
@@ -33,7 +33,7 @@ pub struct ModelCollateral {
 }
 
 /// The erase at one kind of address.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AddressEffect {
     /// Where the erase lands.
     pub address: Address,
@@ -54,7 +54,7 @@ pub struct AddressEffect {
 }
 
 /// One address in one layer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerFold {
     /// The layer.
     pub layer: usize,
@@ -108,7 +108,7 @@ fn effect(entry: &AddressCollateral) -> AddressEffect {
 type Factor = (&'static str, fn(&AddressEffect) -> Option<Estimate>);
 
 const SCORE: Factor = ("Σ|δo| / Σ|o|", |effect| Some(effect.ratio_of_sums));
-const ENERGY: Factor = ("energy, × random", |effect| effect.relative_energy);
+const ENERGY: Factor = ("energy / random", |effect| effect.relative_energy);
 const FACTORS: [Factor; 3] = [
     ("erase strength γ", |effect| Some(effect.erase_strength)),
     ("|q·e|", |effect| Some(effect.query_overlap)),
@@ -162,7 +162,7 @@ impl Prepared for CollateralData {
         let wide = spec.width.points() > 300.0;
         let with_layers = self.models.iter().filter(|model| !model.layers.is_empty()).count();
         let score_height = 40.0 + 13.0 * Address::ALL.len() as f64;
-        let fold_height = 112.0;
+        let fold_height = if self.models.len() > 1 { 124.0 } else { 112.0 };
         let height = 4.0 + score_height + fold_height * with_layers as f64 + if self.models.len() > 1 { 12.0 } else { 0.0 };
         let (mut scene, room) = sheet(spec, height / spec.width.points());
         let models: Vec<Key> =
@@ -196,7 +196,7 @@ impl CollateralData {
         let y = Scale::linear(addresses.len() as f64 - 0.5, -0.5);
         let named = Frame { y_names: names.clone(), ..Frame::default() };
         let room = Panel::left_room(outer.height, y, &named);
-        let gap = 9.0;
+        let gap = 12.0;
         let width = (outer.width - room - gap * (factors.len() - 1) as f64) / factors.len() as f64;
         for (index, (label, factor)) in factors.iter().enumerate() {
             let first = index == 0;
@@ -241,8 +241,13 @@ impl CollateralData {
             })
             .collect();
         let top = legend::height(&keys, outer.width - 30.0) + 3.0;
-        let y_label = if self.models.len() > 1 { format!("{}, × learned e", model.label) } else { "score, × learned e".to_owned() };
-        let frame = Frame { x_label: "layer".to_owned(), y_label, x_names: thinned(&layers), ..Frame::default() };
+        let frame = Frame {
+            title: if self.models.len() > 1 { model.label.clone() } else { String::new() },
+            x_label: "layer".to_owned(),
+            y_label: "score, × learned e".to_owned(),
+            x_names: thinned(&layers),
+            ..Frame::default()
+        };
         let reach = model.layers.iter().flat_map(|fold| fold.fold.reach());
         let panel = Panel::fit(
             Rect::new(outer.left, outer.top + top, outer.width, outer.height - top),

@@ -57,6 +57,9 @@ pub const VERMILLION: Colour = Colour::new(0xD5, 0x5E, 0x00);
 /// Okabe-Ito reddish purple.
 pub const PURPLE: Colour = Colour::new(0xCC, 0x79, 0xA7);
 
+/// The colour of decay, erase and write in large areas that touch: their hues, further apart in grey than their lines are.
+pub const AREAS: [Colour; 3] = [Colour::new(0x00, 0x58, 0x8C), Colour::new(0xF0, 0xB2, 0x36), Colour::new(0x2A, 0xA6, 0x80)];
+
 /// The colour of the n-th series of a figure; repeats after six.
 pub fn category(index: usize) -> Colour {
     [BLUE, VERMILLION, GREEN, PURPLE, SKY, ORANGE][index % 6]
@@ -146,6 +149,8 @@ pub enum Gradient {
     NightRedBlue,
     /// As `PurpleOrange`, for dark paper: zero is dark.
     NightPurpleOrange,
+    /// Signed values where there is no hue to tell the sign: black is negative, white positive.
+    Grey,
 }
 
 impl Gradient {
@@ -154,13 +159,14 @@ impl Gradient {
         if theme == Theme::Dark { Self::Glow } else { Self::Haze }
     }
 
-    /// The gradient for signed values on a theme's paper.
+    /// The gradient for signed values in a theme.
     pub fn signed(theme: Theme, without_red: bool) -> Self {
-        match (theme == Theme::Dark, without_red) {
-            (false, false) => Self::RedBlue,
-            (false, true) => Self::PurpleOrange,
-            (true, false) => Self::NightRedBlue,
-            (true, true) => Self::NightPurpleOrange,
+        match (theme, without_red) {
+            (Theme::Light, false) => Self::RedBlue,
+            (Theme::Light, true) => Self::PurpleOrange,
+            (Theme::Dark, false) => Self::NightRedBlue,
+            (Theme::Dark, true) => Self::NightPurpleOrange,
+            (Theme::Grey, _) => Self::Grey,
         }
     }
 
@@ -175,6 +181,10 @@ impl Gradient {
             Self::PurpleOrange => colorous::PURPLE_ORANGE.eval_continuous(place),
             Self::NightRedBlue => return night(place, colorous::RED_BLUE),
             Self::NightPurpleOrange => return night(place, colorous::PURPLE_ORANGE),
+            Self::Grey => {
+                let level = (place * 255.0).round() as u8;
+                return Colour::new(level, level, level);
+            }
         };
         Colour::new(sample.r, sample.g, sample.b)
     }

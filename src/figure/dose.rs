@@ -3,7 +3,7 @@
 //! The never-written foils stand beside the stale values, and random addresses under the same gates beside the dose: neither a fall
 //! of the right answer nor a rise of the stale one means anything alone.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::axes::{Frame, Panel, SeriesPoint};
 use super::colour::category;
@@ -16,14 +16,14 @@ use crate::intervene::Address;
 use crate::measure::{EraseEffects, EraseRun};
 
 /// What the figure draws.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DoseData {
     /// The models.
     pub models: Vec<ModelDoses>,
 }
 
 /// One model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelDoses {
     /// Its name.
     pub label: String,
@@ -34,7 +34,7 @@ pub struct ModelDoses {
 }
 
 /// One factor.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Dose {
     /// c of gamma := c gamma.
     pub factor: f64,
@@ -130,7 +130,7 @@ impl Prepared for DoseData {
     fn draw(&self, spec: &FigureSpec) -> Scene {
         let wide = spec.width.points() > 300.0;
         let rows = self.models.len() as f64;
-        let (mut scene, room) = sheet(spec, if wide { 0.38 * rows } else { 1.15 * rows });
+        let (mut scene, room) = sheet(spec, if wide { 0.38 * rows } else { 1.0 * rows });
         let mut keys: Vec<Key> = CHANGES
             .iter()
             .enumerate()
@@ -150,17 +150,22 @@ impl Prepared for DoseData {
 }
 
 fn draw_model(scene: &mut Scene, model: &ModelDoses, [left, right]: [Rect; 2], title: &str) {
+    let is_stacked = right.top > left.top;
     let ends = model.doses.iter().map(|dose| dose.factor);
     let margin = 0.03 * ends.clone().fold(0.0, f64::max);
     let x = Scale::linear(ends.clone().fold(f64::INFINITY, f64::min) - margin, ends.fold(0.0, f64::max) + margin);
     let reach = model.doses.iter().flat_map(|dose| CHANGES.map(|(_, pick)| pick(dose))).flatten().flat_map(|estimate| estimate.reach());
-    let frame = |y_label: &str, title: &str| Frame {
-        title: title.to_owned(),
-        x_label: "factor c of γ := c γ".to_owned(),
-        y_label: y_label.to_owned(),
-        ..Frame::default()
-    };
-    let panel = Panel::fit(left, x, Scale::around(reach, &[0.0]), frame("change of log p [nats]", title));
+    let mut upper = Frame { title: title.to_owned(), y_label: "change of log p [nats]".to_owned(), bare_x: is_stacked, ..Frame::default() };
+    let mut lower = Frame { x_label: "factor c of γ := c γ".to_owned(), y_label: "right answers".to_owned(), ..Frame::default() };
+    let changes = Scale::around(reach, &[0.0]);
+    let answers = Scale::linear(0.0, 1.0);
+    if is_stacked {
+        let least = Panel::left_room(left.height, changes, &upper).max(Panel::left_room(right.height, answers, &lower));
+        (upper.least_left, lower.least_left) = (least, least);
+    } else {
+        upper.x_label.clone_from(&lower.x_label);
+    }
+    let panel = Panel::fit(left, x, changes, upper);
     panel.grid(scene);
     panel.level(scene, 0.0, scene.theme.ink(), None);
     panel.upright(scene, 1.0, scene.theme.quiet(), Some([2.0, 1.6]));
@@ -179,7 +184,7 @@ fn draw_model(scene: &mut Scene, model: &ModelDoses, [left, right]: [Rect; 2], t
     }
     panel.axes(scene);
 
-    let panel = Panel::fit(right, x, Scale::linear(0.0, 1.0), frame("right answers", ""));
+    let panel = Panel::fit(right, x, answers, lower);
     panel.grid(scene);
     panel.upright(scene, 1.0, scene.theme.quiet(), Some([2.0, 1.6]));
     if let Some(random) = model.random {

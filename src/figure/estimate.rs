@@ -65,9 +65,12 @@ impl From<&Interval> for Estimate {
 
 impl std::fmt::Display for Estimate {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&scale::fixed(self.value, 2))?;
+        // Two decimals, or as many as show two digits of the largest.
+        let largest = self.reach().filter(|number| number.is_finite()).fold(0.0_f64, |most, number| most.max(number.abs()));
+        let decimals = if largest > 0.0 { (1.0 - largest.log10().floor()).clamp(2.0, 6.0) as usize } else { 2 };
+        formatter.write_str(&scale::fixed(self.value, decimals))?;
         match self.interval {
-            Some([low, high]) => write!(formatter, " [{}, {}]", scale::fixed(low, 2), scale::fixed(high, 2)),
+            Some([low, high]) => write!(formatter, " [{}, {}]", scale::fixed(low, decimals), scale::fixed(high, decimals)),
             None => Ok(()),
         }
     }

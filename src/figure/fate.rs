@@ -3,10 +3,10 @@
 //! The four shares of a bar sum to one, exactly. The points beside the bars are what the erase alone removed: what decay and
 //! overwriting would have taken anyway does not count.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::axes::{Frame, Panel};
-use super::colour::{BLUE, Colour, GREEN, ORANGE, Theme};
+use super::colour::{AREAS, Colour, Theme};
 use super::legend::{self, Key, Swatch};
 use super::scale::Scale;
 use super::scene::{Anchor, Marker, Rect, SMALL, Scene};
@@ -16,14 +16,14 @@ use crate::ledger::Form;
 use crate::measure::{FATES, Fate, FateRow, FateShares, Role};
 
 /// What the figure draws: one entry per model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FateData {
     /// The models.
     pub models: Vec<ModelFate>,
 }
 
 /// One model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelFate {
     /// Its name.
     pub label: String,
@@ -40,7 +40,7 @@ pub struct ModelFate {
 }
 
 /// One kind of writes.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FateBar {
     /// What they stand for.
     pub role: Role,
@@ -66,7 +66,7 @@ impl FateBar {
 }
 
 /// Shares at one age.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AgeStack {
     /// Steps since the write.
     pub age: usize,
@@ -111,7 +111,8 @@ fn stack(shares: &FateShares) -> [Estimate; 4] {
 
 /// Of surviving, decayed, erased and overwritten, everywhere.
 pub fn colours(theme: Theme) -> [Colour; 4] {
-    [theme.quiet().fade(0.32).over(theme.paper()), BLUE, ORANGE, GREEN]
+    let [decay, erase, write] = AREAS;
+    [theme.quiet().fade(0.22).over(theme.paper()), decay, erase, write]
 }
 
 impl Prepared for FateData {

@@ -3,10 +3,10 @@
 //! Red: without this erase the right answer loses ground against the stale one (against a never-written one, where nothing is
 //! stale). Every cell is an exact replay of the rest of the network.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::axes::{Frame, Panel};
-use super::colour::Gradient;
+use super::colour::{BLACK, Colour, Gradient};
 use super::legend::{colour_bar, colour_bar_room};
 use super::scale::Scale;
 use super::scene::{Anchor, Marker, NORMAL, Rect, SMALL, Scene, text_width};
@@ -18,14 +18,14 @@ use crate::intervene::AnswerAccount;
 const BAR: f64 = 62.0;
 
 /// What the figure draws.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KnockoutData {
     /// One map per answer.
     pub answers: Vec<KnockoutMap>,
 }
 
 /// One answer.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KnockoutMap {
     /// What is asked and answered, in words.
     pub title: String,
@@ -119,7 +119,8 @@ impl Prepared for KnockoutData {
             top += height * share;
         }
         let bar = Rect::new(room.right() - bar_room + 6.0, room.top + NORMAL * 1.3 + 8.0, 5.0, BAR);
-        colour_bar(&mut scene, bar, scale, Gradient::RedBlue, "log-odds [nats]");
+        let gradient = Gradient::signed(scene.theme, false);
+        colour_bar(&mut scene, bar, scale, gradient, "log-odds [nats]");
         let quiet = scene.theme.quiet();
         for (n, note) in notes.iter().enumerate() {
             let baseline = room.bottom() - notes_room + SMALL * (1.0 + 1.3 * n as f64);
@@ -155,14 +156,17 @@ fn draw_map(scene: &mut Scene, map: &KnockoutMap, outer: Rect, scale: Scale) {
     let area = panel.area;
     let (width, height) = (area.width / n_steps as f64, area.height / map.rows.len() as f64);
     let cell = |row: usize, step: usize| Rect::new(area.left + step as f64 * width, area.top + row as f64 * height, width, height);
+    let gradient = Gradient::signed(scene.theme, false);
     for (row, changes) in map.change.iter().enumerate() {
         for (step, change) in changes.iter().enumerate() {
             let Some(change) = change else { continue };
-            scene.cell(cell(row, step), scene.theme.tint(Gradient::RedBlue.at(scale.place(*change))));
+            scene.cell(cell(row, step), gradient.at(scale.place(*change)));
         }
     }
     for (row, step) in &map.events {
-        scene.outline(cell(*row, *step), ink, 0.8);
+        // Seen on pale cells and on deep ones.
+        scene.outline(cell(*row, *step), Colour::new(255, 255, 255), 2.0);
+        scene.outline(cell(*row, *step), BLACK, 0.9);
     }
     for (step, is_stale) in &map.facts {
         let place = [area.left + (*step as f64 + 0.5) * width, area.top - FACTS / 2.0];

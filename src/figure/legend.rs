@@ -1,13 +1,14 @@
-//! Keys of series, and colour bars.
+//! Keys of series, notes, and colour bars.
 
 use super::colour::{Colour, Gradient};
 use super::scale::Scale;
-use super::scene::{Anchor, HAIR, Marker, Rect, SMALL, Scene, text_width};
+use super::scene::{Anchor, HAIR, Marker, Rect, SMALL, Scene, text_width, wrapped};
 
 const SWATCH: f64 = 13.0;
 const POINT: f64 = 6.0;
 const ROW: f64 = 9.5;
 const BETWEEN: f64 = 8.0;
+const NOTE_LINE: f64 = 1.25;
 
 /// How a series looks.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -97,6 +98,32 @@ fn draw_swatch(scene: &mut Scene, x: f64, y: f64, swatch: Swatch) {
             scene.dashed(&[[box_.left, y], [box_.right(), y]], line, 0.8, dash);
         }
         Swatch::Point(colour, marker) => scene.marker(marker, [x + POINT / 2.0, y], 2.2, colour),
+    }
+}
+
+/// Sentences beneath a figure, broken into lines that fit.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Note {
+    lines: Vec<String>,
+}
+
+impl Note {
+    /// Break `text` into lines of at most `width` points.
+    pub fn fit(text: &str, width: f64) -> Self {
+        Self { lines: wrapped(text, SMALL, width) }
+    }
+
+    /// The height in points that it takes at the foot of a figure.
+    pub fn height(&self) -> f64 {
+        self.lines.len() as f64 * SMALL * NOTE_LINE + 2.0
+    }
+
+    /// Draw it, its last line just above `bottom`.
+    pub fn draw(&self, scene: &mut Scene, left: f64, bottom: f64) {
+        let quiet = scene.theme.quiet();
+        for (n, line) in self.lines.iter().rev().enumerate() {
+            scene.text(line, [left, bottom - 2.0 - n as f64 * SMALL * NOTE_LINE], SMALL, quiet, Anchor::Start);
+        }
     }
 }
 

@@ -2,7 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FigureError, FigureSpec, Labelled, Prepared, scene};
+use super::{
+    FigureError, FigureSpec, Labelled, Prepared,
+    join::{Join, Read},
+    scene,
+};
 use super::{
     accuracy, alignment, allocation, atlas, attention, calibration, capacity, cleanup, collateral, dose, fate, knockout, readout, recall,
     selectivity, spectrum, targeting, training,
@@ -61,6 +65,23 @@ macro_rules! figures {
                 match self { $(Self::$variant(_) => Figure::$variant,)+ }
             }
 
+            /// As another program of this toolkit wrote it: what one measure says of one model, named `label`, or what this type
+            /// serialises to.
+            pub fn read(figure: Figure, label: &str, measured: serde_json::Value) -> serde_json::Result<Self> {
+                match figure { $(Figure::$variant => Read::read(label, measured).map(Self::$variant),)+ }
+            }
+
+            /// Together in one figure, where the figure compares models; else both.
+            pub fn join(self, other: Self) -> (Self, Option<Self>) {
+                match (self, other) {
+                    $((Self::$variant(one), Self::$variant(other)) => {
+                        let (joined, rest) = one.join(other);
+                        (Self::$variant(joined), rest.map(Self::$variant))
+                    })+
+                    (one, other) => (one, Some(other)),
+                }
+            }
+
             /// Pick what is drawn; computes nothing.
             pub(super) fn prepare(&self, spec: &FigureSpec) -> Result<Data, FigureError> {
                 match self { $(Self::$variant(measured) => Ok(Data::$variant($module::prepare(measured, spec)?)),)+ }
@@ -75,6 +96,11 @@ macro_rules! figures {
         }
 
         impl Data {
+            /// As it stands in a figure's JSON.
+            pub(super) fn read(figure: Figure, data: serde_json::Value) -> serde_json::Result<Self> {
+                match figure { $(Figure::$variant => serde_json::from_value(data).map(Self::$variant),)+ }
+            }
+
             fn prepared(&self) -> &dyn Prepared {
                 match self { $(Self::$variant(data) => data,)+ }
             }

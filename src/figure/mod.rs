@@ -28,6 +28,7 @@ pub mod fate;
 pub mod font;
 pub mod knockout;
 pub mod legend;
+mod join;
 mod list;
 pub mod print;
 pub mod readout;
@@ -42,10 +43,10 @@ pub mod svg;
 pub mod targeting;
 pub mod training;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::export::Table;
-use crate::provenance::Provenance;
+use crate::provenance::{Provenance, digest_bytes};
 
 pub use colour::Theme;
 pub use estimate::{Estimate, Labelled};
@@ -99,6 +100,9 @@ pub enum FigureError {
     Exists(String),
 }
 
+/// Significant digits of printed tables.
+const DIGITS: usize = 3;
+
 /// What a figure draws: plain data, ready to be drawn, tabled or told.
 trait Prepared {
     /// The figure in a sentence or two, for those who cannot see it.
@@ -128,10 +132,57 @@ pub struct Drawn {
 
 /// Draw what was measured.
 pub fn draw(spec: &FigureSpec, measured: &Measured) -> Result<Drawn, FigureError> {
-    check(spec, measured)?;
-    let data = measured.prepare(spec)?;
+    if spec.figure != measured.figure() {
+        return Err(FigureError::Mismatch { wanted: spec.figure.name(), measured: measured.figure().name() });
+    }
+    check(spec)?;
+    Ok(finish(spec, measured.prepare(spec)?))
+}
+
+fn finish(spec: &FigureSpec, data: Data) -> Drawn {
     let title = spec.title.clone().unwrap_or_else(|| spec.figure.title().to_owned());
-    Ok(Drawn { figure: spec.figure, title, scene: data.draw(spec), summary: data.summary(), table: data.table(), data })
+    Drawn { figure: spec.figure, title, scene: data.draw(spec), summary: data.summary(), table: data.table(), data }
+}
+
+/// A figure's JSON side-car: what was asked, by whom, and what was drawn.
+///
+/// With it a figure is drawn again at another width or in another theme, from its own numbers: [`SideCar::read`], then
+/// [`SideCar::draw`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct SideCar {
+    /// The spec the figure was drawn with.
+    pub spec: FigureSpec,
+    /// Who made it, and from what.
+    pub provenance: Provenance,
+    /// Digest of the SVG document, which PDF and PNG are printed from.
+    pub drawing: String,
+    /// What was drawn.
+    pub data: Data,
+}
+
+impl SideCar {
+    /// Read `STEM.json` of a figure; says what is wrong with it otherwise.
+    pub fn read(json: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Written {
+            spec: FigureSpec,
+            provenance: Provenance,
+            drawing: String,
+            data: serde_json::Value,
+        }
+        let Written { spec, provenance, drawing, data } = serde_json::from_str(json).map_err(|error| error.to_string())?;
+        let data = Data::read(spec.figure, data).map_err(|error| error.to_string())?;
+        Ok(Self { spec, provenance, drawing, data })
+    }
+
+    /// Draw its numbers as another spec asks. What was picked when it was first drawn (axes, quantities) stays.
+    pub fn draw(&self, spec: &FigureSpec) -> Result<Drawn, FigureError> {
+        if spec.figure != self.spec.figure {
+            return Err(FigureError::Mismatch { wanted: spec.figure.name(), measured: self.spec.figure.name() });
+        }
+        check(spec)?;
+        Ok(finish(spec, self.data.clone()))
+    }
 }
 
 /// Draw and print what was measured.
@@ -143,10 +194,11 @@ impl Drawn {
     /// Print in the forms that the spec asks for.
     pub fn print(self, spec: &FigureSpec, provenance: &Provenance) -> Result<Rendered, FigureError> {
         #[derive(Serialize)]
-        struct SideCar<'a> {
+        struct Written<'a> {
             spec: &'a FigureSpec,
             provenance: &'a Provenance,
             summary: &'a str,
+            drawing: String,
             data: &'a Data,
         }
         let Self { figure, title, scene, summary, table, data } = self;
@@ -154,17 +206,17 @@ impl Drawn {
         let asked = |format| spec.formats.contains(&format);
         let pdf = asked(Format::Pdf).then(|| print::pdf(&svg, &title, &summary)).transpose()?;
         let png = asked(Format::Png).then(|| print::png(&svg, spec.dots_per_inch, spec.theme)).transpose()?;
-        let side_car = SideCar { spec, provenance, summary: &summary, data: &data };
+        let tex = asked(Format::Tex).then(|| table.latex(DIGITS));
+        let md = asked(Format::Md).then(|| table.markdown(DIGITS));
+        let drawing = digest_bytes(svg.as_bytes());
+        let side_car = Written { spec, provenance, summary: &summary, drawing, data: &data };
         let json = serde_json::to_string_pretty(&side_car).expect("plain data serialises") + "\n";
-        Ok(Rendered { figure, svg, pdf, png, csv: table.csv(), json, keeps_svg: asked(Format::Svg), summary })
+        Ok(Rendered { figure, svg, pdf, png, tex, md, csv: table.csv(), json, keeps_svg: asked(Format::Svg), summary })
     }
 }
 
-fn check(spec: &FigureSpec, measured: &Measured) -> Result<(), FigureError> {
+fn check(spec: &FigureSpec) -> Result<(), FigureError> {
     let figure = spec.figure.name();
-    if spec.figure != measured.figure() {
-        return Err(FigureError::Mismatch { wanted: figure, measured: measured.figure().name() });
-    }
     let fault = |what: String| Err(FigureError::Spec { figure, what });
     if let Some(aspect) = spec.aspect.filter(|aspect| !(0.2..=3.0).contains(aspect)) {
         return fault(format!("aspect is {aspect}; give a number from 0.2 to 3"));
@@ -173,7 +225,7 @@ fn check(spec: &FigureSpec, measured: &Measured) -> Result<(), FigureError> {
         return fault(format!("dots_per_inch is {}; give a number from 36 to 1200", spec.dots_per_inch));
     }
     if spec.formats.is_empty() {
-        return fault("formats is empty; name at least one of svg, pdf, png".to_owned());
+        return fault("formats is empty; name at least one of svg, pdf, png, tex, md".to_owned());
     }
     Ok(())
 }

@@ -70,7 +70,7 @@ pub enum Role {
 }
 
 /// What the figure draws: the readouts as given, with the range of the axis.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ReadoutData {
     /// The scores.
     pub readouts: Readouts,
@@ -241,6 +241,6 @@ fn manner(curves: &[ReadoutCurve], n: usize) -> (Colour, Option<[f64; 2]>, Optio
         Role::NeverWritten => (GREEN, dash_of(nth + 1), Some(Marker::Square)),
         Role::Other => ([PURPLE, ORANGE][nth % 2], dash_of(nth), Some(Marker::Diamond)),
         Role::Control => (grey([0x70, 0x98, 0x58][nth % 3]), dash_of(nth % 3), None),
-        Role::Ceiling => ([VERMILLION, BLUE][nth % 2], Some([1.0, 1.6]), None),
+        Role::Ceiling => ([VERMILLION, BLUE][nth % 2], Some([[1.0, 1.6], [3.0, 1.2]][nth % 2]), None),
     }
 }

@@ -1,6 +1,6 @@
 //! What can still be read back at its own write key, by lag: stands beside every claim of cleanup.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::axes::{Frame, Panel};
 use super::colour::category;
@@ -15,7 +15,7 @@ use crate::measure::Recall;
 const FLOOR: f64 = -1.0;
 
 /// What the figure draws.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RecallData {
     /// Lags in steps, increasing.
     pub lags: Vec<usize>,
@@ -24,7 +24,7 @@ pub struct RecallData {
 }
 
 /// One model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelRecall {
     /// Its name.
     pub label: String,

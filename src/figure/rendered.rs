@@ -17,6 +17,10 @@ pub struct Rendered {
     pub pdf: Option<Vec<u8>>,
     /// The PNG, if the spec asks for it.
     pub png: Option<Vec<u8>>,
+    /// The numbers drawn as a LaTeX table, if the spec asks for it.
+    pub tex: Option<String>,
+    /// The numbers drawn as a Markdown table, if the spec asks for it.
+    pub md: Option<String>,
     /// The numbers drawn, as CSV.
     pub csv: String,
     /// The spec, the provenance, the summary and the numbers drawn, as JSON.
@@ -25,7 +29,7 @@ pub struct Rendered {
 }
 
 impl Rendered {
-    /// Write `STEM.svg`, `.pdf`, `.png` (as the spec asks), `.csv` and `.json` into a directory, and return their paths.
+    /// Write `STEM.svg`, `.pdf`, `.png`, `.tex`, `.md` (as the spec asks), `.csv` and `.json` into a directory, and return their paths.
     /// Nothing is written if one of them exists, unless `overwrite`.
     pub fn write(&self, directory: &Path, stem: &str, overwrite: bool) -> Result<Vec<PathBuf>, FigureError> {
         let svg = self.keeps_svg.then_some(self.svg.as_bytes());
@@ -33,6 +37,8 @@ impl Rendered {
             ("svg", svg),
             ("pdf", self.pdf.as_deref()),
             ("png", self.png.as_deref()),
+            ("tex", self.tex.as_deref().map(str::as_bytes)),
+            ("md", self.md.as_deref().map(str::as_bytes)),
             ("csv", Some(self.csv.as_bytes())),
             ("json", Some(self.json.as_bytes())),
         ];

@@ -142,7 +142,10 @@ fn round_step(rough: f64) -> f64 {
 }
 
 fn linear_ticks(from: f64, to: f64, wanted: usize) -> Ticks {
-    let step = round_step((to - from) / wanted as f64);
+    let count = |step: f64| (to / step + 1e-6).floor() as i64 - (from / step - 1e-6).ceil() as i64 + 1;
+    // An axis with one label has no scale.
+    let step = (wanted..wanted + 4).map(|wanted| round_step((to - from) / wanted as f64)).find(|step| count(*step) > 1);
+    let step = step.unwrap_or_else(|| round_step((to - from) / wanted as f64));
     let multiples = |step: f64| {
         let first = (from / step - 1e-6).ceil() as i64;
         let last = (to / step + 1e-6).floor() as i64;

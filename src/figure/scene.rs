@@ -295,6 +295,9 @@ impl Scene {
     }
 
     fn runs(&mut self, text: &str, place: Place, size: f64, colour: Colour, anchor: Anchor, turned: bool) {
+        if text.trim().is_empty() {
+            return;
+        }
         let colour = self.theme.tint(colour);
         let runs = parse_markup(text);
         let single = runs.len() == 1;
@@ -318,6 +321,21 @@ impl Scene {
 /// Width in points of a text with markup.
 pub fn text_width(text: &str, size: f64) -> f64 {
     parse_markup(text).iter().map(|run| font::width(&run.text, run.level.apply(size).0)).sum()
+}
+
+/// Break a text between words into lines of at most `width` points; a longer word stands alone.
+pub fn wrapped(text: &str, size: f64, width: f64) -> Vec<String> {
+    let mut lines: Vec<String> = Vec::new();
+    for word in text.split_whitespace() {
+        match lines.last_mut() {
+            Some(line) if text_width(&format!("{line} {word}"), size) <= width => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -8,10 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::axes::{Frame, Panel};
 use super::colour::{BLUE, Colour, GREEN, PURPLE, VERMILLION};
-use super::legend::{self, Key, Swatch};
+use super::legend::{self, Key, Note, Swatch};
 use super::readout::Role;
 use super::scale::Scale;
-use super::scene::{Anchor, Marker, Rect, SMALL, Scene};
+use super::scene::{Marker, Rect, Scene};
 use super::{Estimate, Figure, FigureError, FigureSpec, Prepared, nothing, sheet};
 use crate::export::{Table, Value};
 
@@ -46,7 +46,7 @@ pub struct Selectivity {
 }
 
 /// What the figure draws: the readouts as given.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SelectivityData {
     /// The readouts.
     pub found: Selectivities,
@@ -99,7 +99,8 @@ impl Prepared for SelectivityData {
     fn draw(&self, spec: &FigureSpec) -> Scene {
         let targets = self.targets();
         let each = 7.0 + 7.0 * targets.len() as f64;
-        let height = 62.0 + each * self.places.len() as f64;
+        let note = Note::fit(&self.found.note, spec.width.points() - 4.0);
+        let height = 52.0 + note.height() + each * self.places.len() as f64;
         let (mut scene, room) = sheet(spec, height / spec.width.points());
         let (ink, quiet) = (scene.theme.ink(), scene.theme.quiet());
         let mut keys: Vec<Key> = targets
@@ -111,7 +112,7 @@ impl Prepared for SelectivityData {
         keys.push(Key::new("chance", Swatch::Line(ink, Some([1.0, 1.6]), None)));
         let top = legend::height(&keys, room.width);
         legend::draw(&mut scene, room.left, room.top, room.width, &keys);
-        let body = Rect::new(room.left, room.top + top, room.width, room.height - top - SMALL * 1.4);
+        let body = Rect::new(room.left, room.top + top, room.width, room.height - top - note.height());
         let y = Scale::linear(self.places.len() as f64 - 0.5, -0.5);
         let named = Frame { y_names: self.places.clone(), ..Frame::default() };
         let names = Panel::left_room(body.height, y, &named);
@@ -148,7 +149,7 @@ impl Prepared for SelectivityData {
         }
         scores.axes(&mut scene);
         differences.axes(&mut scene);
-        scene.text(&self.found.note, [room.left, room.bottom() - 2.0], SMALL, quiet, Anchor::Start);
+        note.draw(&mut scene, room.left, room.bottom());
         scene
     }
 }

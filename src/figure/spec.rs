@@ -13,7 +13,7 @@ use crate::measure::{DecayAxis, HeadQuantity, Null, Strength};
 /// | `figure` | | which figure, see [`Figure::ALL`] |
 /// | `width` | `single` | width of the figure, see [`Width`] |
 /// | `aspect` | the figure's own | height as a share of the width, 0.2 to 3 |
-/// | `formats` | all | which of `svg`, `pdf`, `png` |
+/// | `formats` | `svg`, `pdf`, `png` | which of these, and of `tex`, `md`: the numbers as a table |
 /// | `dots_per_inch` | 300 | resolution of the PNG, 36 to 1200 |
 /// | `theme` | `light` | `light`, `dark` or `grey` |
 /// | `title` | none | a line above the figure |
@@ -30,7 +30,7 @@ pub struct FigureSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aspect: Option<f64>,
     /// The files to make.
-    #[serde(default = "all_formats")]
+    #[serde(default = "drawings")]
     pub formats: Vec<Format>,
     /// Resolution of the PNG.
     #[serde(default = "print_resolution")]
@@ -53,7 +53,7 @@ impl FigureSpec {
             figure,
             width: Width::default(),
             aspect: None,
-            formats: all_formats(),
+            formats: drawings(),
             dots_per_inch: print_resolution(),
             theme: Theme::default(),
             title: None,
@@ -68,7 +68,7 @@ impl FigureSpec {
     }
 }
 
-fn all_formats() -> Vec<Format> {
+fn drawings() -> Vec<Format> {
     vec![Format::Svg, Format::Pdf, Format::Png]
 }
 
@@ -86,6 +86,10 @@ pub enum Format {
     Pdf,
     /// Pixels, for slides and messages.
     Png,
+    /// The numbers drawn as a LaTeX table with the rules of booktabs.
+    Tex,
+    /// The numbers drawn as a Markdown table.
+    Md,
 }
 
 impl Format {
@@ -95,6 +99,8 @@ impl Format {
             Self::Svg => "svg",
             Self::Pdf => "pdf",
             Self::Png => "png",
+            Self::Tex => "tex",
+            Self::Md => "md",
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Spectra of memories: the singular values of each head, and how its effective rank grows over the sequence.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::axes::{Frame, LABEL_ROOM, Panel};
 use super::colour::category;
@@ -15,14 +15,14 @@ use crate::measure::{HeadId, HeadSpectrum, Spectrum};
 const LEAST: f64 = 1e-6;
 
 /// What the figure draws: one entry per model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SpectrumData {
     /// The models.
     pub models: Vec<ModelSpectrum>,
 }
 
 /// One model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelSpectrum {
     /// Its name.
     pub label: String,
@@ -33,7 +33,7 @@ pub struct ModelSpectrum {
 }
 
 /// One head.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct HeadLine {
     /// Which.
     pub id: HeadId,

@@ -7,6 +7,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use pentimento_markup::xml::escape;
 use plotters::prelude::{DrawingBackend, SVGBackend, TextStyle};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{FontFamily, FontStyle, FontTransform, RGBAColor, ShapeStyle};
@@ -43,11 +44,6 @@ pub fn write(scene: &Scene, title: &str, description: &str) -> Result<String, Fi
          role=\"img\" aria-label=\"{title}\" stroke-linejoin=\"round\">\n<title>{title}</title>\n<desc>{description}</desc>\n{body}</svg>\n",
         size.0, size.1
     ))
-}
-
-/// `text` with what XML would read as markup escaped.
-pub fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 fn units(points: f64) -> i32 {

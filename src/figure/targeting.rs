@@ -3,20 +3,20 @@
 //! A lift of 1 takes everything alike. The grey bands are replays of whole sequences under random addresses, the head's own
 //! addresses shuffled over tokens, and those of another sequence: a lift inside them is no targeting.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::axes::{Frame, Panel};
 use super::colour::category;
-use super::legend::{self, Key, Swatch};
+use super::legend::{self, Key, Note, Swatch};
 use super::scale::Scale;
-use super::scene::{Anchor, Marker, Rect, SMALL, Scene};
+use super::scene::{Marker, Rect, Scene};
 use super::{Estimate, Figure, FigureError, FigureSpec, Labelled, Prepared, nothing, sheet};
 use crate::export::{Table, Value};
 use crate::ledger::Mechanism;
 use crate::measure::{AddressNull, Among, Targeting, TargetingRow};
 
 /// What the figure draws: one entry per model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TargetingData {
     /// Rows, from the top: mechanism, and letter of the condition (empty for all).
     pub rows: Vec<(Mechanism, String)>,
@@ -25,7 +25,7 @@ pub struct TargetingData {
 }
 
 /// One model.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ModelTargeting {
     /// Its name.
     pub label: String,
@@ -36,7 +36,7 @@ pub struct ModelTargeting {
 }
 
 /// One mechanism.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TargetPoint {
     /// Lift among facts.
     pub lift: Option<Estimate>,
@@ -159,11 +159,11 @@ impl Prepared for TargetingData {
         }
         let top = legend::height(&keys, room.width);
         legend::draw(&mut scene, room.left, room.top, room.width, &keys);
-        let body = Rect::new(room.left, room.top + top, room.width, room.height - top - SMALL * 1.3);
-        self.draw_columns(&mut scene, body, &COLUMNS[..if wide { 3 } else { 2 }]);
         let n = self.models.iter().map(|model| model.n_sequences).max().unwrap_or(0);
-        let note = format!("1 takes everything alike; unit: {n} sequences with stale content");
-        scene.text(&note, [room.left, room.bottom() - 2.0], SMALL, scene.theme.quiet(), Anchor::Start);
+        let note = Note::fit(&format!("1 takes everything alike; unit: {n} sequences with stale content"), room.width);
+        let body = Rect::new(room.left, room.top + top, room.width, room.height - top - note.height());
+        self.draw_columns(&mut scene, body, &COLUMNS[..if wide { 3 } else { 2 }]);
+        note.draw(&mut scene, room.left, room.bottom());
         scene
     }
 }

@@ -1,5 +1,7 @@
 //! Loss and accuracy while a model is trained.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::axes::{Frame, Panel};
@@ -17,19 +19,50 @@ pub struct TrainingLog {
     pub steps: Vec<usize>,
     /// Training loss in nats a token; absent where it was not logged.
     pub loss: Vec<Option<f64>>,
-    /// Held-out accuracy in [0, 1]; absent where it was not measured.
+    /// Held-out accuracy in [0, 1], of several tasks their mean; absent where it was not measured.
     pub accuracy: Vec<Option<f64>>,
+    /// Tasks behind it.
+    pub n_tasks: usize,
+}
+
+impl TrainingLog {
+    /// Read the `log.jsonl` of a training; says which line is wrong.
+    pub fn read(text: &str) -> Result<Self, String> {
+        #[derive(Deserialize)]
+        struct Line {
+            step: usize,
+            loss: f64,
+            #[serde(default)]
+            held_out: BTreeMap<String, HeldOut>,
+        }
+        #[derive(Deserialize)]
+        struct HeldOut {
+            accuracy: Option<f64>,
+        }
+        let parse = |(n, line): (usize, &str)| serde_json::from_str::<Line>(line).map_err(|error| format!("line {}: {error}", n + 1));
+        let lines = text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()).map(parse).collect::<Result<Vec<_>, _>>()?;
+        let accuracies = |line: &Line| -> Vec<f64> { line.held_out.values().filter_map(|held_out| held_out.accuracy).collect() };
+        let mean = |accuracies: Vec<f64>| (!accuracies.is_empty()).then(|| accuracies.iter().sum::<f64>() / accuracies.len() as f64);
+        Ok(Self {
+            steps: lines.iter().map(|line| line.step).collect(),
+            loss: lines.iter().map(|line| Some(line.loss)).collect(),
+            accuracy: lines.iter().map(|line| mean(accuracies(line))).collect(),
+            n_tasks: lines.iter().map(|line| accuracies(line).len()).max().unwrap_or(1).max(1),
+        })
+    }
 }
 
 /// What the figure draws.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TrainingData {
+    /// Tasks behind an accuracy, at most.
+    pub n_tasks: usize,
     /// The runs.
     pub runs: Vec<Run>,
 }
 
 /// One run.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Run {
     /// Its name.
     pub label: String,
@@ -55,7 +88,7 @@ pub fn prepare(logs: &[Labelled<TrainingLog>], _spec: &FigureSpec) -> Result<Tra
     if runs.iter().all(|run| run.loss.is_empty() && run.accuracy.is_empty()) {
         return Err(nothing(Figure::Training, "the log is empty"));
     }
-    Ok(TrainingData { runs })
+    Ok(TrainingData { n_tasks: logs.iter().map(|log| log.measured.n_tasks).max().unwrap_or(1), runs })
 }
 
 impl Prepared for TrainingData {
@@ -67,7 +100,8 @@ impl Prepared for TrainingData {
             let ends: Vec<String> = loss.into_iter().chain(accuracy).collect();
             format!("{}: {}", run.label, ends.join(", "))
         };
-        format!("Training. {}.", self.runs.iter().map(run).collect::<Vec<_>>().join("; "))
+        let of = if self.n_tasks > 1 { format!(" Accuracies are means over {} held-out tasks.", self.n_tasks) } else { String::new() };
+        format!("Training. {}.{of}", self.runs.iter().map(run).collect::<Vec<_>>().join("; "))
     }
 
     fn table(&self) -> Table {
@@ -96,7 +130,8 @@ impl Prepared for TrainingData {
         let loss_scale = if spec.options.log_loss { Scale::log_around(losses) } else { Scale::around(losses, &[0.0]) };
         let accuracy_scale = Scale::linear(0.0, 1.0);
         let frame = |y_label: &str| Frame { x_label: "optimiser step".to_owned(), y_label: y_label.to_owned(), ..Frame::default() };
-        let frames = [frame("loss [nats / token]"), frame("held-out accuracy")];
+        let accuracy = if self.n_tasks > 1 { format!("accuracy, {} tasks", self.n_tasks) } else { "held-out accuracy".to_owned() };
+        let frames = [frame("loss [nats / token]"), frame(&accuracy)];
         let scales = [loss_scale, accuracy_scale];
         let least = |n: usize| Panel::left_room(tiles[n].height, scales[n], &frames[n]);
         let least_left = if wide { 0.0 } else { least(0).max(least(1)) };

@@ -43,12 +43,48 @@ fn the_main_job_leaves_what_the_readme_promises_and_twice_the_same() {
     // From the results alone: tables and figures; and nothing is replaced unasked.
     assert!(does(here, "table behaviour one/results.json --format latex").contains("\\toprule"));
     does(here, "figure collateral one/results.json -o drawn");
-    assert!(here.join("drawn/collateral-results.svg").is_file());
+    assert!(here.join("drawn/collateral.svg").is_file());
+    figures_of_results(here);
     fails(here, 1, "table behavior one/results.json", &["no table 'behavior'", "behaviour"]);
-    fails(here, 1, "figure recall one/results.json --model EDB", &["models: EDA, KDA"]);
+    fails(here, 1, "figure recall one/results.json --model EDB", &["no model 'EDB'", "EDA, KDA"]);
     let before = read("one/results.json");
     fails(here, 1, &format!("{TINY} --out one"), &["output exists", "--force", "one"]);
     assert_eq!(read("one/results.json"), before);
+}
+
+/// All figures of results, one again from its own numbers, and those of a paper's file.
+fn figures_of_results(here: &std::path::Path) {
+    let said = does(here, "figure all one/results.json -o all --format svg --width neurips");
+    assert!(said.contains("left out: training") && said.contains("pentimento train"), "{said}");
+    for stem in
+        ["cleanup-EDA", "cleanup-unique-contribution-EDA", "fate", "attention", "atlas", "spectrum", "readout-age-EDA", "selectivity-KDA"]
+    {
+        assert!(here.join(format!("all/{stem}.svg")).is_file(), "{stem}");
+    }
+    does(here, "figure fate all/fate.json -o again --width acl --format svg,tex");
+    let svg = std::fs::read_to_string(here.join("again/fate.svg")).unwrap();
+    assert!(svg.contains("width=\"219pt\""), "{}", &svg[..200]);
+    let table = std::fs::read_to_string(here.join("again/fate.tex")).unwrap();
+    assert_eq!(table.trim_end(), does(here, "table fate one/results.json --drawn --format latex").trim_end());
+
+    let paper = "from = \"one/results.json\"\nwidth = \"neurips\"\nformats = [\"svg\"]\n\
+        [[figure]]\nfigure = \"cleanup\"\nmodel = \"EDA\"\nfile = \"figure-1\"\noptions = { strength = \"gate_share\" }\n\
+        [[figure]]\nfigure = \"fate\"\nfrom = [\"one/traces/EDA.trace.zarr\", \"one/traces/KDA.trace.zarr\"]\nlabel = [\"ours\", \"theirs\"]\n";
+    std::fs::write(here.join("paper.toml"), paper).unwrap();
+    does(here, "figure paper.toml -o paper --theme grey");
+    let spec = &json(&std::fs::read_to_string(here.join("paper/figure-1.json")).unwrap())["spec"];
+    assert_eq!((&spec["options"]["strength"], &spec["theme"], &spec["width"]), (&"gate_share".into(), &"grey".into(), &"neurips".into()));
+    let fate = json(&std::fs::read_to_string(here.join("paper/fate.json")).unwrap());
+    assert_eq!(fate["data"]["models"][1]["label"], "theirs");
+    assert_eq!(fate["provenance"]["made_from"].as_array().unwrap().len(), 2);
+    std::fs::write(here.join("wrong.toml"), paper.replace("gate_share", "gate_shear")).unwrap();
+    fails(here, 1, "figure wrong.toml -o paper", &["[[figure]] 1 of wrong.toml", "gate_shear"]);
+    std::fs::write(here.join("wrong.toml"), paper.replace("width = ", "widht = ")).unwrap();
+    fails(here, 1, "figure wrong.toml -o paper", &["widht", "did you mean `width`"]);
+    fails(here, 1, "figure paper.toml -o paper", &["output exists", "figure-1"]);
+    fails(here, 1, "figure readout one/traces/EDA.trace.zarr", &["pentimento probe", "--json", "figure readout cards.json"]);
+    fails(here, 1, "figure dose one/traces/EDA.trace.zarr", &["pentimento knockout", "--model"]);
+    fails(here, 1, "figure colateral one/results.json", &["did you mean collateral"]);
 }
 
 #[test]

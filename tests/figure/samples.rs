@@ -268,7 +268,7 @@ pub fn training(slowness: f64) -> TrainingLog {
     let steps: Vec<usize> = (0..600).map(|n| n * 10).collect();
     let loss = |step: &usize| Some(5.2 * (-(*step as f64) / (900.0 * slowness)).exp() + 0.12 + 0.03 * wobble(*step).abs());
     let accuracy = |step: &usize| step.is_multiple_of(250).then(|| 1.0 / (1.0 + (-(*step as f64 - 2200.0 * slowness) / 300.0).exp()));
-    TrainingLog { loss: steps.iter().map(loss).collect(), accuracy: steps.iter().map(accuracy).collect(), steps }
+    TrainingLog { n_tasks: 1, loss: steps.iter().map(loss).collect(), accuracy: steps.iter().map(accuracy).collect(), steps }
 }
 
 /// Conditions A to F.

@@ -1,5 +1,7 @@
 //! A card as an HTML element.
 
+use pentimento_markup::xml::escape;
+
 use super::Sheet;
 use crate::{Table, card::Standing};
 
@@ -25,31 +27,27 @@ pub(super) fn draw(sheet: &Sheet) -> String {
     };
     let mut text = format!(
         "<section class=\"card {class}\">\n<h4>{}</h4>\n<p class=\"standing\">{}</p>\n",
-        escaped(&sheet.title),
-        escaped(sheet.standing.name())
+        escape(&sheet.title),
+        escape(sheet.standing.name())
     );
     for alarm in &sheet.alarms {
-        text += &format!("<p class=\"why\" role=\"alert\"><strong>Red.</strong> {}</p>\n", escaped(alarm));
+        text += &format!("<p class=\"why\" role=\"alert\"><strong>Red.</strong> {}</p>\n", escape(alarm));
     }
-    text += &format!("<p>{}</p>\n<dl>\n", escaped(&sheet.estimand));
+    text += &format!("<p>{}</p>\n<dl>\n", escape(&sheet.estimand));
     for (name, value) in &sheet.facts {
-        text += &format!("<dt>{}</dt><dd>{}</dd>\n", escaped(name), escaped(value));
+        text += &format!("<dt>{}</dt><dd>{}</dd>\n", escape(name), escape(value));
     }
     text + "</dl>\n" + &table(&sheet.controls) + "</section>\n"
 }
 
 pub(super) fn table(table: &Table) -> String {
-    let mut text = format!("<table>\n<caption>{}</caption>\n<thead><tr>", escaped(&table.title));
-    text.extend(table.columns.iter().map(|cell| format!("<th>{}</th>", escaped(cell))));
+    let mut text = format!("<table>\n<caption>{}</caption>\n<thead><tr>", escape(&table.title));
+    text.extend(table.columns.iter().map(|cell| format!("<th>{}</th>", escape(cell))));
     text += "</tr></thead>\n<tbody>\n";
     for row in &table.rows {
         text += "<tr>";
-        text.extend(row.iter().map(|cell| format!("<td>{}</td>", escaped(cell))));
+        text.extend(row.iter().map(|cell| format!("<td>{}</td>", escape(cell))));
         text += "</tr>\n";
     }
     text + "</tbody>\n</table>\n"
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -1,5 +1,7 @@
 //! A card as Markdown.
 
+use pentimento_markup::{Side, markdown};
+
 use super::Sheet;
 use crate::{Table, card::Standing};
 
@@ -17,9 +19,5 @@ pub(super) fn draw(sheet: &Sheet) -> String {
 }
 
 pub(super) fn table(table: &Table) -> String {
-    let line = |cells: &[String]| format!("| {} |\n", cells.iter().map(|cell| cell.replace('|', "\\|")).collect::<Vec<_>>().join(" | "));
-    let mut text = format!("**{}**\n\n{}", table.title, line(&table.columns));
-    text += &format!("|{}\n", "---|".repeat(table.columns.len()));
-    text.extend(table.rows.iter().map(|row| line(row)));
-    text
+    markdown::table(&table.title, &vec![Side::Left; table.columns.len()], &table.columns, &table.rows)
 }

@@ -21,19 +21,19 @@ pub(super) fn draw(data: &CleanupData, spec: &FigureSpec) -> Scene {
     let keys = keys(data, theme);
     let top = legend::height(&keys, room.width);
     legend::draw(&mut scene, room.left, room.top, room.width, &keys);
-    let notes = notes(data);
+    let shown = data.tokens.as_ref().map(|tokens| Shown::of(tokens, data));
+    let notes = notes(data, shown.as_ref());
     let note_room = notes.len() as f64 * SMALL * 1.25;
-    let density = data.tokens.as_ref().map(|tokens| (tokens, grid_of(tokens)));
     let edge = if spec.options.marginals { EDGE } else { 0.0 };
-    let beside = density.as_ref().map_or(0.0, |(_, grid)| BAR + legend::colour_bar_room(grid.scale(), room.height / 2.0) + edge);
+    let beside = shown.as_ref().map_or(0.0, |shown| BAR + legend::colour_bar_room(shown.grid.scale(), room.height / 2.0) + edge);
     let body = Rect::new(room.left, room.top + top + edge, room.width - beside, room.height - top - edge - note_room);
-    let [x, y] = scales(data);
+    let [x, y] = scales(data, shown.as_ref());
     let frame = Frame { x_label: data.decay.clone(), y_label: data.strength.clone(), ..Frame::default() };
     let panel = Panel::fit(body, x, y, frame);
 
     panel.grid(&mut scene);
-    if let Some((tokens, grid)) = &density {
-        grid.draw(&mut scene, area_of(&panel, tokens), Gradient::beneath(theme));
+    if let Some(shown) = &shown {
+        shown.grid.draw(&mut scene, shown.area(&panel), Gradient::beneath(theme));
     }
     for (index, null) in data.nulls.iter().enumerate() {
         draw_null(data, &mut scene, &panel, null, index);
@@ -45,13 +45,13 @@ pub(super) fn draw(data: &CleanupData, spec: &FigureSpec) -> Scene {
     if edge > 0.0 {
         draw_upper_histogram(data, &mut scene, &panel);
     }
-    if let Some((tokens, grid)) = &density {
+    if let Some(shown) = &shown {
         if edge > 0.0 {
-            draw_side_histogram(&mut scene, &panel, tokens);
+            draw_side_histogram(&mut scene, &panel, shown);
         }
         let Rect { top, height, .. } = panel.area;
         let bar = Rect::new(panel.area.right() + edge + 6.0, top + height / 4.0, BAR - 4.0, height / 2.0);
-        legend::colour_bar(&mut scene, bar, grid.scale(), Gradient::beneath(theme), "tokens × heads");
+        legend::colour_bar(&mut scene, bar, shown.grid.scale(), Gradient::beneath(theme), "tokens × heads");
     }
     for (index, note) in notes.iter().enumerate() {
         let baseline = room.bottom() - note_room + SMALL * (1.05 + 1.25 * index as f64);
@@ -60,14 +60,14 @@ pub(super) fn draw(data: &CleanupData, spec: &FigureSpec) -> Scene {
     scene
 }
 
-fn scales(data: &CleanupData) -> [Scale; 2] {
+fn scales(data: &CleanupData, shown: Option<&Shown>) -> [Scale; 2] {
     let heads = |number: fn(&super::HeadPoint) -> f64| data.heads.iter().map(number);
-    let span = |span: fn(&TokenDensity) -> [f64; 2]| data.tokens.iter().flat_map(span);
+    let span = |span: fn(&Shown) -> [f64; 2]| shown.into_iter().flat_map(span);
     let edges = data.bins.iter().flat_map(|bin| [bin.low, bin.high]);
     let bands = data.nulls.iter().flat_map(|null| null.bands.iter().flatten());
     let reach = data.bins.iter().map(|bin| &bin.mean).chain(bands).flat_map(Estimate::reach);
-    let x = Scale::around(edges.chain(heads(|head| head.decay)).chain(span(|tokens| tokens.x)), &[]);
-    let y = Scale::around(reach.chain(heads(|head| head.strength)).chain(span(|tokens| tokens.y)), &[0.0]);
+    let x = Scale::around(edges.chain(heads(|head| head.decay)).chain(span(|shown| shown.x)), &[]);
+    let y = Scale::around(reach.chain(heads(|head| head.strength)).chain(span(|shown| shown.y)), &[0.0]);
     [x, y]
 }
 
@@ -83,7 +83,7 @@ fn keys(data: &CleanupData, theme: Theme) -> Vec<Key> {
     keys
 }
 
-fn notes(data: &CleanupData) -> Vec<String> {
+fn notes(data: &CleanupData, shown: Option<&Shown>) -> Vec<String> {
     let mut notes = Vec::new();
     if let Some(rho) = data.within_heads {
         let null = data.within_heads_shuffled.map_or(String::new(), |null| format!("; shuffled γ {}", fixed(null.value, 2)));
@@ -91,6 +91,9 @@ fn notes(data: &CleanupData) -> Vec<String> {
     }
     if let Some(rho) = data.between_heads {
         notes.push(format!("ρ between heads {rho}"));
+    }
+    if let Some(beyond) = shown.map(|shown| shown.beyond).filter(|beyond| *beyond > 0.0) {
+        notes.push(format!("{} % of tokens × heads lie beyond the vertical axis", fixed(beyond * 100.0, 1)));
     }
     notes.push(format!("intervals {} %, unit: {} sequences", fixed(data.level, 0), data.n_sequences));
     notes
@@ -140,17 +143,64 @@ fn draw_mean(data: &CleanupData, scene: &mut Scene, panel: &Panel) {
     }
 }
 
-/// The counts as a picture has them: the highest row first.
-fn grid_of(tokens: &TokenDensity) -> Density {
-    let counts: Vec<u32> = tokens.counts.chunks(tokens.columns).rev().flatten().copied().collect();
-    Density { columns: tokens.columns, rows: tokens.counts.len() / tokens.columns, counts }
+/// At each end of the vertical axis so many tokens may lie beyond it: long tails would press everything else flat.
+const BEYOND: f64 = 0.02;
+
+/// The part of the token counts that is drawn.
+struct Shown {
+    /// Lower and upper end of x.
+    x: [f64; 2],
+    /// Lower and upper end of y.
+    y: [f64; 2],
+    /// The counts as a picture has them: the highest row first.
+    grid: Density,
+    /// Share of the tokens that is not.
+    beyond: f64,
 }
 
-/// The part of a panel that the counts cover.
-fn area_of(panel: &Panel, tokens: &TokenDensity) -> Rect {
-    let (left, right) = (panel.across(tokens.x[0]), panel.across(tokens.x[1]));
-    let (top, bottom) = (panel.down(tokens.y[1]), panel.down(tokens.y[0]));
-    Rect::new(left, top, right - left, bottom - top)
+impl Shown {
+    /// All columns that hold tokens; the rows that hold all but [`BEYOND`] at each end, and every mean, band and head.
+    fn of(tokens: &TokenDensity, data: &CleanupData) -> Self {
+        let n_rows = tokens.counts.len() / tokens.columns;
+        let rows: Vec<&[u32]> = tokens.counts.chunks(tokens.columns).collect();
+        let sums: Vec<f64> = rows.iter().map(|row| row.iter().map(|count| f64::from(*count)).sum()).collect();
+        let total: f64 = sums.iter().sum::<f64>().max(1.0);
+        let tail = |sums: &mut dyn Iterator<Item = &f64>| {
+            let mut passed = 0.0;
+            sums.take_while(|sum| {
+                passed += **sum;
+                passed <= BEYOND * total
+            })
+            .count()
+        };
+        let tall = (tokens.y[1] - tokens.y[0]) / n_rows as f64;
+        let row_of = |value: f64| (((value - tokens.y[0]) / tall).max(0.0) as usize).min(n_rows - 1);
+        let bands = data.nulls.iter().flat_map(|null| null.bands.iter().flatten());
+        let reach = data.bins.iter().map(|bin| &bin.mean).chain(bands).flat_map(Estimate::reach);
+        let (mut low, mut high) = (tail(&mut sums.iter()), n_rows - 1 - tail(&mut sums.iter().rev()).min(n_rows - 1));
+        for value in reach.chain(data.heads.iter().map(|head| head.strength)).chain([0.0]).filter(|value| value.is_finite()) {
+            (low, high) = (low.min(row_of(value)), high.max(row_of(value)));
+        }
+        let holds = |column: &usize| rows[low..=high].iter().any(|row| row[*column] > 0);
+        let left = (0..tokens.columns).find(holds).unwrap_or(0);
+        let right = (0..tokens.columns).rev().find(holds).unwrap_or(tokens.columns - 1);
+        let wide = (tokens.x[1] - tokens.x[0]) / tokens.columns as f64;
+        let counts: Vec<u32> = rows[low..=high].iter().rev().flat_map(|row| &row[left..=right]).copied().collect();
+        let inside: f64 = sums[low..=high].iter().sum();
+        Self {
+            x: [tokens.x[0] + left as f64 * wide, tokens.x[0] + (right + 1) as f64 * wide],
+            y: [tokens.y[0] + low as f64 * tall, tokens.y[0] + (high + 1) as f64 * tall],
+            grid: Density { columns: right + 1 - left, rows: high + 1 - low, counts },
+            beyond: 1.0 - inside / total,
+        }
+    }
+
+    /// The part of a panel that the counts cover.
+    fn area(&self, panel: &Panel) -> Rect {
+        let (left, right) = (panel.across(self.x[0]), panel.across(self.x[1]));
+        let (top, bottom) = (panel.down(self.y[1]), panel.down(self.y[0]));
+        Rect::new(left, top, right - left, bottom - top)
+    }
 }
 
 /// Tokens by bin of decay: bars above the panel, on a scale of their own.
@@ -169,10 +219,10 @@ fn draw_upper_histogram(data: &CleanupData, scene: &mut Scene, panel: &Panel) {
 }
 
 /// Tokens by strength: bars beside the panel, on a scale of their own.
-fn draw_side_histogram(scene: &mut Scene, panel: &Panel, tokens: &TokenDensity) {
-    let sums: Vec<u32> = tokens.counts.chunks(tokens.columns).map(|row| row.iter().sum()).collect();
+fn draw_side_histogram(scene: &mut Scene, panel: &Panel, shown: &Shown) {
+    let sums: Vec<u32> = shown.grid.counts.chunks(shown.grid.columns).rev().map(|row| row.iter().sum()).collect();
     let most = f64::from(sums.iter().copied().max().unwrap_or(1).max(1));
-    let area = area_of(panel, tokens);
+    let area = shown.area(panel);
     let base = panel.area.right() + 3.0;
     let tall = area.height / sums.len() as f64;
     let fill = histogram_fill(scene);
