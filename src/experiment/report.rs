@@ -90,8 +90,14 @@ pub(super) fn document(results: &Results, drawn: &[Drawn], tabled: &[Tabled]) ->
     part(
         "Linear readouts",
         "What a linear readout of the memory says of the stale, the current and a never-written value at each phase of the step in which the stale one is superseded, and some steps later. Dotted: what a linear readout could reach at best, if values did not depend on addresses (in deep layers a reference, not a bound). Bands: controls that a score must leave behind. Splits are by sequence; every number has its controls on its probe card. A readout shows what is decodable, not what the model uses: for that, what tells the stale value is erased from memory, beside a random subspace of the same rank.",
-        &[Figure::Readout],
+        &[Figure::Readout, Figure::Selectivity],
         &["phases", "erasure", "answers_erased", "readouts"],
+    );
+    part(
+        "Heads and memories",
+        "What each head does, how many directions its memory uses, and what attention maps leave unexplained of its output: the exact one, and those that other tools document.",
+        &[Figure::Atlas, Figure::Spectrum, Figure::Attention],
+        &[],
     );
     blocks.extend(example_answers(results));
     for model in &results.models {
