@@ -28,8 +28,9 @@ fn rate<'a>(rates: &'a [Rate], test: &str, world: &str, effect: f64) -> &'a Rate
 }
 
 /// Worlds in which a shipped test is known to be too liberal, as the documentation of each says: too few sequences for a long tail.
+/// And the naive practice that errs by so little that so few worlds do not show it.
 fn is_known_limit(rate: &Rate) -> bool {
-    rate.case.world.contains("8 sequences") || rate.case.world.contains("skewed")
+    rate.case.world.contains("8 sequences") || rate.case.world.contains("skewed") || rate.case.test.contains("predictions held")
 }
 
 #[test]
