@@ -1,9 +1,11 @@
 //! The desktop app: the session, the jobs, the window by what its parts are called, and once on a real screen.
 
+mod compare_panel;
 mod fuzz;
 mod head_panels;
 mod jobs;
 mod paint;
+mod probe_panels;
 mod sample;
 mod screen;
 mod session;

@@ -16,15 +16,23 @@ use crate::figure::Format;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// Open traces or a workspace, by what lies there.
+    /// Open traces, results or a workspace, by what lies there.
     Open(Vec<PathBuf>),
     /// Open a trace of a bundled model, recorded on first use.
     OpenBundled(String),
     /// A trace was opened (the end of a task).
     #[serde(skip)]
     Opened(super::open_trace::OpenTrace),
+    /// Results were opened (the end of a task).
+    #[serde(skip)]
+    OpenedResults(super::open_results::OpenResults),
+    /// Take a workspace for the session (the end of a task).
+    #[serde(skip)]
+    Restore(Box<super::workspace::Workspace>),
     /// Close one of the open traces.
     Close(usize),
+    /// Close one of the open results.
+    CloseResults(usize),
     /// Ask for files to open, in the system's dialog.
     OpenDialog,
     /// Ask where to save the workspace, in the system's dialog.

@@ -6,6 +6,7 @@ use super::action::{Action, Effect};
 use super::bundled;
 use super::core::{Core, LAST_SESSION};
 use super::jobs::Weight;
+use super::open_results::{FileKind, OpenResults};
 use super::open_trace::{OpenTrace, TraceSource};
 use super::panel::{Context, Hover, PanelKind};
 use super::workspace::{EXTENSION, Workspace};
@@ -27,17 +28,29 @@ pub fn perform(core: &mut Core, effect: Effect) {
     }
 }
 
-/// A file is a workspace, a directory a trace; the metadata inside a trace stands for the trace, for dialogs that pick files only.
+/// A directory is a trace, a file a workspace or results; the metadata inside a trace stands for the trace, for dialogs that pick files only.
 fn open(core: &mut Core, path: PathBuf) {
     let is_metadata = path.file_name().is_some_and(|name| name == "zarr.json");
     let path = if is_metadata { absolute(&path).parent().map(Path::to_path_buf).unwrap_or(path) } else { path };
     if path.is_dir() || !path.exists() {
         return open_source(core, TraceSource::Path(absolute(&path)));
     }
-    match Workspace::read(&path) {
+    if path.extension().is_some_and(|ending| ending == EXTENSION) {
+        return open_workspace(core, &path);
+    }
+    let path = absolute(&path);
+    let name = path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
+    core.jobs.start(Weight::Light, format!("opening {name}"), move |_| match FileKind::of(&path) {
+        FileKind::Results => Ok(vec![Action::OpenedResults(OpenResults::open(&path)?)]),
+        FileKind::Workspace => Ok(vec![Action::Restore(Box::new(Workspace::read(&path).map_err(super::data::said)?))]),
+    });
+}
+
+fn open_workspace(core: &mut Core, path: &Path) {
+    match Workspace::read(path) {
         Ok(workspace) => {
             if path.file_name().is_none_or(|name| name != LAST_SESSION) {
-                core.session.remember(&absolute(&path));
+                core.session.remember(&absolute(path));
             }
             core.restore(workspace);
         }
@@ -74,8 +87,8 @@ fn dialog(core: &Core, title: &str, ask: impl FnOnce() -> Option<Action> + Send 
 fn open_dialog(core: &Core) {
     dialog(core, "the open dialog", || {
         let picked = rfd::FileDialog::new()
-            .set_title("Open a trace (its zarr.json) or a workspace")
-            .add_filter("Traces and workspaces", &["json", EXTENSION])
+            .set_title("Open a trace (its zarr.json), results or a workspace")
+            .add_filter("Traces, results and workspaces", &["json", EXTENSION])
             .pick_files()?;
         Some(Action::Open(picked))
     });
@@ -113,8 +126,8 @@ fn nothing_to_export(core: &mut Core, panel: PanelKind) {
     );
 }
 
-/// The figure of a panel as it would be exported.
-fn figure(core: &mut Core, panel: PanelKind) -> Option<(FigureSpec, crate::figure::Measured)> {
+/// The figure of a panel as it would be exported, and the texts that must lie beside it.
+fn figure(core: &mut Core, panel: PanelKind) -> Option<(FigureSpec, crate::figure::Measured, Vec<(&'static str, String)>)> {
     let (mut next, mut actions) = (Hover::default(), Vec::new());
     let context = Context {
         session: &core.session,
@@ -124,11 +137,13 @@ fn figure(core: &mut Core, panel: PanelKind) -> Option<(FigureSpec, crate::figur
         hover_next: &mut next,
         actions: &mut actions,
     };
-    core.panels.get(panel)?.figure(&context)
+    let panel = core.panels.get(panel)?;
+    let (spec, measured) = panel.figure(&context)?;
+    Some((spec, measured, panel.beside(&context)))
 }
 
 fn export(core: &mut Core, panel: PanelKind, stem: PathBuf, formats: Vec<Format>) {
-    let Some((spec, measured)) = figure(core, panel) else { return nothing_to_export(core, panel) };
+    let Some((spec, measured, beside)) = figure(core, panel) else { return nothing_to_export(core, panel) };
     let spec = FigureSpec { formats, ..spec };
     let digests = core.session.focus().and_then(|focus| focus.trace.trace().digest().map(str::to_owned));
     let provenance = Provenance { made_from: digests.into_iter().collect(), ..Provenance::here("view: export") };
@@ -137,6 +152,10 @@ fn export(core: &mut Core, panel: PanelKind, stem: PathBuf, formats: Vec<Format>
         let folder = stem.parent().unwrap_or_else(|| Path::new(""));
         let name = stem.file_name().map_or_else(|| panel.name().to_owned(), |name| name.to_string_lossy().into_owned());
         // The system's dialog has asked already whether to replace.
-        rendered.write(folder, &name, true).map(|_| Vec::new()).map_err(super::data::said)
+        rendered.write(folder, &name, true).map_err(super::data::said)?;
+        for (ending, text) in beside {
+            crate::export::whole_file(&folder.join(format!("{name}.{ending}")), text.as_bytes()).map_err(super::data::said)?;
+        }
+        Ok(Vec::new())
     });
 }

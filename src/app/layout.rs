@@ -25,11 +25,13 @@ pub enum Preset {
     OneAnswer,
     /// Models or runs side by side.
     Compare,
+    /// What a run found.
+    Results,
 }
 
 impl Preset {
     /// All.
-    pub const ALL: [Self; 4] = [Self::Overview, Self::OneMemory, Self::OneAnswer, Self::Compare];
+    pub const ALL: [Self; 5] = [Self::Overview, Self::OneMemory, Self::OneAnswer, Self::Compare, Self::Results];
 
     /// As menus say it.
     pub const fn label(self) -> &'static str {
@@ -38,6 +40,7 @@ impl Preset {
             Self::OneMemory => "One memory",
             Self::OneAnswer => "One answer",
             Self::Compare => "Compare",
+            Self::Results => "Results of a run",
         }
     }
 
@@ -47,6 +50,7 @@ impl Preset {
             Self::Overview | Self::OneMemory => true,
             Self::OneAnswer => PanelKind::Knockouts.is_built(),
             Self::Compare => PanelKind::Compare.is_built(),
+            Self::Results => PanelKind::Results.is_built(),
         }
     }
 
@@ -57,6 +61,7 @@ impl Preset {
             Self::OneMemory => "One memory at one step, large",
             Self::OneAnswer => "From one erase to one answer",
             Self::Compare => "Models or runs side by side",
+            Self::Results => "Figures, tables and cards of an experiment",
         }
     }
 }
@@ -108,6 +113,7 @@ impl Layout {
                 let timeline = tabs(&mut tiles, &[PanelKind::Timeline]);
                 split(&mut tiles, LinearDir::Vertical, compare, timeline, 0.68)
             }
+            Preset::Results => tabs(&mut tiles, &[PanelKind::Results, PanelKind::Probes, PanelKind::Compare]),
         };
         Self { tree: root.map_or_else(|| Tree::empty(tree_id()), |root| Tree::new(tree_id(), root, tiles)) }
     }

@@ -19,6 +19,7 @@ pub mod glossary;
 pub mod history;
 pub mod jobs;
 pub mod layout;
+pub mod open_results;
 pub mod open_trace;
 pub mod paint;
 pub mod panel;

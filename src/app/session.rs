@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 
 use super::action::{Action, Effect, Overlay};
 use super::history::{Bookmark, History, State};
-use super::layout::Layout;
+use super::layout::{Layout, Preset};
+use super::open_results::OpenResults;
 use super::open_trace::{OpenTrace, TraceSource};
 use super::panel::PanelKind;
 use super::selection::{Selection, StepSet};
@@ -19,6 +20,7 @@ use crate::trace::Layer;
 #[derive(Debug, Default)]
 pub struct Session {
     traces: Vec<OpenTrace>,
+    results: Vec<OpenResults>,
     state: State,
     history: History,
     settings: Settings,
@@ -28,6 +30,7 @@ pub struct Session {
     /// A workspace whose traces are still being opened: where each belongs.
     awaited: Vec<TraceSource>,
     awaited_selection: Option<Selection>,
+    awaited_results: Vec<std::path::PathBuf>,
 }
 
 /// What a panel lets one choose. Plain data with defaults; a panel's own file defines it.
@@ -56,6 +59,11 @@ impl Session {
     /// The open traces.
     pub fn traces(&self) -> &[OpenTrace] {
         &self.traces
+    }
+
+    /// The open results.
+    pub fn results(&self) -> &[OpenResults] {
+        &self.results
     }
 
     /// What is selected.
@@ -112,19 +120,22 @@ impl Session {
 
     /// The workspace as it would be saved.
     pub fn workspace(&self) -> Workspace {
-        Workspace::new(self.traces.iter().map(|open| open.source().clone()).collect(), self.state.clone())
+        let results = self.results.iter().map(|open| open.path().to_path_buf()).collect();
+        Workspace::new(self.traces.iter().map(|open| open.source().clone()).collect(), results, self.state.clone())
     }
 
     /// Takes a workspace for the session: its traces still have to be opened.
     pub fn restore(&mut self, workspace: Workspace) -> Vec<Effect> {
-        let (traces, state) = workspace.into_parts();
+        let (traces, results, state) = workspace.into_parts();
         self.traces.clear();
+        self.results.clear();
+        self.awaited_results.clone_from(&results);
         self.history.clear();
         self.playing = false;
         self.awaited_selection = Some(state.selection.clone());
         self.state = state;
         self.awaited.clone_from(&traces);
-        traces.into_iter().map(Effect::OpenSource).collect()
+        traces.into_iter().map(Effect::OpenSource).chain(results.into_iter().map(Effect::Open)).collect()
     }
 
     /// Remembers a workspace among the files opened lately.
@@ -156,7 +167,11 @@ impl Session {
             Action::Open(paths) => return paths.into_iter().map(Effect::Open).collect(),
             Action::OpenBundled(name) => return vec![Effect::OpenSource(TraceSource::Bundled(name))],
             Action::Opened(open) => self.opened(open),
+            Action::OpenedResults(open) => self.opened_results(open),
+            Action::Restore(workspace) => return self.restore(*workspace),
             Action::Close(index) => self.close(index),
+            Action::CloseResults(index) if index < self.results.len() => drop(self.results.remove(index)),
+            Action::CloseResults(_) => {}
             Action::OpenDialog => return vec![Effect::OpenDialog],
             Action::SaveWorkspaceDialog => return vec![Effect::SaveWorkspaceDialog],
             Action::SaveWorkspace(path) => return vec![Effect::SaveWorkspace(path)],
@@ -247,6 +262,23 @@ impl Session {
                 let look = if self.traces.len() == 1 { self.traces[place].first_look() } else { &self.state.selection };
                 self.state.selection = Selection { trace: place, steps: StepSet::default(), ..look.clone() };
             }
+        }
+    }
+
+    /// Results come to the front, unless a workspace has its own arrangement; the same file opened anew replaces the old.
+    fn opened_results(&mut self, open: OpenResults) {
+        self.settings.remember(&TraceSource::Path(open.path().to_path_buf()));
+        let awaited = self.awaited_results.iter().position(|path| path == open.path());
+        match self.results.iter().position(|other| other.path() == open.path()) {
+            Some(index) => self.results[index] = open,
+            None => self.results.push(open),
+        }
+        if let Some(index) = awaited {
+            self.awaited_results.remove(index);
+        } else if self.traces.is_empty() && self.results.len() == 1 {
+            self.state.layout = Layout::preset(Preset::Results);
+        } else {
+            self.state.layout.show(PanelKind::Results);
         }
     }
 

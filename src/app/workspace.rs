@@ -1,6 +1,6 @@
 //! A workspace file: which traces are open, what is selected, how it is viewed and arranged.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,6 +24,8 @@ pub struct Workspace {
     format: String,
     version: u64,
     traces: Vec<TraceSource>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    results: Vec<PathBuf>,
     #[serde(default)]
     state: State,
 }
@@ -66,9 +68,9 @@ pub enum WorkspaceError {
 }
 
 impl Workspace {
-    /// A workspace of these traces.
-    pub fn new(traces: Vec<TraceSource>, state: State) -> Self {
-        Self { format: FORMAT.to_owned(), version: VERSION, traces, state }
+    /// A workspace of these traces and results.
+    pub fn new(traces: Vec<TraceSource>, results: Vec<PathBuf>, state: State) -> Self {
+        Self { format: FORMAT.to_owned(), version: VERSION, traces, results, state }
     }
 
     /// Its traces.
@@ -76,9 +78,9 @@ impl Workspace {
         &self.traces
     }
 
-    /// Its traces and its state.
-    pub fn into_parts(self) -> (Vec<TraceSource>, State) {
-        (self.traces, self.state)
+    /// Its traces, its results and its state.
+    pub fn into_parts(self) -> (Vec<TraceSource>, Vec<PathBuf>, State) {
+        (self.traces, self.results, self.state)
     }
 
     /// Reads a workspace file. Paths of traces that are relative count from the file's folder.
@@ -107,6 +109,9 @@ impl Workspace {
                 *trace = folder.join(&trace);
             }
         }
+        for path in &mut workspace.results {
+            *path = folder.join(&path);
+        }
         Ok(workspace)
     }
 
@@ -119,6 +124,11 @@ impl Workspace {
                     && let Ok(relative) = trace.strip_prefix(folder)
                 {
                     *trace = relative.to_path_buf();
+                }
+            }
+            for path in &mut workspace.results {
+                if let Ok(relative) = path.strip_prefix(folder) {
+                    *path = relative.to_path_buf();
                 }
             }
         }

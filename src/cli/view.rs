@@ -9,9 +9,10 @@ use crate::app;
 #[command(after_help = "Examples:
   pentimento view                                      bundled traces and recent files
   pentimento view eda.trace.zarr kda.trace.zarr        two traces, to compare
+  pentimento view study/results.json                   what `pentimento run` found: figures, tables, cards
   pentimento view study.pentimento                     a workspace")]
 pub struct Arguments {
-    /// Traces and workspaces to open; without any, the welcome screen, which offers the last session.
+    /// Traces, results and workspaces to open; without any, the welcome screen, which offers the last session.
     paths: Vec<PathBuf>,
     /// Keep nothing of this session, and offer nothing of the last.
     #[arg(long)]

@@ -25,7 +25,7 @@ pub use calibration::{
     run_calibration,
 };
 pub use claims::{Claim, ClaimError, FamilyQuantity, Judged, Quantity, Side, Verdict};
-pub use curves::{curves, selectivities};
+pub use curves::{CurveChoice, Detectable, chosen_curves, curve_words, curves, heads_of, selectivities, steps};
 pub use figures::{Drawable, drawables, programme};
 pub use plan::{Plan, PlanError};
 pub use report::summary;

@@ -12,6 +12,7 @@ use super::{ModelResults, Results};
 const DIGITS: usize = 3;
 
 /// A table and its file name without extension, under `tables/`.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Tabled {
     /// File name without extension.
     pub stem: &'static str,

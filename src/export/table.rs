@@ -76,6 +76,13 @@ impl Table {
         latex::captioned(&self.title, &latex::tabular(&page.sides, &header, &rows))
     }
 
+    /// Its header and its cells as [`markdown`](Self::markdown) has them, for a window.
+    pub fn cells(&self, digits: usize) -> (Vec<String>, Vec<Vec<String>>) {
+        let page = Page::of(self, digits);
+        let rows = page.rows.into_iter().map(|row| row.into_iter().map(|cell| cell.joined(str::to_owned)).collect()).collect();
+        (page.header, rows)
+    }
+
     /// Whether a column holds names rather than numbers.
     pub(super) fn is_text(&self, column: usize) -> bool {
         self.rows.iter().any(|row| matches!(row[column], Value::Text(_)))

@@ -67,6 +67,38 @@ pub enum Role {
     Control,
     /// What a linear readout could reach at best: the first of a panel belongs to the stale value, the second to the current one.
     Ceiling,
+    /// The lowest score that would have been told from chance.
+    Detectable,
+}
+
+impl Readouts {
+    /// The vertical axis: every score with its interval, chance and zero.
+    pub fn axis(&self) -> Scale {
+        let scores = self.panels.iter().flat_map(|panel| &panel.curves).flat_map(|curve| curve.scores.iter().flatten());
+        let always: Vec<f64> = self.panels.iter().filter_map(|panel| panel.chance).chain([0.0]).collect();
+        Scale::around(scores.flat_map(Estimate::reach), &always)
+    }
+
+    /// The curves of all panels, each label once, and chance.
+    pub fn keys(&self, ink: Colour) -> Vec<Key> {
+        let mut keys: Vec<Key> = Vec::new();
+        for panel in &self.panels {
+            for (n, curve) in panel.curves.iter().enumerate() {
+                if keys.iter().all(|key| key.label != curve.label) {
+                    let (colour, dash, marker) = manner(&panel.curves, n);
+                    let swatch = match curve.role {
+                        Role::Control => Swatch::Band(colour.fade(BAND), colour, dash),
+                        _ => Swatch::Line(colour, dash, marker),
+                    };
+                    keys.push(Key::new(&curve.label, swatch));
+                }
+            }
+        }
+        if self.panels.iter().any(|panel| panel.chance.is_some()) {
+            keys.push(Key::new("chance", Swatch::Line(ink, CHANCE, None)));
+        }
+        keys
+    }
 }
 
 /// What the figure draws: the readouts as given, with the range of the axis.
@@ -89,8 +121,7 @@ pub fn prepare(readouts: &Readouts, _spec: &FigureSpec) -> Result<ReadoutData, F
         let what = format!("curve `{}` has {} scores for {places} places", curve.label, curve.scores.len());
         return Err(FigureError::Spec { figure: Figure::Readout.name(), what });
     }
-    let always: Vec<f64> = readouts.panels.iter().filter_map(|panel| panel.chance).chain([0.0]).collect();
-    Ok(ReadoutData { axis: Scale::around(scores().flat_map(Estimate::reach), &always), readouts: readouts.clone() })
+    Ok(ReadoutData { axis: readouts.axis(), readouts: readouts.clone() })
 }
 
 impl Prepared for ReadoutData {
@@ -136,7 +167,7 @@ impl Prepared for ReadoutData {
         let most = if spec.width.points() > 300.0 { 3 } else { 1 + usize::from(self.readouts.places.len() <= 4) };
         let rows = panels.len().div_ceil(most);
         let columns = panels.len().div_ceil(rows);
-        let keys = self.keys(spec.theme.ink());
+        let keys = self.readouts.keys(spec.theme.ink());
         let probe_room = legend::height(&keys, spec.width.points() - 4.0);
         let height = 6.0 + probe_room + rows as f64 * if columns == 1 { 124.0 } else { 112.0 };
         let (mut scene, room) = sheet(spec, height / spec.width.points());
@@ -161,62 +192,46 @@ impl Prepared for ReadoutData {
 }
 
 impl ReadoutData {
-    /// The curves of all panels, each label once, and chance.
-    fn keys(&self, ink: Colour) -> Vec<Key> {
-        let mut keys: Vec<Key> = Vec::new();
-        for panel in &self.readouts.panels {
-            for (n, curve) in panel.curves.iter().enumerate() {
-                if keys.iter().all(|key| key.label != curve.label) {
-                    let (colour, dash, marker) = manner(&panel.curves, n);
-                    let swatch = match curve.role {
-                        Role::Control => Swatch::Band(colour.fade(BAND), colour, dash),
-                        _ => Swatch::Line(colour, dash, marker),
-                    };
-                    keys.push(Key::new(&curve.label, swatch));
-                }
-            }
-        }
-        if self.readouts.panels.iter().any(|panel| panel.chance.is_some()) {
-            keys.push(Key::new("chance", Swatch::Line(ink, CHANCE, None)));
-        }
-        keys
-    }
-
     fn draw_panel(&self, scene: &mut Scene, tile: Rect, readout: &ReadoutPanel, frame: Frame) {
-        let places = self.readouts.places.len();
-        let panel = Panel::fit(tile, Scale::linear(-0.35, places as f64 - 0.65), self.axis, frame);
+        let panel = Panel::fit(tile, across(self.readouts.places.len()), self.axis, frame);
         panel.grid(scene);
-        if let Some(chance) = readout.chance {
+        readout.marks(scene, &panel);
+        panel.axes(scene);
+    }
+}
+
+/// The horizontal axis of this many places.
+pub fn across(places: usize) -> Scale {
+    Scale::linear(-0.35, places as f64 - 0.65)
+}
+
+impl ReadoutPanel {
+    /// The marks of a panel, between its grid and its axes: chance, bands, lines, intervals and markers.
+    pub fn marks(&self, scene: &mut Scene, panel: &Panel) {
+        if let Some(chance) = self.chance {
             let ink = scene.theme.ink();
             panel.level(scene, chance, ink, CHANCE);
         }
+        let line_of = |curve: &ReadoutCurve, shift: f64| -> Vec<[f64; 2]> {
+            curve.scores.iter().enumerate().map(|(x, score)| [x as f64 + shift, score.map_or(f64::NAN, |score| score.value)]).collect()
+        };
         // Bands first: what a score must leave behind.
-        for (n, curve) in readout.curves.iter().enumerate().filter(|(_, curve)| curve.role == Role::Control) {
-            let (colour, dash, _) = manner(&readout.curves, n);
+        for (n, curve) in self.curves.iter().enumerate().filter(|(_, curve)| curve.role == Role::Control) {
+            let (colour, dash, _) = manner(&self.curves, n);
             let rows = curve.scores.iter().enumerate().filter_map(|(x, score)| {
                 let [low, high] = score.as_ref()?.interval?;
                 Some([x as f64, low, high])
             });
             panel.band(scene, &rows.collect::<Vec<_>>(), colour.fade(BAND));
-            let line: Vec<[f64; 2]> =
-                curve.scores.iter().enumerate().map(|(x, score)| [x as f64, score.map_or(f64::NAN, |score| score.value)]).collect();
-            panel.line(scene, &line, colour, 0.5, dash);
+            panel.line(scene, &line_of(curve, 0.0), colour, 0.5, dash);
         }
-        // Marks of one place stand beside one another.
-        let is_marked = |curve: &ReadoutCurve| !matches!(curve.role, Role::Control | Role::Ceiling);
-        let marked = readout.curves.iter().filter(|curve| is_marked(curve)).count();
-        for (n, curve) in readout.curves.iter().enumerate().filter(|(_, curve)| curve.role != Role::Control) {
-            let (colour, dash, marker) = manner(&readout.curves, n);
-            if curve.role == Role::Ceiling {
-                let line: Vec<[f64; 2]> =
-                    curve.scores.iter().enumerate().map(|(x, score)| [x as f64, score.map_or(f64::NAN, |score| score.value)]).collect();
-                panel.line(scene, &line, colour, 0.9, dash);
+        for (n, curve) in self.curves.iter().enumerate().filter(|(_, curve)| curve.role != Role::Control) {
+            let (colour, dash, marker) = manner(&self.curves, n);
+            if matches!(curve.role, Role::Ceiling | Role::Detectable) {
+                panel.line(scene, &line_of(curve, 0.0), colour, if curve.role == Role::Ceiling { 0.9 } else { 0.6 }, dash);
                 continue;
             }
-            let nth = readout.curves[..n].iter().filter(|curve| is_marked(curve)).count();
-            let shift = (nth as f64 - (marked - 1) as f64 / 2.0) * 0.3 / marked as f64;
-            let line: Vec<[f64; 2]> =
-                curve.scores.iter().enumerate().map(|(x, score)| [x as f64 + shift, score.map_or(f64::NAN, |score| score.value)]).collect();
+            let line = line_of(curve, self.shift(n));
             panel.line(scene, &line, colour, 1.2, dash);
             for ([x, y], score) in line.into_iter().zip(&curve.scores) {
                 if let Some(interval) = score.and_then(|score| score.interval) {
@@ -227,7 +242,26 @@ impl ReadoutData {
                 }
             }
         }
-        panel.axes(scene);
+    }
+
+    /// Where the mark of a score stands, in the axes' numbers; `None` for curves without marks and scores that were not measured.
+    pub fn mark(&self, curve: usize, place: usize) -> Option<[f64; 2]> {
+        let found = self.curves.get(curve).filter(|curve| curve.is_marked())?;
+        let score = found.scores.get(place).copied().flatten()?;
+        Some([place as f64 + self.shift(curve), score.value])
+    }
+
+    /// Marks of one place stand beside one another.
+    fn shift(&self, curve: usize) -> f64 {
+        let marked = self.curves.iter().filter(|curve| curve.is_marked()).count();
+        let nth = self.curves[..curve].iter().filter(|curve| curve.is_marked()).count();
+        (nth as f64 - marked.saturating_sub(1) as f64 / 2.0) * 0.3 / marked.max(1) as f64
+    }
+}
+
+impl ReadoutCurve {
+    const fn is_marked(&self) -> bool {
+        !matches!(self.role, Role::Control | Role::Ceiling | Role::Detectable)
     }
 }
 
@@ -242,5 +276,6 @@ fn manner(curves: &[ReadoutCurve], n: usize) -> (Colour, Option<[f64; 2]>, Optio
         Role::Other => ([PURPLE, ORANGE][nth % 2], dash_of(nth), Some(Marker::Diamond)),
         Role::Control => (grey([0x70, 0x98, 0x58][nth % 3]), dash_of(nth % 3), None),
         Role::Ceiling => ([VERMILLION, BLUE][nth % 2], Some([[1.0, 1.6], [3.0, 1.2]][nth % 2]), None),
+        Role::Detectable => (grey(0x80), Some([0.6, 1.4]), None),
     }
 }

@@ -174,7 +174,7 @@ pub enum Panels {
 }
 
 /// What readouts are drawn along.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Along {
     /// The phases of the step that supersedes the content.

@@ -49,6 +49,7 @@ mod targeting;
 mod capacity;
 mod explained;
 mod heads;
+mod compare;
 
 pub use alignment::{
     Alignment, AlignmentOptions, AlignmentSummary, HeadAlignment, LayerAlignment, alignment, random_absolute_cosine, random_cosine_bound,
@@ -65,6 +66,9 @@ pub use cleanup::{
 };
 pub use collateral::{
     Address, AddressCollateral, Collateral, CollateralOptions, HeadCollateral, HeadShuffle, LayerCollateral, Trajectory, collateral,
+};
+pub use compare::{
+    AnswerDifference, Difference, HeadDifference, HeadTable, Pairing, answer_differences, head_differences, head_maps, head_table, pairing,
 };
 pub use effect::{AnswerEffect, EraseEffectOptions, EraseEffects, EraseRun, RunEffect, erase_effects};
 pub use eigen::{singular_values, symmetric_eigenvalues};

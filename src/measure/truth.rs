@@ -48,6 +48,14 @@ impl Truth {
         }
     }
 
+    /// What is known of one sequence, which then is the only one.
+    pub(super) fn of(&self, sequence: usize) -> Self {
+        match self {
+            Self::Table(sequences) => Self::Table(sequences.get(sequence).cloned().into_iter().collect()),
+            Self::KeyLikeness { threshold } => Self::KeyLikeness { threshold: *threshold },
+        }
+    }
+
     /// Staleness in one head of one sequence.
     pub(super) fn staleness<F: Precision>(&self, sequence: usize, head: &HeadRecurrence<F>) -> Staleness {
         match self {

@@ -44,6 +44,9 @@ pub enum ReadoutError {
         /// What is wrong with it.
         problem: &'static str,
     },
+    /// Whoever waited for it waits no longer.
+    #[error("stopped before the readouts were done")]
+    Stopped,
     /// The bench's data cannot be written.
     #[error("cannot write the bench's data ({reason}): {}", path.display())]
     BenchData {

@@ -28,6 +28,7 @@ mod units;
 mod extras;
 mod erasure;
 mod place;
+mod watch;
 pub mod partial;
 pub mod bench;
 
@@ -39,6 +40,7 @@ pub use pentimento_probes::{
     card::OverModels, render,
 };
 pub use place::{CardPlace, LayerHead};
+pub use watch::GoOn;
 
 use pentimento_probes::GroupedScore;
 use serde::{Deserialize, Serialize};
@@ -156,11 +158,16 @@ impl Readouts {
 /// `untrained` is a trace of the same sequences recorded from a model that was never trained: with it every card gets that
 /// control. The same trace, options and seed give the same numbers.
 pub fn readouts(trace: &Trace, untrained: Option<&Trace>, options: &ReadoutOptions) -> Result<Readouts, ReadoutError> {
-    Ok(scored(trace, untrained, options)?.0)
+    readouts_watched(&[trace], untrained, options, &|_| true)
 }
 
 /// With the score of every card.
-fn scored(trace: &Trace, untrained: Option<&Trace>, options: &ReadoutOptions) -> Result<(Readouts, Vec<GroupedScore>), ReadoutError> {
+fn scored(
+    trace: &Trace,
+    untrained: Option<&Trace>,
+    options: &ReadoutOptions,
+    watch: &watch::Watch,
+) -> Result<(Readouts, Vec<GroupedScore>), ReadoutError> {
     let examples: Vec<Example> = trace.labels()?.ok_or_else(|| ReadoutError::NoLabels(trace.path().to_path_buf()))?;
     if examples.len() != trace.n_batch() {
         return Err(ReadoutError::LabelCount { found: examples.len(), wanted: trace.n_batch() });
@@ -181,8 +188,9 @@ fn scored(trace: &Trace, untrained: Option<&Trace>, options: &ReadoutOptions) ->
         return Err(ReadoutError::NothingToAsk(notices.join("; ")));
     }
     let mut found = units::Found::default();
-    for layer in layers {
-        units::read_layer(trace, untrained, layer, &questions, options, &mut found)?;
+    let n_layers = layers.len();
+    for (index, layer) in layers.into_iter().enumerate() {
+        units::read_layer(trace, untrained, layer, &questions, options, &watch.part(index, n_layers), &mut found)?;
     }
     units::adjust(&questions, &mut found.units)?;
     let (mut cards, scores): (Vec<ProbeCard>, Vec<GroupedScore>) = found.units.into_iter().map(|unit| (unit.card, unit.score)).unzip();
@@ -194,13 +202,24 @@ fn scored(trace: &Trace, untrained: Option<&Trace>, options: &ReadoutOptions) ->
 /// The same readouts of several models: runs of the same recipe from other seeds, each with its trace of its own or the same
 /// sequences. The first trace's cards get the mean score over all models, its interval counting models and sequences.
 pub fn readouts_over_models(traces: &[&Trace], untrained: Option<&Trace>, options: &ReadoutOptions) -> Result<Readouts, ReadoutError> {
+    readouts_watched(traces, untrained, options, &|_| true)
+}
+
+/// The same for somebody who waits: `go_on` is told how far the work is, and ends it ([`ReadoutError::Stopped`]) by answering `false`.
+pub fn readouts_watched(
+    traces: &[&Trace],
+    untrained: Option<&Trace>,
+    options: &ReadoutOptions,
+    go_on: GoOn,
+) -> Result<Readouts, ReadoutError> {
+    let watch = watch::Watch::new(go_on);
     let (first, others) = traces.split_first().ok_or(ReadoutError::Option { option: "traces", problem: "is empty: name at least one" })?;
-    let (mut readouts, scores) = scored(first, untrained, options)?;
+    let (mut readouts, scores) = scored(first, untrained, options, &watch.part(0, traces.len()))?;
     let mut by_place: Vec<Vec<GroupedScore>> = scores.into_iter().map(|score| vec![score]).collect();
     // Of the others only scores are wanted.
     let plain = ReadoutOptions { extras: Vec::new(), ..options.clone() };
-    for other in others {
-        let (found, scores) = scored(other, None, &plain)?;
+    for (index, other) in others.iter().enumerate() {
+        let (found, scores) = scored(other, None, &plain, &watch.part(index + 1, traces.len()))?;
         for (card, score) in found.cards.iter().zip(scores) {
             if let Some(index) = readouts.cards.iter().position(|known| known.place == card.place) {
                 by_place[index].push(score);

@@ -19,6 +19,7 @@ use super::{
     features::{Features, refit},
     gather::{Gathered, Moment, Seen, Slot, Wanted, gather},
     sites::{Question, Task},
+    watch::Watch,
 };
 use crate::{memory::Phase, trace::Trace};
 
@@ -73,6 +74,7 @@ pub(super) fn read_layer(
     layer: usize,
     questions: &[Question],
     options: &ReadoutOptions,
+    watch: &Watch,
     found: &mut Found,
 ) -> Result<(), ReadoutError> {
     let dims = trace.layer(layer)?.dims;
@@ -111,8 +113,16 @@ pub(super) fn read_layer(
             }
         }
     }
-    let fitted: BTreeMap<Place4, Fitted> =
-        places.par_iter().map(|&place| Ok((place, fit_unit(place, &gathered, questions, options)?))).collect::<Result<_, ProbeError>>()?;
+    // Fitting and judging take about as long; gathering is behind us.
+    watch.expect(2 * places.len());
+    let fitted: BTreeMap<Place4, Fitted> = places
+        .par_iter()
+        .map(|&place| {
+            let fitted = fit_unit(place, &gathered, questions, options)?;
+            watch.step()?;
+            Ok((place, fitted))
+        })
+        .collect::<Result<_, ReadoutError>>()?;
     let judged = |slot: &Slot, question: &Question, others: Option<&[Targets]>| -> Result<Judged, ProbeError> {
         let (features, target) = (&gathered[slot], &question.tasks[0].1);
         let refit = features.refit(question, options)?;
@@ -147,9 +157,11 @@ pub(super) fn read_layer(
                 heads: &heads,
                 ceilings: &ceilings,
             };
-            make_unit(layer, place, &parts, questions, options)
+            let made = make_unit(layer, place, &parts, questions, options)?;
+            watch.step()?;
+            Ok(made)
         })
-        .collect::<Result<_, ProbeError>>()?;
+        .collect::<Result<_, ReadoutError>>()?;
     found.units.extend(made);
     if erases {
         found.erasures.extend(erasures(layer, &heads, &phases, &gathered, questions, options)?);

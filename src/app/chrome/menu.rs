@@ -78,6 +78,9 @@ fn file(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     for (index, open) in session.traces().iter().enumerate() {
         item(ui, actions, format!("Close {}", open.name()), None, Action::Close(index));
     }
+    for (index, open) in session.results().iter().enumerate() {
+        item(ui, actions, format!("Close {}", open.name()), None, Action::CloseResults(index));
+    }
     item(ui, actions, "Quit", Some((COMMAND, egui::Key::Q)), Action::Quit);
 }
 

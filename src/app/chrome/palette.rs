@@ -123,13 +123,16 @@ pub fn commands(session: &Session) -> Vec<Command> {
         |action: &Action| shortcuts::ALL.iter().find(|shortcut| shortcut.action_is(session, action)).map(|shortcut| shortcut.keys);
     let mut all = Vec::new();
     let mut add = |title: String, action: Action| all.push(Command { keys: keys_of(&action), title, action });
-    add("Open traces or a workspace …".to_owned(), Action::OpenDialog);
+    add("Open traces, results or a workspace …".to_owned(), Action::OpenDialog);
     for bundled in &BUNDLED {
         add(format!("Open bundled trace: {}", bundled.title), Action::OpenBundled(bundled.name.to_owned()));
     }
     for (index, open) in session.traces().iter().enumerate() {
         add(format!("Look at trace {}", open.name()), Action::SelectTrace(index));
         add(format!("Close trace {}", open.name()), Action::Close(index));
+    }
+    for (index, open) in session.results().iter().enumerate() {
+        add(format!("Close results {}", open.name()), Action::CloseResults(index));
     }
     for panel in PanelKind::built() {
         add(format!("Show panel: {}", panel.title()), Action::ShowPanel(panel));

@@ -1,20 +1,26 @@
 //! What panels ask for: each a key, answered on a worker from `trace`, `measure`, `ledger`, `intervene` or `network`.
 
 mod cleanup;
+mod compare;
 mod directions;
+mod drawn;
 mod fates;
 mod gates;
 mod heads;
 mod memories;
+mod readouts;
 mod reads;
 mod text;
 
 pub use cleanup::{CleanupOf, PointsOf};
+pub use compare::{AnswersOf, HeadDifferencesOf, Joint, JointDrawnOf, JointFiguresOf, ModelOf, PairingOf};
 pub use directions::{AlignmentOf, AngleSummary, CosinesOf, Directions, DirectionsOf, Towards, TowardsOf};
+pub use drawn::{DrawnOf, Paper};
 pub use fates::{FateOf, LifeOf, Lives, WriteLife};
 pub use gates::GatesOf;
 pub use heads::{HeadMapsOf, name as measure_name};
 pub use memories::{MemoriesOf, SpectrumOf};
+pub use readouts::{Asked, Cards, Curves, CurvesOf, Heads, ReadoutsOf};
 pub use reads::{ExplainedOf, MatrixOf, ReadOf};
 pub use text::{SequenceText, TextOf};
 

@@ -2,11 +2,14 @@
 
 pub mod attention;
 pub mod cleanup;
+pub mod compare;
 pub mod details;
 pub mod directions;
 pub mod fate;
 pub mod heads;
 pub mod memory;
+pub mod probes;
+pub mod results;
 pub mod timeline;
 
 use std::collections::HashMap;
@@ -49,11 +52,13 @@ pub enum PanelKind {
     Details,
     /// A model run step by step.
     Live,
+    /// What a run found: figures, tables, words.
+    Results,
 }
 
 impl PanelKind {
     /// All.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Cleanup,
         Self::Timeline,
         Self::Memory,
@@ -66,6 +71,7 @@ impl PanelKind {
         Self::Compare,
         Self::Details,
         Self::Live,
+        Self::Results,
     ];
 
     /// Those that are built, in the order of the menu; the first nine have the keys 1 to 9.
@@ -75,10 +81,8 @@ impl PanelKind {
 
     /// Whether it can be shown.
     pub const fn is_built(self) -> bool {
-        matches!(
-            self,
-            Self::Cleanup | Self::Timeline | Self::Memory | Self::Directions | Self::Fate | Self::Attention | Self::Heads | Self::Details
-        )
+        // Every panel that `make` knows.
+        !matches!(self, Self::Knockouts | Self::Live)
     }
 
     /// Its name in files and scripts.
@@ -96,6 +100,7 @@ impl PanelKind {
             Self::Compare => "compare",
             Self::Details => "details",
             Self::Live => "live",
+            Self::Results => "results",
         }
     }
 
@@ -114,6 +119,7 @@ impl PanelKind {
             Self::Compare => "Compare",
             Self::Details => "Details",
             Self::Live => "Live model",
+            Self::Results => "Results",
         }
     }
 
@@ -132,6 +138,7 @@ impl PanelKind {
             Self::Compare => "How do two models or runs differ?",
             Self::Details => "What is selected, where does it come from, what do the words mean?",
             Self::Live => "What does a model do with text of my own?",
+            Self::Results => "What did a run find: its figures, tables and words?",
         }
     }
 
@@ -145,6 +152,9 @@ impl PanelKind {
             Self::Attention => Box::<attention::AttentionPanel>::default(),
             Self::Fate => Box::<fate::FatePanel>::default(),
             Self::Details => Box::<details::DetailsPanel>::default(),
+            Self::Probes => Box::<probes::ProbesPanel>::default(),
+            Self::Compare => Box::<compare::ComparePanel>::default(),
+            Self::Results => Box::<results::ResultsPanel>::default(),
             _ => return None,
         })
     }
@@ -158,6 +168,11 @@ pub trait Panel {
     /// The figure it shows and the numbers behind it, for export; `None` while there is none.
     fn figure(&self, _context: &Context<'_>) -> Option<(FigureSpec, Measured)> {
         None
+    }
+
+    /// What must lie beside an exported figure: endings and texts of further files.
+    fn beside(&self, _context: &Context<'_>) -> Vec<(&'static str, String)> {
+        Vec::new()
     }
 }
 
