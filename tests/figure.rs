@@ -102,7 +102,7 @@ fn axes_and_keys_are_text() {
     let expected = [
         (Figure::Cleanup, ["erase strength γ", "mean retention ᾱ", "shuffled γ", "constant γ"]),
         (Figure::Allocation, ["share of gate strength", "decay 34.3 %", "erase γ", "An allocation of gates, not removed energy."]),
-        (Figure::Collateral, ["|δo| / |o|", "learned e", "random e", "energy / random"]),
+        (Figure::Collateral, ["Σ|δo| / Σ|o|", "learned e", "random e", "energy / random"]),
         (Figure::Alignment, ["mean |cos(e, k)|", "layer", "independent directions 0.071", "EDA"]),
         (Figure::Recall, ["lag t − s [steps]", "EDA", "KDA", "256"]),
         (Figure::Readout, ["stale value", "never written", "chance", "erase"]),
