@@ -276,7 +276,7 @@ fn a_figure_is_drawn_again_from_its_own_numbers() {
         let side_car = SideCar::read(&first.json).unwrap();
         assert_eq!(side_car.draw(&spec).unwrap().print(&spec, &provenance()).unwrap(), first, "{}", figure.name());
         let wide = FigureSpec { width: Width::Double, ..spec };
-        assert_eq!(side_car.draw(&wide).unwrap().scene.width, Width::Double.points());
+        assert!((side_car.draw(&wide).unwrap().scene.width - Width::Double.points()).abs() < 1e-9);
     }
     let recall = SideCar::read(&drawn(&FigureSpec::new(Figure::Recall)).json).unwrap();
     assert!(matches!(recall.draw(&FigureSpec::new(Figure::Fate)), Err(FigureError::Mismatch { .. })));

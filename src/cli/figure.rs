@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 
 use super::figure_paper::{Entry, entries};
+use super::figure_results::Opened;
 use super::figure_source::{Part, Source, gather, join};
 use super::output;
 use crate::figure::{Along, Figure, FigureError, FigureSpec, Format, Options, Panels, Rendered, Shares, Theme, Width};
@@ -191,7 +192,7 @@ fn of_one(arguments: &Arguments, figure: Figure) -> anyhow::Result<Vec<(FigureSp
 /// Every figure that the sources make, and a line for each that they do not.
 fn of_all(arguments: &Arguments) -> anyhow::Result<Vec<(FigureSpec, Part)>> {
     let sources = open(arguments)?;
-    let mut programme: Vec<(Figure, Options)> = sources.iter().filter_map(Source::opened).flat_map(|opened| opened.programme()).collect();
+    let mut programme: Vec<(Figure, Options)> = sources.iter().filter_map(Source::opened).flat_map(Opened::programme).collect();
     for figure in Figure::ALL {
         if programme.iter().all(|(known, _)| *known != figure) {
             programme.push((figure, Options::default()));

@@ -55,7 +55,10 @@ impl Opened {
 
     /// What a report shows, in its order.
     pub fn programme(&self) -> Vec<(Figure, Options)> {
-        programme()
+        match self {
+            Self::Results(_) => programme(),
+            Self::Cards(..) => vec![(Figure::Readout, Options::default()), (Figure::Selectivity, Options::default())],
+        }
     }
 }
 

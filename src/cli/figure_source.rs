@@ -141,15 +141,12 @@ pub fn join(parts: Vec<Part>, figure: Figure) -> Vec<Part> {
         let Picture::Measured(other) = part.picture else { unreachable!("it was looked at above") };
         let (one, rest) = one.join(*other);
         let picture = Picture::Measured(Box::new(one));
-        match rest {
-            Some(rest) => {
-                joined.push(Part { stem, picture, made_from });
-                joined.push(Part { picture: Picture::Measured(Box::new(rest)), ..part });
-            }
-            None => {
-                made_from.extend(part.made_from);
-                joined.push(Part { stem: figure.name().to_owned(), picture, made_from });
-            }
+        if let Some(rest) = rest {
+            joined.push(Part { stem, picture, made_from });
+            joined.push(Part { picture: Picture::Measured(Box::new(rest)), ..part });
+        } else {
+            made_from.extend(part.made_from);
+            joined.push(Part { stem: figure.name().to_owned(), picture, made_from });
         }
     }
     joined

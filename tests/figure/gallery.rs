@@ -19,7 +19,8 @@ fn root() -> &'static Path {
 fn pictures() -> Vec<PathBuf> {
     let page = fs::read_to_string(root().join("examples/figures.md")).unwrap();
     let named = page.split("](../").skip(1).map(|rest| rest.split(')').next().unwrap());
-    named.filter(|path| path.ends_with(".png")).map(|path| root().join(path)).collect()
+    let pictures = named.map(|path| root().join(path));
+    pictures.filter(|path| path.extension().is_some_and(|extension| extension == "png")).collect()
 }
 
 #[test]

@@ -199,8 +199,11 @@ fn the_grey_theme_has_no_colour() {
         let scene = draw(&FigureSpec { theme: Theme::Grey, ..FigureSpec::new(figure) }, &samples::measured(figure)).unwrap().scene;
         for mark in &scene.marks {
             let colours = match mark {
-                Mark::Line { colour, .. } | Mark::Area { colour, .. } | Mark::Cell { colour, .. } => vec![*colour],
-                Mark::Disc { colour, .. } | Mark::Text { colour, .. } => vec![*colour],
+                Mark::Line { colour, .. }
+                | Mark::Area { colour, .. }
+                | Mark::Cell { colour, .. }
+                | Mark::Disc { colour, .. }
+                | Mark::Text { colour, .. } => vec![*colour],
                 Mark::Picture { cells, .. } => cells.clone(),
             };
             let is_grey = colours.iter().all(|colour| colour.rgb[0] == colour.rgb[1] && colour.rgb[1] == colour.rgb[2]);
