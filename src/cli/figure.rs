@@ -37,6 +37,7 @@ paper.toml: what stands above the first [[figure]] holds for all of them; paths 
 pub struct Arguments {
     /// Which figure (cleanup, allocation, collateral, alignment, fate, attention, targeting, readout, selectivity, dose, knockout,
     /// capacity, atlas, spectrum, recall, accuracy, calibration, training), all, or the file of a paper's figures (.toml).
+    #[arg(value_parser = wanted)]
     name: String,
     /// Traces, a results.json, what measure, probe or knockout print with --json, a figure's own .json, or the folder of a training.
     #[arg(value_name = "SOURCE")]
@@ -99,6 +100,15 @@ fn quantity(name: &str) -> Result<HeadQuantity, String> {
         .into_iter()
         .find(|quantity| quantity.name() == name)
         .ok_or_else(|| format!("known quantities are {}", HeadQuantity::ALL.map(HeadQuantity::name).join(", ")))
+}
+
+/// A word that `figure` knows: usage is judged before anything is read.
+fn wanted(name: &str) -> anyhow::Result<String> {
+    let is_file = Path::new(name).extension().is_some_and(|extension| extension == "toml");
+    if !is_file && name != "all" {
+        named(name)?;
+    }
+    Ok(name.to_owned())
 }
 
 /// The figure of that name, or the names there are.

@@ -82,7 +82,7 @@ fn what_is_not_in_the_model_or_the_trace_is_named_with_what_is() {
         ("probe a.trace.zarr --heads 7", &["head 7"]),
         ("probe a.trace.zarr", &["are needed", "record more"]),
         ("export a.trace.zarr --format npz --stream qury -o x.npz", &["`qury`", "query"]),
-        ("figure training a.trace.zarr -o x", &["training", "pentimento run"]),
+        ("figure training a.trace.zarr -o x", &["training", "pentimento train"]),
         ("measure cleanup nosuch.trace.zarr", &["not a trace", "nothing is there", "nosuch.trace.zarr"]),
         ("table behaviour a.trace.zarr/zarr.json", &["not the results.json of an experiment", "zarr.json"]),
         ("figure cleanup a.trace.zarr/zarr.json -o x", &["not the results of an experiment", "zarr.json"]),

@@ -39,7 +39,16 @@ pub fn factors(rule: Rule, dims: Dims, seed: u64, starts_filled: bool) -> Factor
                 array
             }
             HookPoint::Value(_) | HookPoint::OutputCorrection => uniform(seed, &name, &shape, -1.0, 1.0),
-            HookPoint::Retention => uniform(seed, &name, &shape, 0.9, 1.0),
+            HookPoint::Retention => {
+                let mut array = uniform(seed, &name, &shape, 0.9, 1.0);
+                if matches!(rule, Rule::RetNet | Rule::Gdn | Rule::GatedDeltaProduct(_) | Rule::Comba) {
+                    for mut lane in array.lanes_mut(Axis(3)) {
+                        let of_the_head = lane[0];
+                        lane.fill(of_the_head);
+                    }
+                }
+                array
+            }
             _ => uniform(seed, &name, &shape, 0.05, 0.95),
         }
     };
