@@ -207,7 +207,7 @@ pub fn record_on(
         for from in (0..steps).step_by(block_steps) {
             let block = from..(from + block_steps).min(steps);
             let rows = model.hidden(&padded_tokens(&examples, block.clone())?, Some(&mut state), &mut collector)?;
-            answers.take(&examples, 0, &said(model, &rows, &examples, &block)?);
+            answers.read(model, &rows, &examples, 0, &block)?;
             for (layer, factors, recording) in collector.layers.drain(..) {
                 writer.append_layer(layer, &factors, recording)?;
             }
@@ -307,7 +307,7 @@ fn said(model: &LanguageModel, rows: &Tensor, examples: &[Example], steps: &Rang
 }
 
 /// What the model says at the questions, as it comes in.
-struct AnswerTables {
+pub(crate) struct AnswerTables {
     /// [batch, question]: -1 where there is no such question.
     predicted: Array2<i32>,
     /// [batch, question, {gold, stale, foil}].
@@ -319,13 +319,26 @@ struct AnswerTables {
 }
 
 impl AnswerTables {
-    fn new(batch: usize, questions: usize) -> Self {
+    pub(crate) fn new(batch: usize, questions: usize) -> Self {
         Self {
             predicted: Array2::from_elem((batch, questions), -1),
             log_probability: Array3::from_elem((batch, questions, 3), f32::NAN),
             top_token: Array3::from_elem((batch, questions, TOP), -1),
             top_log_probability: Array3::from_elem((batch, questions, TOP), f32::NAN),
         }
+    }
+
+    /// Reads the answers to the questions that stand in `steps` from the last hidden rows of `examples`, the first of which is `first`.
+    pub(crate) fn read(
+        &mut self,
+        model: &LanguageModel,
+        rows: &Tensor,
+        examples: &[Example],
+        first: usize,
+        steps: &Range<usize>,
+    ) -> Result<(), ModelError> {
+        self.take(examples, first, &said(model, rows, examples, steps)?);
+        Ok(())
     }
 
     /// Takes what was said to questions of `examples`, the first of which is `first`.
@@ -351,7 +364,7 @@ impl AnswerTables {
     }
 
     /// The tables of all sequences; none where nothing is asked.
-    fn tables(&self) -> Vec<Table> {
+    pub(crate) fn tables(&self) -> Vec<Table> {
         if self.predicted.is_empty() {
             return Vec::new();
         }

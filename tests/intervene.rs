@@ -7,5 +7,7 @@ mod event;
 mod gates;
 mod knockout;
 #[cfg(feature = "record")]
+mod live;
+#[cfg(feature = "record")]
 mod network;
 mod spec;

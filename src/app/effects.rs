@@ -68,12 +68,14 @@ fn open_source(core: &mut Core, source: TraceSource) {
     let title = match &source {
         TraceSource::Path(_) => format!("opening {}", source.title()),
         TraceSource::Bundled(name) => format!("recording the bundled trace {name}"),
+        TraceSource::Live(name) => format!("opening {name}"),
     };
     let weight = if matches!(source, TraceSource::Path(_)) { Weight::Light } else { Weight::Heavy };
     core.jobs.start(weight, title, move |progress| {
         let open = match &source {
             TraceSource::Path(path) => OpenTrace::open(path, source.clone()).map_err(super::data::said)?,
             TraceSource::Bundled(name) => bundled::open(name, &folders.cache, progress)?,
+            TraceSource::Live(name) => return Err(format!("'{name}' was a live run: run it again in the panel Live model")),
         };
         Ok(vec![Action::Opened(open)])
     });

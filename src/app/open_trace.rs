@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 
 use super::first_look;
 use super::selection::Selection;
@@ -19,6 +20,8 @@ pub enum TraceSource {
     Path(PathBuf),
     /// Recorded from a bundled model on first use, by its name.
     Bundled(String),
+    /// A run of the live model, by its name: it lasts as long as it is open.
+    Live(String),
 }
 
 impl TraceSource {
@@ -26,8 +29,13 @@ impl TraceSource {
     pub fn title(&self) -> String {
         match self {
             Self::Path(path) => stem(path),
-            Self::Bundled(name) => name.clone(),
+            Self::Bundled(name) | Self::Live(name) => name.clone(),
         }
+    }
+
+    /// Whether it can be opened again in another session.
+    pub const fn lasts(&self) -> bool {
+        !matches!(self, Self::Live(_))
     }
 }
 
@@ -37,6 +45,7 @@ impl TraceSource {
         match self {
             Self::Path(path) => super::action::Action::Open(vec![path.clone()]),
             Self::Bundled(name) => super::action::Action::OpenBundled(name.clone()),
+            Self::Live(_) => super::action::Action::ShowPanel(super::panel::PanelKind::Live),
         }
     }
 }
@@ -52,15 +61,27 @@ struct Inner {
     source: TraceSource,
     first_look: Selection,
     trace: Trace,
+    /// Where it lies, if that is to go with it.
+    _folder: Option<TempDir>,
 }
 
 impl OpenTrace {
     /// Opens a trace that lies at `path`. Reads its attributes, and of the arrays no more than says where to look first.
     pub fn open(path: &Path, source: TraceSource) -> Result<Self, TraceError> {
+        Self::open_in(path, source, None)
+    }
+
+    /// The same in a folder that is removed when nobody looks at the trace any more.
+    pub fn open_owned(path: &Path, source: TraceSource, folder: TempDir) -> Result<Self, TraceError> {
+        Self::open_in(path, source, Some(folder))
+    }
+
+    fn open_in(path: &Path, source: TraceSource, folder: Option<TempDir>) -> Result<Self, TraceError> {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let trace = Trace::open(path)?;
         let first_look = first_look::find(&trace);
-        Ok(Self(Arc::new(Inner { id: NEXT.fetch_add(1, Ordering::Relaxed), name: source.title(), source, first_look, trace })))
+        let id = NEXT.fetch_add(1, Ordering::Relaxed);
+        Ok(Self(Arc::new(Inner { id, name: source.title(), source, first_look, trace, _folder: folder })))
     }
 
     /// Its name in lists: the file's stem, or the bundled model's name.

@@ -121,7 +121,7 @@ impl Session {
     /// The workspace as it would be saved.
     pub fn workspace(&self) -> Workspace {
         let results = self.results.iter().map(|open| open.path().to_path_buf()).collect();
-        Workspace::new(self.traces.iter().map(|open| open.source().clone()).collect(), results, self.state.clone())
+        Workspace::new(self.traces.iter().map(|open| open.source().clone()).filter(TraceSource::lasts).collect(), results, self.state.clone())
     }
 
     /// Takes a workspace for the session: its traces still have to be opened.
@@ -238,7 +238,9 @@ impl Session {
     /// A trace that was opened takes the place a workspace has for it, or the last; the same source opened anew replaces the old.
     fn opened(&mut self, open: OpenTrace) {
         let source = open.source().clone();
-        self.settings.remember(&source);
+        if source.lasts() {
+            self.settings.remember(&source);
+        }
         if let Some(index) = self.traces.iter().position(|other| *other.source() == source) {
             self.traces[index] = open;
             self.state.selection.trace = index;

@@ -5,11 +5,11 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::ValueEnum;
 use comfy_table::{Table, presets::UTF8_HORIZONTAL_ONLY};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::{network, output};
 use crate::intervene::{
-    AnswerAccount, EraseEvent, Gate, GateChange, HeadRead, Intervention, ReadChange, SequenceWords, gate_changes, ranked, read_change,
+    AnswerAccount, EraseEvent, Gate, GateChange, HeadRead, Intervention, Interventions, ReadChange, SequenceWords, gate_changes, ranked, read_change,
 };
 use crate::trace::Trace;
 
@@ -73,13 +73,6 @@ enum GateName {
     Erase,
     Write,
     Decay,
-}
-
-/// Interventions as typed in a file.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Interventions {
-    intervention: Vec<Intervention>,
 }
 
 /// What is asked with a model at hand.
@@ -189,9 +182,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 fn read_interventions(path: &Path) -> anyhow::Result<Vec<Intervention>> {
     let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the interventions: {}", path.display()))?;
-    let typed: Interventions = toml::from_str(&text).with_context(|| format!("not a file of interventions: {}", path.display()))?;
-    anyhow::ensure!(!typed.intervention.is_empty(), "there is no [[intervention]] in {}", path.display());
-    Ok(typed.intervention)
+    let read = Interventions::from_toml(&text).with_context(|| format!("not a file of interventions: {}", path.display()))?;
+    Ok(read.intervention)
 }
 
 fn gates_table(changes: &[GateChange]) -> Table {

@@ -194,7 +194,7 @@ impl AnswerAccount {
 }
 
 /// A probability to three digits, from its logarithm.
-fn probability(log: f64) -> String {
+pub fn probability(log: f64) -> String {
     let p = log.exp();
     if p >= 0.001 { format!("{p:.3}") } else { format!("{p:.1e}") }
 }

@@ -17,6 +17,14 @@ pub enum InterveneError {
         /// Its rule.
         rule: Rule,
     },
+    /// The rule has no factor for a change.
+    #[error("layer {layer} has rule {rule}, which has no factors for this change: it can be run, but not recorded as a trace")]
+    NoFactor {
+        /// The layer's number in the model.
+        layer: usize,
+        /// Its rule.
+        rule: Rule,
+    },
     /// A place the sequences do not have.
     #[error("{what} {index} is not there: available {available}")]
     OutOfRange {

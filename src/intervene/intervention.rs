@@ -258,6 +258,7 @@ impl std::fmt::Display for Where {
         match &self.steps {
             Steps::All => {}
             Steps::Chosen(steps) => parts.push(list("step", steps)),
+            Steps::Range(from, usize::MAX) => parts.push(format!("from step {from} on")),
             Steps::Range(from, to) => parts.push(format!("steps {from} to {}", to.saturating_sub(1))),
         }
         if parts.is_empty() { f.write_str("everywhere") } else { f.write_str(&parts.join(" ")) }

@@ -9,9 +9,11 @@
 
 mod error;
 mod intervention;
+mod file;
 mod carry;
 mod forget;
 mod apply;
+mod factors;
 mod tape;
 mod knockout;
 mod scores;
@@ -21,11 +23,13 @@ mod gates;
 mod read_change;
 mod account;
 
-pub use account::{AccountOptions, AnswerAccount, EventEffect, EventTotal, HeadEffect, Interaction};
+pub use account::{AccountOptions, AnswerAccount, EventEffect, EventTotal, HeadEffect, Interaction, probability};
 pub use apply::{Place, Row, Superseded, apply};
 pub use carry::carry;
 pub use error::InterveneError;
 pub use event::{EraseEvent, HeadRead, RemovedWrite, ranked};
+pub use factors::changed_factors;
+pub use file::Interventions;
 pub use gates::{Gate, GateChange, gate_changes};
 pub use intervention::{Address, Change, Intervention, Replacement, Steps, Where};
 pub use knockout::{EditKnockouts, Knockouts, Query, decay_knockouts, knockouts, visit_retention};

@@ -30,6 +30,9 @@ pub enum NetworkError {
         /// Largest difference of a log-probability, in nats.
         difference: f64,
     },
+    /// Whoever watched it said so.
+    #[error("cancelled")]
+    Cancelled,
     /// The model could not be run.
     #[error(transparent)]
     Model(#[from] ModelError),

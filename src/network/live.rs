@@ -13,8 +13,8 @@ use crate::record::log_softmax;
 /// the same call of [`LiveReplay::advance`].
 #[derive(Clone)]
 pub struct LiveReplay<'m> {
-    model: &'m LanguageModel,
-    state: State,
+    pub(super) model: &'m LanguageModel,
+    pub(super) state: State,
     /// What is changed from the next step on, in this order.
     pub interventions: Vec<Intervention>,
     /// The sequence's number, for random streams.

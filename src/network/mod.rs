@@ -7,7 +7,7 @@
 //!
 //! [`NetworkReplay::account`] gives the erase events behind one answer: ranked by one gradient through the whole network, confirmed by
 //! exact replays. [`NetworkReplay::effects`] runs a list of interventions over many sequences. [`LiveReplay`] goes step by step and can
-//! branch off anywhere, for a person at a screen.
+//! branch off anywhere, and be recorded as it runs, for a person at a screen.
 
 mod error;
 mod run;
@@ -16,8 +16,10 @@ mod account;
 mod effects;
 mod live;
 mod reads;
+mod recorded;
 
 pub use error::NetworkError;
 pub use live::LiveReplay;
 pub use reads::{QuestionReads, ReadEdits};
-pub use run::{Asked, NetworkReplay, Path, Run};
+pub use recorded::Words;
+pub use run::{Asked, NetworkReplay, Path, Run, scores};

@@ -7,7 +7,7 @@ use std::error::Error;
 
 use ndarray::{Array3, s};
 
-use super::run::Asked;
+use super::run::{Asked, scores};
 use super::{NetworkError, NetworkReplay};
 use crate::intervene::Scores;
 use crate::memory::{Factors, RecordOptions, Recording, cpu};
@@ -58,7 +58,7 @@ impl NetworkReplay<'_> {
             let longest = rest.iter().map(Asked::n_steps).max().unwrap_or(1);
             let (now, later) = rest.split_at((TOKENS_PER_CALL / longest.max(1)).clamp(1, rest.len()));
             let mut observer = AtQuestions { asked: now, first, edits, reads: Vec::new() };
-            all.extend(self.answers(now, &mut observer)?);
+            all.extend(self.answers(now, &mut observer, &|question, log_probabilities| scores(question, &log_probabilities))?);
             for found in observer.reads {
                 match reads.iter_mut().find(|known| known.layer == found.layer) {
                     Some(known) => known.reads.append(ndarray::Axis(0), found.reads.view()).expect("a layer keeps its shape"),

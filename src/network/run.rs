@@ -24,6 +24,8 @@ pub struct NetworkReplay<'m> {
     pub vocabulary: Option<&'m Vocabulary>,
     /// Seed of random addresses and exchanges.
     pub seed: u64,
+    /// Told what share of a list of runs is done; gives whether to go on ([`NetworkError::Cancelled`] if not).
+    pub watch: Option<&'m (dyn Fn(f64) -> bool + Sync)>,
 }
 
 /// One run of one sequence.
@@ -60,7 +62,7 @@ pub enum Path {
 impl<'m> NetworkReplay<'m> {
     /// Of any model.
     pub const fn new(model: &'m LanguageModel, seed: u64) -> Self {
-        Self { model, vocabulary: None, seed }
+        Self { model, vocabulary: None, seed, watch: None }
     }
 
     /// Of the model that a trace was recorded from; refuses one with other weights, and one that no longer gives the trace's answers.
@@ -87,30 +89,48 @@ impl<'m> NetworkReplay<'m> {
 
     /// What the model says to the questions of each run, \[run\]\[question\]. Runs may be of different sequences.
     pub fn scores(&self, runs: &[Run]) -> Result<Vec<Vec<Scores>>, NetworkError> {
+        self.read(runs, |question, log_probabilities| scores(question, &log_probabilities))
+    }
+
+    /// The log-probabilities of every token at the questions of each run, \[run\]\[question\]\[token\].
+    pub fn log_probabilities(&self, runs: &[Run]) -> Result<Vec<Vec<Vec<f64>>>, NetworkError> {
+        self.read(runs, |_, log_probabilities| log_probabilities)
+    }
+
+    /// What `take` makes of the log-probabilities at each question, \[run\]\[question\], as few runs together as a call may hold.
+    fn read<T>(&self, runs: &[Run], take: impl Fn(&Question, Vec<f64>) -> T) -> Result<Vec<Vec<T>>, NetworkError> {
         let mut all = Vec::with_capacity(runs.len());
         let mut rest = runs;
         while !rest.is_empty() {
             let longest = rest.iter().map(Run::n_steps).max().unwrap_or(1);
             let (now, later) = rest.split_at((TOKENS_PER_CALL / longest.max(1)).clamp(1, rest.len()));
-            all.extend(self.together(now)?);
+            all.extend(self.together(now, &take)?);
             rest = later;
+            if self.watch.is_some_and(|watch| !watch(all.len() as f64 / runs.len() as f64)) {
+                return Err(NetworkError::Cancelled);
+            }
         }
         Ok(all)
     }
 
     /// The runs of one call of the model.
-    fn together(&self, runs: &[Run]) -> Result<Vec<Vec<Scores>>, NetworkError> {
+    fn together<T>(&self, runs: &[Run], take: &impl Fn(&Question, Vec<f64>) -> T) -> Result<Vec<Vec<T>>, NetworkError> {
         let steps = runs.iter().map(Run::n_steps).max().unwrap_or(0);
         if steps == 0 {
-            return Ok(vec![Vec::new(); runs.len()]);
+            return Ok(runs.iter().map(|_| Vec::new()).collect());
         }
         let stale: Vec<Vec<Superseded>> = runs.iter().map(|run| superseded(run.asked.example)).collect();
         let mut changed = Intervened::new(runs.iter().zip(&stale).map(|(run, stale)| (run.row(stale), run.path)).collect(), self.seed);
-        self.answers(&runs.iter().map(|run| run.asked).collect::<Vec<_>>(), &mut changed)
+        self.answers(&runs.iter().map(|run| run.asked).collect::<Vec<_>>(), &mut changed, take)
     }
 
-    /// What the model says to the questions of each sequence while somebody watches or intervenes, in one call.
-    pub(super) fn answers(&self, asked: &[Asked], observer: &mut impl Observer) -> Result<Vec<Vec<Scores>>, NetworkError> {
+    /// What `take` makes of what the model says to the questions of each sequence while somebody watches or intervenes, in one call.
+    pub(super) fn answers<T>(
+        &self,
+        asked: &[Asked],
+        observer: &mut impl Observer,
+        take: &impl Fn(&Question, Vec<f64>) -> T,
+    ) -> Result<Vec<Vec<T>>, NetworkError> {
         let steps = asked.iter().map(Asked::n_steps).max().unwrap_or(0);
         let examples: Vec<&Example> = asked.iter().map(|asked| asked.example).collect();
         let tokens = padded_tokens(&examples, 0..steps)?;
@@ -120,7 +140,8 @@ impl<'m> NetworkReplay<'m> {
         let rows: Vec<u32> = rows.map(|row| row as u32).collect();
         let picked = hidden.index_select(&Tensor::from_vec(rows.clone(), rows.len(), hidden.device())?, 0)?;
         let mut logits = self.model.logits(&picked)?.to_vec2::<f32>()?.into_iter();
-        let of_one = |asked: &Asked| asked.questions.iter().zip(&mut logits).map(|(question, logits)| scores(question, &logits)).collect();
+        let of_one =
+            |asked: &Asked| asked.questions.iter().zip(&mut logits).map(|(question, logits)| take(question, log_softmax(&logits))).collect();
         Ok(asked.iter().map(of_one).collect())
     }
 }
@@ -147,9 +168,8 @@ impl<'a> Run<'a> {
     }
 }
 
-/// What logits say to a question.
-pub(super) fn scores(question: &Question, logits: &[f32]) -> Scores {
-    let log_probabilities = log_softmax(logits);
+/// What log-probabilities of all tokens say to a question.
+pub fn scores(question: &Question, log_probabilities: &[f64]) -> Scores {
     let together = |tokens: &[u32]| {
         let probability: f64 = tokens.iter().map(|&token| log_probabilities[token as usize].exp()).sum();
         (!tokens.is_empty()).then(|| probability.ln())

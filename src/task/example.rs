@@ -129,6 +129,25 @@ impl Example {
         self.tokens.is_empty()
     }
 
+    /// The same as far as it is true before step `n_steps`: later tokens, writes and questions, and what they make stale, are not there.
+    #[must_use]
+    pub fn up_to(&self, n_steps: usize) -> Self {
+        let mut writes: Vec<Write> = self.writes.iter().filter(|write| write.position < n_steps).cloned().collect();
+        for write in &mut writes {
+            let later = |step: &usize| *step < n_steps;
+            write.superseded_at = write.superseded_at.filter(later);
+            write.superseded_by = write.superseded_by.filter(|_| write.superseded_at.is_some());
+            write.deleted_at = write.deleted_at.filter(later);
+        }
+        let keys: Vec<u32> = writes.iter().map(|write| write.key).collect();
+        for (place, write) in writes.iter_mut().enumerate() {
+            write.later_writes = keys[place + 1..].iter().filter(|key| **key == write.key).count() as u32;
+        }
+        let questions = self.questions.iter().filter(|question| question.position < n_steps).cloned().collect();
+        let tokens = self.tokens[..n_steps.min(self.tokens.len())].to_vec();
+        Self { tokens, writes, questions, condition: self.condition }
+    }
+
     /// The gold token at each question's position, none elsewhere: the target of training, \[step\].
     pub fn targets(&self) -> Vec<Option<u32>> {
         let mut targets = vec![None; self.tokens.len()];

@@ -62,6 +62,7 @@ fn column(ui: &mut Ui, session: &Session, jobs: &Jobs, last_session: Option<&Pat
             let place = match source {
                 TraceSource::Path(path) => path.parent().map_or_else(String::new, |folder| folder.display().to_string()),
                 TraceSource::Bundled(_) => "bundled".to_owned(),
+                TraceSource::Live(_) => "live".to_owned(),
             };
             ui.horizontal(|ui| {
                 if ui.link(source.title()).clicked() {

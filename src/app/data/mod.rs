@@ -6,8 +6,12 @@ mod directions;
 mod drawn;
 mod fates;
 mod gates;
+mod handle;
 mod heads;
+mod knockouts;
+mod live;
 mod memories;
+mod model;
 mod readouts;
 mod reads;
 mod text;
@@ -18,8 +22,14 @@ pub use directions::{AlignmentOf, AngleSummary, CosinesOf, Directions, Direction
 pub use drawn::{DrawnOf, Paper};
 pub use fates::{FateOf, LifeOf, Lives, WriteLife};
 pub use gates::GatesOf;
+pub use handle::Handle;
 pub use heads::{HeadMapsOf, name as measure_name};
+pub use knockouts::{
+    AccountOf, DoseOf, Edits, EventOf, ReadChangesOf, ReadServedOf, ReadsOf, Said, Sequence, SequenceOf, Served, ServedOf, Target, WhatIf, WhatIfOf,
+};
+pub use live::{DrawnExample, ExampleOf, LiveOf, LiveRun, Prompt, keep};
 pub use memories::{MemoriesOf, SpectrumOf};
+pub use model::{AtHandOf, Model, ModelFor, ModelsAtHand};
 pub use readouts::{Asked, Cards, Curves, CurvesOf, Heads, ReadoutsOf};
 pub use reads::{ExplainedOf, MatrixOf, ReadOf};
 pub use text::{SequenceText, TextOf};

@@ -7,6 +7,8 @@ pub mod details;
 pub mod directions;
 pub mod fate;
 pub mod heads;
+pub mod knockouts;
+pub mod live;
 pub mod memory;
 pub mod probes;
 pub mod results;
@@ -82,7 +84,7 @@ impl PanelKind {
     /// Whether it can be shown.
     pub const fn is_built(self) -> bool {
         // Every panel that `make` knows.
-        !matches!(self, Self::Knockouts | Self::Live)
+        true
     }
 
     /// Its name in files and scripts.
@@ -151,6 +153,8 @@ impl PanelKind {
             Self::Heads => Box::<heads::HeadsPanel>::default(),
             Self::Attention => Box::<attention::AttentionPanel>::default(),
             Self::Fate => Box::<fate::FatePanel>::default(),
+            Self::Knockouts => Box::<knockouts::KnockoutsPanel>::default(),
+            Self::Live => Box::<live::LivePanel>::default(),
             Self::Details => Box::<details::DetailsPanel>::default(),
             Self::Probes => Box::<probes::ProbesPanel>::default(),
             Self::Compare => Box::<compare::ComparePanel>::default(),
