@@ -73,8 +73,7 @@ fn texts(folder: &Path) -> Vec<(PathBuf, String)> {
 #[test]
 fn every_command_helps_with_an_example() {
     let here = Path::new(".");
-    let commands =
-        "run evaluate record import trace measure ledger knockout probe stats merge solve figure export table train models params bench view";
+    let commands = "run evaluate record import trace measure ledger knockout probe stats merge solve figure export table train models params bench view";
     let nested = ["trace info", "trace verify", "trace repair", "trace state"];
     for command in commands.split(' ').chain(nested) {
         let help = does(here, &format!("{command} --help"));

@@ -3,6 +3,7 @@
 //! Everything is blocked so that nearly all work is matrix products, which ndarray hands to BLAS in either memory order.
 
 use std::ffi::{c_char, c_int};
+use std::sync::{Mutex, PoisonError};
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2, LinalgScalar, NdFloat, ShapeBuilder, linalg::general_mat_mul, s};
 use ndarray_linalg::{CholeskyInto, Diag, Lapack, SolveTriangularInto, UPLO};
@@ -242,21 +243,29 @@ pub enum Precision {
     Single,
 }
 
-/// While it lives, BLAS works on the calling thread only. For loops that are themselves spread over threads.
+/// While any of these lives, BLAS works on the calling thread only. For loops that are themselves spread over threads, and for
+/// results that must not depend on how many threads there are.
 #[derive(Debug)]
-pub struct OneThread {
-    threads_before: c_int,
-}
+pub struct OneThread(());
+
+/// How many guards live, and BLAS's threads before the first. The setting belongs to the whole process: a guard that ends must not
+/// give threads back to a computation that another one still guards.
+static GUARDS: Mutex<(usize, c_int)> = Mutex::new((0, 0));
 
 impl OneThread {
-    /// Turns BLAS's own threads off until the guard is dropped. Take it outside of the parallel loop.
+    /// Turns BLAS's own threads off until the last guard is dropped. Take it outside of the parallel loop.
     #[must_use = "BLAS goes back to its threads when the guard is dropped"]
     pub fn new() -> Self {
-        // SAFETY: see the declaration.
-        let threads_before = unsafe { openblas_get_num_threads() };
-        // SAFETY: see the declaration.
-        unsafe { openblas_set_num_threads(1) };
-        Self { threads_before }
+        let mut guards = GUARDS.lock().unwrap_or_else(PoisonError::into_inner);
+        if guards.0 == 0 {
+            // SAFETY: see the declarations.
+            unsafe {
+                guards.1 = openblas_get_num_threads();
+                openblas_set_num_threads(1);
+            }
+        }
+        guards.0 += 1;
+        Self(())
     }
 }
 
@@ -268,8 +277,12 @@ impl Default for OneThread {
 
 impl Drop for OneThread {
     fn drop(&mut self) {
-        // SAFETY: see the declaration.
-        unsafe { openblas_set_num_threads(self.threads_before) };
+        let mut guards = GUARDS.lock().unwrap_or_else(PoisonError::into_inner);
+        guards.0 -= 1;
+        if guards.0 == 0 {
+            // SAFETY: see the declaration.
+            unsafe { openblas_set_num_threads(guards.1) };
+        }
     }
 }
 

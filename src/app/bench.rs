@@ -129,7 +129,7 @@ pub fn bench(options: &BenchOptions, told: impl Fn(&str)) -> Result<Bench, Bench
     let mut window = Headless::new();
     window.core.act(Action::Open(vec![small]));
     window.settle()?;
-    for panel in PanelKind::built() {
+    for panel in PanelKind::ALL {
         told(panel.title());
         let mut layout = Layout::default();
         layout.show(panel);

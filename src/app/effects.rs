@@ -139,7 +139,7 @@ fn figure(core: &mut Core, panel: PanelKind) -> Option<(FigureSpec, crate::figur
         hover_next: &mut next,
         actions: &mut actions,
     };
-    let panel = core.panels.get(panel)?;
+    let panel = core.panels.get(panel);
     let (spec, measured) = panel.figure(&context)?;
     Some((spec, measured, panel.beside(&context)))
 }

@@ -44,16 +44,6 @@ impl Preset {
         }
     }
 
-    /// Whether the panel it is about is built.
-    pub const fn is_available(self) -> bool {
-        match self {
-            Self::Overview | Self::OneMemory => true,
-            Self::OneAnswer => PanelKind::Knockouts.is_built(),
-            Self::Compare => PanelKind::Compare.is_built(),
-            Self::Results => PanelKind::Results.is_built(),
-        }
-    }
-
     /// What it is for, in a few words.
     pub const fn purpose(self) -> &'static str {
         match self {
@@ -161,9 +151,9 @@ fn tree_id() -> egui::Id {
     egui::Id::unique("panels")
 }
 
-/// Tabs of the panels that are built; the first is in front.
+/// Tabs of these panels; the first is in front.
 fn tabs(tiles: &mut Tiles<PanelKind>, panels: &[PanelKind]) -> Option<TileId> {
-    let panes: Vec<TileId> = panels.iter().filter(|panel| panel.is_built()).map(|panel| tiles.insert_pane(*panel)).collect();
+    let panes: Vec<TileId> = panels.iter().map(|panel| tiles.insert_pane(*panel)).collect();
     (!panes.is_empty()).then(|| tiles.insert_tab_tile(panes))
 }
 

@@ -121,7 +121,11 @@ impl Session {
     /// The workspace as it would be saved.
     pub fn workspace(&self) -> Workspace {
         let results = self.results.iter().map(|open| open.path().to_path_buf()).collect();
-        Workspace::new(self.traces.iter().map(|open| open.source().clone()).filter(TraceSource::lasts).collect(), results, self.state.clone())
+        Workspace::new(
+            self.traces.iter().map(|open| open.source().clone()).filter(TraceSource::lasts).collect(),
+            results,
+            self.state.clone(),
+        )
     }
 
     /// Takes a workspace for the session: its traces still have to be opened.

@@ -40,10 +40,7 @@ struct Shown<'a> {
 impl Behavior<PanelKind> for Shown<'_> {
     fn pane_ui(&mut self, ui: &mut Ui, _tile: TileId, panel: &mut PanelKind) -> UiResponse {
         let shown = &mut self.arrangement;
-        let Some(made) = shown.panels.get(*panel) else {
-            super::panel::notice(ui, "Unknown panel", "It comes from a workspace of another version.", None);
-            return UiResponse::None;
-        };
+        let made = shown.panels.get(*panel);
         let mut context = Context {
             session: shown.session,
             jobs: shown.jobs,

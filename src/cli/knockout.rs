@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use super::{network, output};
 use crate::intervene::{
-    AnswerAccount, EraseEvent, Gate, GateChange, HeadRead, Intervention, Interventions, ReadChange, SequenceWords, gate_changes, ranked, read_change,
+    AnswerAccount, EraseEvent, Gate, GateChange, HeadRead, Intervention, Interventions, ReadChange, SequenceWords, gate_changes, ranked,
+    read_change,
 };
 use crate::trace::Trace;
 

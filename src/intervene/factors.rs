@@ -25,8 +25,7 @@ pub fn changed_factors<F: Scalar>(factors: &Factors<F>, place: Place, rows: &[Ro
     if !plain || changed.edits.len() != n_own {
         return Err(refused());
     }
-    let mut arrays: BTreeMap<HookPoint, ArrayD<F>> =
-        factors.arrays().iter().map(|(&point, array)| (point, array.to_owned())).collect();
+    let mut arrays: BTreeMap<HookPoint, ArrayD<F>> = factors.arrays().iter().map(|(&point, array)| (point, array.to_owned())).collect();
     for (point, array) in found(&changed) {
         let wanted = point.shape(&factors.dims());
         arrays.insert(point, narrowed(&array, &wanted).ok_or_else(refused)?);

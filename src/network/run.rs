@@ -140,8 +140,9 @@ impl<'m> NetworkReplay<'m> {
         let rows: Vec<u32> = rows.map(|row| row as u32).collect();
         let picked = hidden.index_select(&Tensor::from_vec(rows.clone(), rows.len(), hidden.device())?, 0)?;
         let mut logits = self.model.logits(&picked)?.to_vec2::<f32>()?.into_iter();
-        let of_one =
-            |asked: &Asked| asked.questions.iter().zip(&mut logits).map(|(question, logits)| take(question, log_softmax(&logits))).collect();
+        let of_one = |asked: &Asked| {
+            asked.questions.iter().zip(&mut logits).map(|(question, logits)| take(question, log_softmax(&logits))).collect()
+        };
         Ok(asked.iter().map(of_one).collect())
     }
 }

@@ -187,11 +187,11 @@ fn a_workspace_gives_back_what_was_saved_wherever_its_folder_lies() {
 }
 
 #[test]
-fn every_preset_shows_built_panels_once_and_survives_a_file() {
-    for preset in Preset::ALL.into_iter().filter(|preset| preset.is_available()) {
+fn every_preset_shows_its_panels_once_and_survives_a_file() {
+    for preset in Preset::ALL {
         let layout = Layout::preset(preset);
         let panels = layout.panels();
-        assert!(!panels.is_empty() && panels.iter().all(|panel| panel.is_built()), "{preset:?}: {panels:?}");
+        assert!(!panels.is_empty(), "{preset:?}: {panels:?}");
         assert!(panels.windows(2).all(|pair| pair[0] < pair[1]), "{preset:?}: {panels:?}");
         let again: Layout = serde_json::from_str(&serde_json::to_string(&layout).unwrap()).unwrap();
         assert!(again.checked() == layout, "{preset:?}");

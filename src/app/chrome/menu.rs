@@ -98,7 +98,7 @@ fn edit(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
 }
 
 fn view(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
-    for preset in Preset::ALL.into_iter().filter(|preset| preset.is_available()) {
+    for preset in Preset::ALL {
         let response = ui.button(preset.label()).on_hover_text(preset.purpose());
         if response.clicked() {
             actions.push(Action::Arrange(preset));
@@ -120,7 +120,7 @@ fn view(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
 
 fn panels(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     let shown = session.layout().panels();
-    for (index, panel) in PanelKind::built().enumerate() {
+    for (index, panel) in PanelKind::ALL.into_iter().enumerate() {
         let mark = if shown.contains(&panel) { "●" } else { "○" };
         let key = if index < 9 { format!("{}", index + 1) } else { String::new() };
         let response = ui.add(Button::new(format!("{mark}  {}", panel.title())).shortcut_text(key)).on_hover_text(panel.question());

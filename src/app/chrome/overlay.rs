@@ -52,7 +52,7 @@ pub fn shortcuts(context: &egui::Context, actions: &mut Vec<Action>) {
         });
         ui.add_space(6.0);
         let digits: Vec<String> =
-            PanelKind::built().take(9).enumerate().map(|(index, panel)| format!("{} {}", index + 1, panel.title())).collect();
+            PanelKind::ALL.into_iter().take(9).enumerate().map(|(index, panel)| format!("{} {}", index + 1, panel.title())).collect();
         ui.label(RichText::new(format!("Panels: {}", digits.join(" · "))).color(theme::quiet(ui)));
         ui.label(RichText::new("Over the timeline: wheel moves, Ctrl+wheel zooms. In the headline: click goes to a token, drag picks, Shift+drag picks more.").color(theme::quiet(ui)));
     });

@@ -134,10 +134,10 @@ pub fn commands(session: &Session) -> Vec<Command> {
     for (index, open) in session.results().iter().enumerate() {
         add(format!("Close results {}", open.name()), Action::CloseResults(index));
     }
-    for panel in PanelKind::built() {
+    for panel in PanelKind::ALL {
         add(format!("Show panel: {}", panel.title()), Action::ShowPanel(panel));
     }
-    for preset in Preset::ALL.into_iter().filter(|preset| preset.is_available()) {
+    for preset in Preset::ALL {
         add(format!("Arrange: {}", preset.label()), Action::Arrange(preset));
     }
     for panel in session.layout().panels() {

@@ -93,7 +93,7 @@ pub fn read(context: &egui::Context, session: &Session) -> Vec<Action> {
             actions.extend((0..times).filter_map(|_| (shortcut.action)(session)));
         }
         if !typing {
-            for (key, panel) in DIGITS.into_iter().zip(PanelKind::built()) {
+            for (key, panel) in DIGITS.into_iter().zip(PanelKind::ALL) {
                 if input.consume_key(Modifiers::NONE, key) {
                     actions.push(Action::ShowPanel(panel));
                 }

@@ -245,7 +245,8 @@ impl Ask for WhatIfOf {
         ];
         let watch = |share: f64| progress.set(share).is_ok();
         let found = self.model.replay(SEED, &watch).log_probabilities(&runs).map_err(said)?;
-        let mut said = found.into_iter().flatten().map(|log_probabilities| Said { scores: scores(question, &log_probabilities), log_probabilities });
+        let mut said =
+            found.into_iter().flatten().map(|log_probabilities| Said { scores: scores(question, &log_probabilities), log_probabilities });
         match (said.next(), said.next(), said.next()) {
             (Some(as_it_is), Some(total), Some(direct)) => Ok(WhatIf { as_it_is, total, direct }),
             _ => Err("the model gave no answer".to_owned()),

@@ -80,7 +80,9 @@ impl Ask for ExampleOf {
             Prompt::Task { name, seed, index, condition } => {
                 let mut task = TaskSpec::named(name).and_then(|spec| spec.build()).map_err(said)?;
                 if let Some(vocabulary) = vocabulary {
-                    task = task.in_vocabulary(vocabulary).map_err(|error| format!("the model does not know this task's words: {}", said(error)))?;
+                    task = task
+                        .in_vocabulary(vocabulary)
+                        .map_err(|error| format!("the model does not know this task's words: {}", said(error)))?;
                 }
                 let conditions = task.conditions();
                 let example = match condition {
@@ -188,7 +190,11 @@ impl Ask for LiveOf {
             return Err("there is nothing to read yet".to_owned());
         }
         if example.len() * size > MOST {
-            return Err(format!("{} tokens are too many to keep what is said after each of them: read at most {}", example.len(), MOST / size));
+            return Err(format!(
+                "{} tokens are too many to keep what is said after each of them: read at most {}",
+                example.len(),
+                MOST / size
+            ));
         }
         let mut live = LiveReplay::new(model);
         live.interventions = self.edits.list()?;

@@ -25,7 +25,8 @@ pub use gates::GatesOf;
 pub use handle::Handle;
 pub use heads::{HeadMapsOf, name as measure_name};
 pub use knockouts::{
-    AccountOf, DoseOf, Edits, EventOf, ReadChangesOf, ReadServedOf, ReadsOf, Said, Sequence, SequenceOf, Served, ServedOf, Target, WhatIf, WhatIfOf,
+    AccountOf, DoseOf, Edits, EventOf, ReadChangesOf, ReadServedOf, ReadsOf, Said, Sequence, SequenceOf, Served, ServedOf, Target, WhatIf,
+    WhatIfOf,
 };
 pub use live::{DrawnExample, ExampleOf, LiveOf, LiveRun, Prompt, keep};
 pub use memories::{MemoriesOf, SpectrumOf};

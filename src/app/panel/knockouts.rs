@@ -16,13 +16,13 @@ use egui::{Rect, ScrollArea, Sense, Ui, UiBuilder, pos2, vec2};
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Latest, Panel, PanelKind};
-pub(super) use what_if::ADDRESSES;
 use crate::app::data::{AccountOf, Handle, Model, ModelFor, Sequence, SequenceOf, Served, ServedOf};
 use crate::app::jobs::Answer;
 use crate::app::session::{self, Focus};
 use crate::app::theme;
 use crate::figure::{Figure, FigureSpec, Measured};
 use crate::intervene::{Address, AnswerAccount, EraseEvent, Intervention, ReadChange, Scores};
+pub(super) use what_if::ADDRESSES;
 
 /// What the panel lets one choose.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

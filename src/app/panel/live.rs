@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::knockouts::Entry;
 use super::{Context, Latest, Panel, PanelKind};
 use crate::app::action::Action;
-use crate::app::data::{DrawnExample, ExampleOf, Edits, Handle, LiveOf, LiveRun, Model, AtHandOf, ModelsAtHand, Prompt};
+use crate::app::data::{AtHandOf, DrawnExample, Edits, ExampleOf, Handle, LiveOf, LiveRun, Model, ModelsAtHand, Prompt};
 use crate::app::jobs::Answer;
 use crate::app::open_trace::OpenTrace;
 use crate::app::session;

@@ -15,7 +15,6 @@ pub mod results;
 pub mod timeline;
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 
 use egui::{Align, Layout, RichText, Ui};
 use serde::{Deserialize, Serialize};
@@ -76,17 +75,6 @@ impl PanelKind {
         Self::Results,
     ];
 
-    /// Those that are built, in the order of the menu; the first nine have the keys 1 to 9.
-    pub fn built() -> impl Iterator<Item = Self> {
-        Self::ALL.into_iter().filter(|panel| panel.is_built())
-    }
-
-    /// Whether it can be shown.
-    pub const fn is_built(self) -> bool {
-        // Every panel that `make` knows.
-        true
-    }
-
     /// Its name in files and scripts.
     pub const fn name(self) -> &'static str {
         match self {
@@ -144,8 +132,8 @@ impl PanelKind {
         }
     }
 
-    fn make(self) -> Option<Box<dyn Panel>> {
-        Some(match self {
+    fn make(self) -> Box<dyn Panel> {
+        match self {
             Self::Cleanup => Box::<cleanup::CleanupPanel>::default(),
             Self::Timeline => Box::<timeline::TimelinePanel>::default(),
             Self::Memory => Box::<memory::MemoryPanel>::default(),
@@ -159,8 +147,7 @@ impl PanelKind {
             Self::Probes => Box::<probes::ProbesPanel>::default(),
             Self::Compare => Box::<compare::ComparePanel>::default(),
             Self::Results => Box::<results::ResultsPanel>::default(),
-            _ => return None,
-        })
+        }
     }
 }
 
@@ -292,11 +279,8 @@ pub struct Panels {
 
 impl Panels {
     /// The panel, made when it is first shown.
-    pub fn get(&mut self, kind: PanelKind) -> Option<&mut (dyn Panel + 'static)> {
-        match self.made.entry(kind) {
-            Entry::Occupied(made) => Some(made.into_mut().as_mut()),
-            Entry::Vacant(place) => Some(place.insert(kind.make()?).as_mut()),
-        }
+    pub fn get(&mut self, kind: PanelKind) -> &mut (dyn Panel + 'static) {
+        self.made.entry(kind).or_insert_with(|| kind.make()).as_mut()
     }
 }
 

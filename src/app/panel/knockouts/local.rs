@@ -109,7 +109,8 @@ fn missing(ui: &mut Ui, context: &mut Context<'_>, shared: &Shared<'_>, view: &m
         if ui.button("Choose the model's folder …").clicked() {
             let mut next = view.clone();
             context.jobs.wait_for("the folder dialog", move || {
-                let Some(folder) = rfd::FileDialog::new().set_title("A folder with config.json and weights.safetensors").pick_folder() else {
+                let Some(folder) = rfd::FileDialog::new().set_title("A folder with config.json and weights.safetensors").pick_folder()
+                else {
                     return Ok(Vec::new());
                 };
                 next.model = Some(folder.display().to_string());

@@ -106,7 +106,11 @@ fn more(ui: &mut Ui, shared: &Shared<'_>, view: &mut View) {
         edits(shared, &slider)
     };
     let mut add = Vec::new();
-    if ui.add_enabled(!now.is_empty(), egui::Button::new("Add to the list")).on_hover_text("Keeps this change while others are tried").clicked() {
+    if ui
+        .add_enabled(!now.is_empty(), egui::Button::new("Add to the list"))
+        .on_hover_text("Keeps this change while others are tried")
+        .clicked()
+    {
         add.extend(now);
         (view.factor, view.address) = (1.0, None);
     }
@@ -152,7 +156,8 @@ fn list(ui: &mut Ui, view: &mut View) {
         ui.horizontal(|ui| {
             ui.checkbox(&mut entry.on, entry.change.to_string());
             let remove = ui.small_button("×").on_hover_text("Take it off the list");
-            remove.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Remove change {} from the list", place + 1)));
+            remove
+                .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Remove change {} from the list", place + 1)));
             if remove.clicked() {
                 gone = Some(place);
             }
@@ -186,12 +191,15 @@ fn take_away(ui: &mut Ui, context: &Context<'_>, shared: &Shared<'_>, view: &Vie
 /// The command whose numbers the panel shows.
 pub fn command(shared: &Shared<'_>, model: Option<&str>) -> String {
     let path = shared.focus.trace.trace().path().display().to_string();
-    let quoted = |text: &str| if text.contains([' ', '\'', '"', '$']) { format!("'{}'", text.replace('\'', r"'\''")) } else { text.to_owned() };
+    let quoted =
+        |text: &str| if text.contains([' ', '\'', '"', '$']) { format!("'{}'", text.replace('\'', r"'\''")) } else { text.to_owned() };
     let reading = match shared.reading {
         Reading::Question(number) => format!("--question {number}"),
         Reading::Step(step) => format!("--step {step}"),
     };
-    let model = model.filter(|_| matches!(shared.reading, Reading::Question(_))).map_or_else(String::new, |name| format!(" --model {}", quoted(name)));
+    let model = model
+        .filter(|_| matches!(shared.reading, Reading::Question(_)))
+        .map_or_else(String::new, |name| format!(" --model {}", quoted(name)));
     format!("pentimento knockout {} --batch {} {reading}{model}", quoted(&path), shared.sequence.index)
 }
 

@@ -120,7 +120,8 @@ pub fn ui(ui: &mut Ui, view: &mut View, model: &Model, at: usize, total: usize) 
             let name = format!("branch {branch}, from step {}", view.branches[branch - 1].from);
             ui.selectable_value(&mut view.branch, branch, name);
         }
-        let add = ui.button(format!("Branch at step {at}")).on_hover_text("From this step on something does otherwise: the memory, or the words");
+        let add =
+            ui.button(format!("Branch at step {at}")).on_hover_text("From this step on something does otherwise: the memory, or the words");
         if add.clicked() {
             view.branches.push(Branch { from: at, ..Branch::default() });
             view.branch = view.branches.len();
@@ -158,7 +159,8 @@ fn list(ui: &mut Ui, branch: &mut Branch) {
         ui.horizontal(|ui| {
             ui.checkbox(&mut entry.on, entry.change.to_string());
             let remove = ui.small_button("×").on_hover_text("Take it off the branch");
-            remove.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Remove change {} of the branch", place + 1)));
+            remove
+                .widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, format!("Remove change {} of the branch", place + 1)));
             if remove.clicked() {
                 gone = Some(place);
             }

@@ -119,7 +119,9 @@ fn task(ui: &mut Ui, view: &mut View, conditions: &[Condition]) {
             return;
         }
         let label = ui.label("condition");
-        let named = |condition: Option<Condition>| condition.map_or_else(|| "as drawn".to_owned(), |condition| format!("{}: {condition}", condition.letter()));
+        let named = |condition: Option<Condition>| {
+            condition.map_or_else(|| "as drawn".to_owned(), |condition| format!("{}: {condition}", condition.letter()))
+        };
         ComboBox::from_id_salt("condition")
             .width(150.0)
             .selected_text(named(view.condition))
@@ -134,7 +136,8 @@ fn task(ui: &mut Ui, view: &mut View, conditions: &[Condition]) {
 }
 
 fn text(ui: &mut Ui, view: &mut View, model: &Model) {
-    let hint = if model.opened.vocabulary.is_some() { "words of the model, with spaces between" } else { "token numbers, with spaces between" };
+    let hint =
+        if model.opened.vocabulary.is_some() { "words of the model, with spaces between" } else { "token numbers, with spaces between" };
     let edit = TextEdit::multiline(&mut view.text).hint_text(hint).desired_rows(2).desired_width(f32::INFINITY);
     ui.add(edit).widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Text for the model to read"));
     let Some(vocabulary) = &model.opened.vocabulary else { return };

@@ -79,7 +79,10 @@ fn table(ui: &mut Ui, view: &mut View, model: &Model, shown: &[&Line], at: usize
             painter.rect_filled(rect.expand2(vec2(4.0, 0.0)), 3.0, ui.visuals().widgets.hovered.weak_bg_fill);
         }
         let left = rect.left() + (rect.width() * 0.2).clamp(60.0, 120.0);
-        let area = Rect::from_min_max(pos2(left, rect.top() + 3.0), pos2((rect.right() - 66.0 * shown.len() as f32).max(left + 20.0), rect.bottom() - 3.0));
+        let area = Rect::from_min_max(
+            pos2(left, rect.top() + 3.0),
+            pos2((rect.right() - 66.0 * shown.len() as f32).max(left + 20.0), rect.bottom() - 3.0),
+        );
         painter.text(rect.left_center(), Align2::LEFT_CENTER, word(token), FontId::proportional(12.5), ui.visuals().text_color());
         painter.rect_filled(area, 2.0, ui.visuals().extreme_bg_color);
         let each = area.height() / shown.len() as f32;
@@ -89,9 +92,19 @@ fn table(ui: &mut Ui, view: &mut View, model: &Model, shown: &[&Line], at: usize
             let bar = Rect::from_min_size(pos2(area.left(), top), vec2(area.width() * log.exp() as f32, (each - 1.0).max(2.0)));
             painter.rect_filled(bar, 1.0, colour(category(n)));
             let right = rect.right() - 66.0 * (shown.len() - 1 - n) as f32;
-            painter.text(pos2(right, rect.center().y), Align2::RIGHT_CENTER, probability(*log), FontId::monospace(11.0), colour(category(n)));
+            painter.text(
+                pos2(right, rect.center().y),
+                Align2::RIGHT_CENTER,
+                probability(*log),
+                FontId::monospace(11.0),
+                colour(category(n)),
+            );
         }
-        let text = if view.reads == Reads::Text { "Click to let the model read it next." } else { "In a text of your own, a click lets the model read it next." };
+        let text = if view.reads == Reads::Text {
+            "Click to let the model read it next."
+        } else {
+            "In a text of your own, a click lets the model read it next."
+        };
         if response.clicked() && view.reads == Reads::Text {
             append(&mut view.text, &word(token));
             view.steps = view.steps.map(|steps| steps + 1);

@@ -100,7 +100,9 @@ pub fn strip(ui: &mut Ui, context: &mut Context<'_>, view: &View, here: &Line, a
                 }
                 let response = ui.add(egui::Label::new(text).selectable(false).sense(egui::Sense::click()));
                 let state = if step < read { "read" } else { "not read yet" };
-                response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, step < read, step == at, format!("Step {step}: {word}, {state}")));
+                response.widget_info(|| {
+                    egui::WidgetInfo::selected(egui::Role::Button, step < read, step == at, format!("Step {step}: {word}, {state}"))
+                });
                 if response.hovered() && is_shown {
                     context.hover_next.token = Some(Token::new(0, step));
                 }
