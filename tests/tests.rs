@@ -1,6 +1,8 @@
 //! Tests.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::float_cmp, reason = "where a number is exact, nothing else will do")]
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a test says what it could not try")]
 
 #[cfg(feature = "app")]
 mod app;

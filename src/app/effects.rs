@@ -128,8 +128,11 @@ fn nothing_to_export(core: &mut Core, panel: PanelKind) {
     );
 }
 
-/// The figure of a panel as it would be exported, and the texts that must lie beside it.
-fn figure(core: &mut Core, panel: PanelKind) -> Option<(FigureSpec, crate::figure::Measured, Vec<(&'static str, String)>)> {
+/// A figure's spec and numbers, and the texts that must lie beside it, each with the end of its file name.
+type Exported = (FigureSpec, crate::figure::Measured, Vec<(&'static str, String)>);
+
+/// The figure of a panel as it would be exported.
+fn figure(core: &mut Core, panel: PanelKind) -> Option<Exported> {
     let (mut next, mut actions) = (Hover::default(), Vec::new());
     let context = Context {
         session: &core.session,

@@ -175,7 +175,6 @@ impl Session {
             Action::Restore(workspace) => return self.restore(*workspace),
             Action::Close(index) => self.close(index),
             Action::CloseResults(index) if index < self.results.len() => drop(self.results.remove(index)),
-            Action::CloseResults(_) => {}
             Action::OpenDialog => return vec![Effect::OpenDialog],
             Action::SaveWorkspaceDialog => return vec![Effect::SaveWorkspaceDialog],
             Action::SaveWorkspace(path) => return vec![Effect::SaveWorkspace(path)],
@@ -201,7 +200,7 @@ impl Session {
                     self.state.selection = bookmark.selection.clone();
                 }
             }
-            Action::RemoveBookmark(_) => {}
+            Action::CloseResults(_) | Action::RemoveBookmark(_) => {}
             Action::Play(playing) => self.playing = playing && !self.traces.is_empty(),
             Action::SetSpeed(speed) => self.speed = Some(if speed.is_finite() { speed.clamp(0.5, 120.0) } else { 8.0 }),
             Action::SetLoop(steps) => self.state.repeat = steps.map(|(from, to)| (from.min(to), from.max(to))),

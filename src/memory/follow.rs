@@ -286,7 +286,7 @@ fn follow<F: Scalar>(following: &Following<F>, vector: usize, followed: &mut Fol
         if let Some(all) = &mut followed.erased {
             all[[t, vector]] = taken_by_erase;
         }
-        followed.output.row_mut(t).iter_mut().zip(following.values.row(vector)).for_each(|(o, &v)| *o = *o + seen * v);
+        followed.output.row_mut(t).iter_mut().zip(following.values.row(vector)).for_each(|(o, &v)| *o += seen * v);
     }
     followed.sums[vector] = sums;
     followed.left.row_mut(vector).iter_mut().zip(x).for_each(|(to, x)| *to = x);
@@ -358,7 +358,7 @@ fn removal<F: Scalar>(following: &Following<F>, number: &impl Fn(usize) -> F, se
         if set >> edit.mechanism() & 1 == 1 {
             let at = layout.edit(j);
             let found = (0..j).fold(reads[j], |found, i| found + number(at + 4 + i) * values[i]);
-            removed = removed + number(at + 1) * found * found;
+            removed += number(at + 1) * found * found;
             values[j] = -number(at) * found;
         }
     }

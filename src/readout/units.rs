@@ -167,7 +167,21 @@ pub(super) fn read_layer(
         found.erasures.extend(erasures(layer, &heads, &phases, &gathered, questions, options)?);
     }
 
-    for &(number, head, feature, to) in &places {
+    found.comparisons.extend(compared(layer, &places, &phases, &fitted, questions, options)?);
+    Ok(())
+}
+
+/// Every phase beside the one before it, on the same samples.
+fn compared(
+    layer: usize,
+    places: &[Place4],
+    phases: &[Phase],
+    fitted: &BTreeMap<Place4, Fitted>,
+    questions: &[Question],
+    options: &ReadoutOptions,
+) -> Result<Vec<PhaseComparison>, ReadoutError> {
+    let mut comparisons = Vec::new();
+    for &(number, head, feature, to) in places {
         let Some(&from) = phases.iter().take_while(|phase| **phase < to).last() else { continue };
         if is_later(questions[number].place, options) {
             continue;
@@ -176,7 +190,7 @@ pub(super) fn read_layer(
         let (later, earlier) = (score(to), score(from));
         let question = &questions[number];
         let difference = question.resampling.difference(&later, &earlier)?;
-        found.comparisons.push(PhaseComparison {
+        comparisons.push(PhaseComparison {
             place: question.place,
             target: question.target,
             layer,
@@ -188,7 +202,7 @@ pub(super) fn read_layer(
             difference,
         });
     }
-    Ok(())
+    Ok(comparisons)
 }
 
 /// Of several lags all but the first are read at the last phase only: together they make the curve by age.

@@ -92,7 +92,7 @@ proptest! {
         harness.step();
         window::core(&mut harness).act(Action::Open(vec![trace]));
         window::settle(&mut harness);
-        for panel in PanelKind::built() {
+        for panel in PanelKind::ALL {
             window::core(&mut harness).act(Action::ShowPanel(panel));
             window::settle(&mut harness);
         }

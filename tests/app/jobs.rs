@@ -13,7 +13,7 @@ const LONG: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Number {
     test: &'static str,
-    number: usize,
+    named: usize,
     does: Does,
 }
 
@@ -44,7 +44,7 @@ impl Ask for Number {
     const WEIGHT: Weight = Weight::Heavy;
 
     fn title(&self) -> String {
-        format!("number {}", self.number)
+        format!("number {}", self.named)
     }
 
     fn bytes(_answer: &usize) -> usize {
@@ -54,8 +54,8 @@ impl Ask for Number {
     fn answer(&self, progress: &Progress) -> Result<usize, String> {
         match self.does {
             Does::Answer => {}
-            Does::Fail => return Err(format!("number {} is not there", self.number)),
-            Does::Panic => panic!("number {} is odd", self.number),
+            Does::Fail => return Err(format!("number {} is not there", self.named)),
+            Does::Panic => panic!("number {} is odd", self.named),
             Does::WaitForGate => {
                 while GATE.load(Ordering::SeqCst) == 0 {
                     std::thread::sleep(Duration::from_millis(1));
@@ -66,13 +66,13 @@ impl Ask for Number {
                 std::thread::sleep(Duration::from_millis(1));
             },
         }
-        log().lock().unwrap().push((self.test, self.number));
-        Ok(self.number)
+        log().lock().unwrap().push((self.test, self.named));
+        Ok(self.named)
     }
 }
 
 fn number(test: &'static str, number: usize, does: Does) -> Number {
-    Number { test, number, does }
+    Number { test, named: number, does }
 }
 
 #[test]

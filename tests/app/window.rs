@@ -32,7 +32,7 @@ pub fn settle(harness: &mut Harness<'static, Option<Core>>) {
     let mut quiet = 0;
     for _ in 0..200 {
         harness.step();
-        assert!(core(harness).jobs.settle(Duration::from_secs(60)), "work does not end");
+        assert!(core(harness).jobs.settle(Duration::from_mins(1)), "work does not end");
         quiet = if core(harness).jobs.is_idle() { quiet + 1 } else { 0 };
         if quiet == 4 {
             return;
@@ -183,7 +183,7 @@ fn every_panel_draws_with_a_trace_without_one_and_without_an_erase() {
     for name in [Some("eda"), Some("kda"), None] {
         let mut harness = name.map_or_else(harness, with_trace);
         harness.step();
-        for panel in PanelKind::built() {
+        for panel in PanelKind::ALL {
             core(&mut harness).act(Action::ShowPanel(panel));
             settle(&mut harness);
         }

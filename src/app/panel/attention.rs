@@ -22,7 +22,7 @@ use crate::measure::{AttentionMatrix, ReadParts};
 const LONGEST_MATRIX: usize = 512;
 
 /// What the panel lets one choose.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct View {
     /// The whole matrix, or one row of it.
@@ -55,12 +55,6 @@ pub enum In {
     Weight,
     /// A v.o / |o|^2, the part of the output: these sum to 1.
     Share,
-}
-
-impl Default for View {
-    fn default() -> Self {
-        Self { show: Show::default(), measure: In::default(), range: None, purple_orange: false }
-    }
 }
 
 impl session::View for View {

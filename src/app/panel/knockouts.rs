@@ -227,16 +227,13 @@ impl KnockoutsPanel {
             return Serves::Reads(Vec::new());
         }
         let sequence = shared.sequence.clone();
-        match model {
-            Some(model) => {
-                let answer = context.ask(&ServedOf { model: model.clone(), sequence, layer, head, step });
-                let (served, _) = self.served.update(&answer);
-                Serves::Answers(served.map(|served| served.to_vec()).unwrap_or_default())
-            }
-            None => {
-                let (served, _) = self.read_served.update(&context.ask(&crate::app::data::ReadServedOf { sequence, layer, head, step }));
-                Serves::Reads(served.map(|served| served.to_vec()).unwrap_or_default())
-            }
+        if let Some(model) = model {
+            let answer = context.ask(&ServedOf { model: model.clone(), sequence, layer, head, step });
+            let (served, _) = self.served.update(&answer);
+            Serves::Answers(served.map(|served| served.to_vec()).unwrap_or_default())
+        } else {
+            let (served, _) = self.read_served.update(&context.ask(&crate::app::data::ReadServedOf { sequence, layer, head, step }));
+            Serves::Reads(served.map(|served| served.to_vec()).unwrap_or_default())
         }
     }
 

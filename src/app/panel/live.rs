@@ -111,7 +111,7 @@ impl View {
     }
 
     /// What the run of a branch is called.
-    fn name(&self, branch: usize) -> String {
+    fn name(branch: usize) -> String {
         if branch == 0 { "live".to_owned() } else { format!("live, branch {branch}") }
     }
 }
@@ -230,7 +230,7 @@ impl LivePanel {
         }
         let changes = branch.checked_sub(1).and_then(|place| view.branches.get(place)).map(Branch::interventions).unwrap_or_default();
         let edits = Edits::new(&changes);
-        let asked = context.ask(&LiveOf { model: model.clone(), drawn: drawn.clone(), n_steps, edits, name: view.name(branch) });
+        let asked = context.ask(&LiveOf { model: model.clone(), drawn: drawn.clone(), n_steps, edits, name: View::name(branch) });
         if let Answer::Failed(why) = &asked {
             return Err(std::sync::Arc::clone(why));
         }

@@ -141,7 +141,7 @@ impl Panel for MemoryPanel {
         signed.bar(ui.painter(), bar_rect, context.theme, "entry of S");
         let beside = Rect::from_min_max(pos2(bar_rect.right() + 18.0, used.top()), room.max);
         if beside.width() > BESIDE {
-            self.beside(ui, &memories, beside, values.as_deref());
+            Self::beside(ui, &memories, beside, values.as_deref());
         }
         ui.allocate_rect(room, Sense::hover());
     }
@@ -240,7 +240,7 @@ impl MemoryPanel {
     }
 
     /// What is left of the room at the right: |S| through the step, and the singular values after it.
-    fn beside(&self, ui: &mut Ui, memories: &StepMemories, room: Rect, values: Option<&Vec<f64>>) {
+    fn beside(ui: &mut Ui, memories: &StepMemories, room: Rect, values: Option<&Vec<f64>>) {
         let (quiet, ink) = (theme::quiet(ui), ui.visuals().text_color());
         let most = memories.norms.iter().copied().fold(1e-12, f64::max);
         let width = room.width().min(260.0);

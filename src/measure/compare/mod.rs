@@ -39,13 +39,14 @@ fn share_difference(a: &[Option<f64>], b: &[Option<f64>], pairs: &[(usize, usize
     let mut found = difference(a, b, pairs, draws)?;
     for (side, values, bootstrap) in [(&mut found.a, a, &draws.a), (&mut found.b, b, &draws.b)] {
         let unseen = bootstrap.unseen(side.n);
-        if values.iter().flatten().all(|&share| share == 0.0) {
+        if values.iter().flatten().all(|&share| share <= 0.0) {
             side.high = unseen;
-        } else if values.iter().flatten().all(|&share| share == 1.0) {
+        } else if values.iter().flatten().all(|&share| share >= 1.0) {
             side.low = unseen.map(|unseen| 1.0 - unseen);
         }
     }
-    let differs = |&(first, second): &(usize, usize)| matches!((a.get(first), b.get(second)), (Some(Some(a)), Some(Some(b))) if a != b);
+    let differs =
+        |&(first, second): &(usize, usize)| matches!((a.get(first), b.get(second)), (Some(Some(a)), Some(Some(b))) if (a - b).abs() > 0.0);
     if found.difference.bounds().is_some() && !pairs.iter().any(differs) {
         found.difference.high = draws.pairs.unseen(found.difference.n);
         found.difference.low = found.difference.high.map(|unseen| -unseen);

@@ -25,6 +25,9 @@ struct Series<'a> {
     ink: Color32,
 }
 
+/// A lane: its name, its curves, the superseding steps it marks.
+type Named<'a> = (String, Vec<Series<'a>>, Option<&'a [Superseding]>);
+
 /// Draws the lanes that there are, the steps shown being those of the timeline.
 #[expect(clippy::too_many_arguments, reason = "one panel's own function")]
 pub fn ui(
@@ -44,7 +47,7 @@ pub fn ui(
     let has_erase = found.all.erase.is_some();
     let sequence = focus.selection.sequence;
     let words = |step: usize| text.map_or_else(String::new, |text| text.step_words(sequence, step));
-    let mut lanes: Vec<(String, Vec<Series<'_>>, Option<&[Superseding]>)> = Vec::new();
+    let mut lanes: Vec<Named> = Vec::new();
     if has_erase {
         lanes.push((
             "erase to write of the same step".to_owned(),

@@ -31,19 +31,16 @@ pub fn places(context: &Context<'_>, focus: &Focus<'_>, text: Option<&SequenceTe
         steps.truncate(MOST);
         steps
     };
-    match example {
-        Some(example) => {
-            let facts: Vec<usize> = example.writes.iter().map(|write| write.position).collect();
-            let touched = example.writes.iter().filter_map(crate::task::Write::stale_at);
-            let asked = example.questions.iter().map(|question| question.position);
-            let rows = facts.iter().copied().chain(touched).chain(asked).chain([focus.selection.step]).collect();
-            (shown(rows), shown(facts))
-        }
-        None => {
-            let [from, to] = context.view::<timeline::View>().window(n_steps);
-            let steps = shown(((from as usize)..(to.ceil() as usize)).collect());
-            (steps.clone(), steps)
-        }
+    if let Some(example) = example {
+        let facts: Vec<usize> = example.writes.iter().map(|write| write.position).collect();
+        let touched = example.writes.iter().filter_map(crate::task::Write::stale_at);
+        let asked = example.questions.iter().map(|question| question.position);
+        let rows = facts.iter().copied().chain(touched).chain(asked).chain([focus.selection.step]).collect();
+        (shown(rows), shown(facts))
+    } else {
+        let [from, to] = context.view::<timeline::View>().window(n_steps);
+        let steps = shown(((from as usize)..(to.ceil() as usize)).collect());
+        (steps.clone(), steps)
     }
 }
 

@@ -5,12 +5,15 @@ use egui::{Frame, Grid, Margin, RichText, ScrollArea, Stroke, Ui};
 use crate::app::theme;
 use crate::readout::{ProbeCard, Readouts, Standing, Verdict};
 
+/// A card in one medium.
+type Write = fn(&ProbeCard) -> String;
+
 /// Draws the card with its buttons.
 pub fn ui(ui: &mut Ui, card: &ProbeCard, readouts: &Readouts) {
     let sheet = card.sheet();
     ui.horizontal(|ui| {
         ui.label(RichText::new("Copy card as").small().color(theme::quiet(ui)));
-        let copies: [(&str, fn(&ProbeCard) -> String); 3] = [
+        let copies: [(&str, Write); 3] = [
             ("Markdown", ProbeCard::to_markdown),
             ("LaTeX", ProbeCard::to_latex),
             ("JSON", |card| serde_json::to_string_pretty(card).expect("plain data serialises")),

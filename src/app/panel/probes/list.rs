@@ -22,7 +22,7 @@ pub fn cards(ui: &mut Ui, view: &View, readouts: &Readouts, shown: Option<usize>
         "cards",
         &table,
         &listed,
-        |number| (card_ink(&readouts.cards[number]), shown == Some(number)),
+        |number| (Some(readouts.cards[number].standing()), shown == Some(number)),
         |number| {
             let found = &readouts.cards[number];
             pick = found.layer_head().map(|head| Pick { head, target: target_of(found), step: step_of(readouts, found, view) });
@@ -44,10 +44,6 @@ pub fn table(ui: &mut Ui, salt: &str, table: &Table) {
     });
     let all: Vec<usize> = (0..table.rows.len()).collect();
     grid(ui, salt, table, &all, |_| (None, false), |_| {});
-}
-
-fn card_ink(card: &ProbeCard) -> Option<Standing> {
-    Some(card.standing())
 }
 
 fn target_of(card: &ProbeCard) -> Target {
