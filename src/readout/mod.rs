@@ -212,6 +212,8 @@ pub fn readouts_watched(
     options: &ReadoutOptions,
     go_on: GoOn,
 ) -> Result<Readouts, ReadoutError> {
+    // All work below is spread over threads, so BLAS keeps to one each; and no number may depend on how many threads it has.
+    let _one_thread = pentimento_probes::linalg::OneThread::new();
     let watch = watch::Watch::new(go_on);
     let (first, others) = traces.split_first().ok_or(ReadoutError::Option { option: "traces", problem: "is empty: name at least one" })?;
     let (mut readouts, scores) = scored(first, untrained, options, &watch.part(0, traces.len()))?;

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use pentimento_probes::{
     ControlKind, ControlResult, Evaluated, GroupedScore, MinimumDetectable, ProbeCard, ProbeError, Readout, RidgeParams, Targets,
     evaluate::evaluate,
-    linalg::OneThread,
     multiple::max_t,
     permutation::{PermutationTest, stack_nulls},
 };
@@ -80,8 +79,6 @@ pub(super) fn read_layer(
     let dims = trace.layer(layer)?.dims;
     let heads = options.heads_of(layer, dims.head)?;
     let phases = options.ordered_phases();
-    // All work below is spread over threads, so BLAS keeps to one each.
-    let _one_thread = OneThread::new();
     let last = *phases.last().expect("options are checked");
     let erases = options.extras.contains(&Extra::Erasure) && questions.iter().any(|question| !question.current.is_empty());
     let wanted = Wanted { layer, heads: &heads, phases: &phases, options, outputs: erases && options.features.contains(&Feature::State) };

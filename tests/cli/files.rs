@@ -84,7 +84,7 @@ fn figures_of_results(here: &std::path::Path) {
     fails(here, 1, "figure paper.toml -o paper", &["output exists", "figure-1"]);
     fails(here, 1, "figure readout one/traces/EDA.trace.zarr", &["pentimento probe", "--json", "figure readout cards.json"]);
     fails(here, 1, "figure dose one/traces/EDA.trace.zarr", &["pentimento knockout", "--model"]);
-    fails(here, 1, "figure colateral one/results.json", &["did you mean collateral"]);
+    fails(here, 2, "figure colateral one/results.json", &["did you mean collateral"]);
 }
 
 #[test]

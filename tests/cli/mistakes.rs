@@ -84,8 +84,8 @@ fn what_is_not_in_the_model_or_the_trace_is_named_with_what_is() {
         ("export a.trace.zarr --format npz --stream qury -o x.npz", &["`qury`", "query"]),
         ("figure training a.trace.zarr -o x", &["training", "pentimento train"]),
         ("measure cleanup nosuch.trace.zarr", &["not a trace", "nothing is there", "nosuch.trace.zarr"]),
-        ("table behaviour a.trace.zarr/zarr.json", &["not the results.json of an experiment", "zarr.json"]),
-        ("figure cleanup a.trace.zarr/zarr.json -o x", &["not the results of an experiment", "zarr.json"]),
+        ("table behaviour a.trace.zarr/zarr.json", &["no table 'behaviour'", "there are all, cleanup"]),
+        ("figure cleanup a.trace.zarr/zarr.json -o x", &["cannot make figure 'cleanup'", "zarr.json"]),
     ];
     for (line, parts) in cases {
         fails(here, 1, line, parts);
