@@ -104,7 +104,9 @@ fn a_refit_scores_as_the_readout_does() -> Outcome {
         let evaluated = evaluate(&features, &tasks, &groups, &readout, &Evaluation::default())?;
         let refit = Refit::new(&features, &groups, &ridge, &Evaluation::default())?;
         for (task, evaluated) in tasks.iter().zip(&evaluated) {
-            close(refit.scores(std::slice::from_ref(task))?[0], evaluated.score().value(), 1e-4);
+            // A refit keeps its coordinates in f32 and is compared with refits only; on numbers it follows the f64 readout to 1e-3.
+            let tolerance = if matches!(task, Targets::Classes { .. }) { 1e-4 } else { 2e-3 };
+            close(refit.scores(std::slice::from_ref(task))?[0], evaluated.score().value(), tolerance);
         }
     }
     Ok(())
