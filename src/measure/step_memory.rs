@@ -39,9 +39,9 @@ impl StepMemories {
 /// Root mean square by row and by column.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Profiles {
-    /// By key channel, [d_k].
+    /// By key channel, \[d_k\].
     pub rows: Vec<f64>,
-    /// By value channel, [d_v].
+    /// By value channel, \[d_v\].
     pub columns: Vec<f64>,
     /// The largest absolute entry that is finite; 0 if there is none.
     pub largest: f64,
