@@ -2,7 +2,7 @@
 //!
 //! A listing has one line a mark in points and is read in a review like any other text.
 //! After a wanted change: `UPDATE_GOLDEN=1 cargo test --release --test tests figure::golden`, then look at the pictures in
-//! `target/tmp/figures/` and at the difference.
+//! the `figures` folder of `CARGO_TARGET_TMPDIR` and at the difference.
 
 use std::fmt::Write as _;
 use std::fs;
