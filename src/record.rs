@@ -148,8 +148,9 @@ pub fn record(
     record_on(std::slice::from_ref(model), describe, task, spec, path, progress)
 }
 
-/// The same by several copies of one model, each on a card of its own: sequences that are recorded whole are shared out, a call at a
-/// time, and the trace has the bytes that one card gives. Longer ones run on the first.
+/// The same by several copies of one model, each on a card of its own. Sequences that are recorded whole are shared out, a call at a
+/// time, and the trace has the bytes that one card gives. Of longer ones each card reads a share: a matrix product of fewer rows may
+/// round differently, so that the trace is the one of one card up to rounding.
 ///
 /// # Panics
 /// Without a model.
@@ -201,20 +202,18 @@ pub fn record_on(
             Ok(())
         })?;
     } else {
-        let mut state = model.state();
-        let mut collector = Collector { options, layers: Vec::new() };
         let block_steps = TraceSpec::steps_of_a_commit(spec.block_steps, spec.checkpoint_every);
-        for from in (0..steps).step_by(block_steps) {
-            let block = from..(from + block_steps).min(steps);
-            let rows = model.hidden(&padded_tokens(&examples, block.clone())?, Some(&mut state), &mut collector)?;
-            answers.read(model, &rows, &examples, 0, &block)?;
-            for (layer, factors, recording) in collector.layers.drain(..) {
+        let blocks: Vec<Range<usize>> = (0..steps).step_by(block_steps).map(|from| from..(from + block_steps).min(steps)).collect();
+        calls::in_blocks(models, &examples, &options, &blocks, |steps, block| {
+            answers.take(&examples, 0, &block.said);
+            for (layer, factors, recording) in block.layers {
                 writer.append_layer(layer, &factors, recording)?;
             }
-            append_tokens(&mut writer, words, &examples, block.clone())?;
+            append_tokens(&mut writer, words, &examples, steps.clone())?;
             writer.commit()?;
-            progress(block.end * examples.len(), total);
-        }
+            progress(steps.end * examples.len(), total);
+            Ok(())
+        })?;
         for table in answers.tables().into_iter().chain(labels) {
             writer.set(table)?;
         }

@@ -82,6 +82,31 @@ fn copies_of_a_model_side_by_side_leave_the_trace_of_one() {
 }
 
 #[test]
+fn copies_share_out_long_sequences_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let (opened, _) = opened();
+    let task = TaskSpec::named("stale_facts").unwrap().with_length(900).build().unwrap();
+    let task = task.in_vocabulary(opened.vocabulary.as_ref().unwrap()).unwrap();
+    let spec = RecordSpec { longest_whole: 0, block_steps: 300, ..RecordSpec::new(0..5) };
+    let trace = |copies: usize| {
+        let (path, models) = (folder.path().join(format!("{copies}.trace.zarr")), vec![opened.model.clone(); copies]);
+        record_on(&models, &serde_json::json!({}), &task, &spec, &path, |_, _| {}).unwrap();
+        assert!(verify(&path).unwrap().is_sound());
+        Trace::open(path).unwrap()
+    };
+    let one = trace(1);
+    for many in [trace(2), trace(7)] {
+        assert_eq!(many.labels::<Example>().unwrap(), one.labels::<Example>().unwrap());
+        assert_eq!(many.read_all_i32(Answer::PREDICTED).unwrap(), one.read_all_i32(Answer::PREDICTED).unwrap());
+        for (layer, sequence) in [(0, 0), (1, 2), (1, 4)] {
+            let memory = |trace: &Trace| trace.memory(layer, 1, sequence, 890, Phase::Erase).unwrap();
+            let worst = memory(&one).iter().zip(&memory(&many)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-5, "layer {layer}, sequence {sequence}: {worst}");
+        }
+    }
+}
+
+#[test]
 fn whole_and_in_blocks_is_the_same_recording() {
     let folder = tempfile::tempdir().unwrap();
     let spec = RecordSpec { checkpoint_every: 48, ..RecordSpec::new(0..SEQUENCES) };

@@ -1,10 +1,13 @@
 //! `pentimento evaluate`: what models answer to the further tasks of an experiment, on this machine.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use anyhow::{Context as _, bail};
 
+use super::shared_out::shared_out;
 use super::{output, settings};
 use crate::evaluate::{AnswersSpec, Evaluated};
 use crate::measure::StatisticsOptions;
@@ -25,9 +28,12 @@ pub struct Arguments {
     /// The models by their names there (default: all).
     #[arg(long, value_delimiter = ',')]
     models: Vec<String>,
-    /// Where the models run: cpu, or cuda:N (a card).
+    /// Where the models run: cpu, cuda:N (a card), or cuda:0,1 to share the models out over cards.
     #[arg(long, default_value = "cpu")]
     device: Device,
+    /// Models that answer at once (default: one on each card).
+    #[arg(long, value_parser = output::at_least_one)]
+    jobs: Option<usize>,
     /// Set a value of the spec: KEY=VALUE, the key dotted; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -67,12 +73,13 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         .map(|task| AnswersSpec { measured: None, ..task.clone() })
         .collect();
     let models = chosen(&spec.models, &arguments.models, |model| &model.name)?;
-    let (place, options) = (device(&arguments.device)?, StatisticsOptions { seed: spec.seed, ..StatisticsOptions::default() });
-    let file = || format!("cannot write: {}", arguments.output.display());
-    let mut out = std::fs::File::create(&arguments.output).with_context(file)?;
+    let options = StatisticsOptions { seed: spec.seed, ..StatisticsOptions::default() };
     let bar = settings::progress(models.len() as u64, "");
-    for model in models {
-        let opened = open_model_on(&model.checkpoint, spec.seed, &place).with_context(|| model.name.clone())?;
+    let lines = Mutex::new(Lines::create(&arguments.output, arguments.json)?);
+    let numbered: Vec<(usize, &Named)> = models.into_iter().enumerate().collect();
+    let at_once = arguments.jobs.unwrap_or_else(|| arguments.device.n_parts());
+    shared_out(&numbered, &arguments.device, at_once, |&(number, model), place| {
+        let opened = open_model_on(&model.checkpoint, spec.seed, &device(place)?).with_context(|| model.name.clone())?;
         let mut answers = Vec::new();
         for task in &tasks {
             let said = task.run(&opened.model, opened.vocabulary.as_ref(), spec.seed, &options, |length| {
@@ -88,14 +95,39 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         let evaluated = Evaluated { weights_digest: opened.model.weights_digest()?, seed: spec.seed, tasks: tasks.clone(), answers };
         let line = serde_json::to_string(&evaluated)?;
-        writeln!(out, "{line}").with_context(file)?;
-        if arguments.json {
-            output::line(&line)?;
-        }
         bar.inc(1);
-    }
+        lines.lock().map_err(|_| anyhow::anyhow!("another model's answers broke off"))?.add(number, line)
+    })?;
     bar.finish_and_clear();
     Ok(())
+}
+
+/// The lines of the output, in the order of the models whichever is ready first: a line is written as soon as all before it are.
+struct Lines {
+    file: std::fs::File,
+    path: PathBuf,
+    waiting: BTreeMap<usize, String>,
+    n_written: usize,
+    printed: bool,
+}
+
+impl Lines {
+    fn create(path: &Path, printed: bool) -> anyhow::Result<Self> {
+        let file = std::fs::File::create(path).with_context(|| format!("cannot write: {}", path.display()))?;
+        Ok(Self { file, path: path.to_owned(), waiting: BTreeMap::new(), n_written: 0, printed })
+    }
+
+    fn add(&mut self, number: usize, line: String) -> anyhow::Result<()> {
+        self.waiting.insert(number, line);
+        while let Some(line) = self.waiting.remove(&self.n_written) {
+            writeln!(self.file, "{line}").with_context(|| format!("cannot write: {}", self.path.display()))?;
+            self.n_written += 1;
+            if self.printed {
+                output::line(&line)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 /// The items of these names, all without names.

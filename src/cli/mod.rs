@@ -18,6 +18,8 @@ mod bench;
 mod bench_gpu;
 #[cfg(feature = "record")]
 mod settings;
+#[cfg(feature = "record")]
+mod shared_out;
 
 #[cfg(feature = "experiment")]
 mod run;

@@ -56,8 +56,7 @@ pub struct Arguments {
     /// Steps between two checkpoints.
     #[arg(long, default_value_t = 64, value_parser = output::at_least_one)]
     checkpoint_every: usize,
-    /// Where the model runs: cpu, cuda:N (a card), or cuda:0,1 to share sequences out over cards (those of up to 4096 tokens; longer
-    /// ones run on the first).
+    /// Where the model runs: cpu, cuda:N (a card), or cuda:0,1 to share sequences out over cards.
     #[arg(long, default_value = "cpu")]
     device: Device,
     /// Where to write the trace.

@@ -2,11 +2,11 @@
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 
+use super::shared_out::shared_out;
 use super::{output, settings};
 use crate::memory::Device;
 use crate::model::{MixerKind, device};
@@ -61,7 +61,6 @@ struct Job {
     name: String,
     spec: TrainSpec,
     output: PathBuf,
-    place: Device,
 }
 
 /// Runs `pentimento train`.
@@ -75,7 +74,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             || arguments.seconds.is_some_and(|seconds| begun.elapsed() >= Duration::from_secs(seconds))
     };
     let several = jobs.len() > 1;
-    let one = |job: &Job| -> anyhow::Result<Outcome> {
+    let one = |job: &Job, place: &Device| -> anyhow::Result<Outcome> {
         let existing = match (arguments.resume, arguments.force) {
             (true, _) if several && !job.output.join(TRAINING_FILE).exists() => Existing::Replace,
             (true, _) => Existing::Resume,
@@ -83,8 +82,7 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
             (false, false) => Existing::Refuse,
         };
         let mut last = 0;
-        let place = device(&job.place)?;
-        let outcome = train(&job.spec, &job.output, existing, &place, &mut |entry| {
+        let outcome = train(&job.spec, &job.output, existing, &device(place)?, &mut |entry| {
             bar.inc(entry.step.saturating_sub(last));
             last = entry.step;
             bar.set_message(format!("training {}, loss {:.4}", job.name, entry.loss));
@@ -92,7 +90,8 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
         });
         outcome.with_context(|| job.name.clone())
     };
-    let outcomes = side_by_side(&jobs, arguments.jobs.unwrap_or_else(|| arguments.device.n_parts()), one)?;
+    let at_once = arguments.jobs.unwrap_or_else(|| arguments.device.n_parts());
+    let outcomes = shared_out(&jobs, &arguments.device, at_once, one)?;
     bar.finish_and_clear();
     if arguments.json {
         if let ([outcome], false) = (outcomes.as_slice(), several) {
@@ -113,16 +112,9 @@ pub fn run(arguments: Arguments) -> anyhow::Result<()> {
 
 /// Every rule with every seed; the spec itself where neither is named.
 fn jobs(spec: &TrainSpec, arguments: &Arguments) -> Vec<Job> {
-    let places = arguments.device.each();
-    let job = |number: usize, spec: TrainSpec, name: String, output: PathBuf| Job {
-        name,
-        spec,
-        output,
-        place: places[number % places.len()].clone(),
-    };
     if arguments.rules.is_empty() && arguments.seeds.is_empty() {
         let name = arguments.output.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned());
-        return vec![job(0, spec.clone(), name, arguments.output.clone())];
+        return vec![Job { name, spec: spec.clone(), output: arguments.output.clone() }];
     }
     let rules: Vec<Option<MixerKind>> =
         if arguments.rules.is_empty() { vec![None] } else { arguments.rules.iter().copied().map(Some).collect() };
@@ -135,35 +127,10 @@ fn jobs(spec: &TrainSpec, arguments: &Arguments) -> Vec<Job> {
             let first = spec.model.rules().first().map_or_else(|| "attention".to_owned(), |(_, rule)| rule.name());
             let name = format!("{first}-{seed}");
             let output = arguments.output.join(&name);
-            jobs.push(job(jobs.len(), spec, name, output));
+            jobs.push(Job { name, spec, output });
         }
     }
     jobs
-}
-
-/// Does all jobs, `at_once` at a time, in order; the first error ends the program when the others under way are done.
-fn side_by_side<T: Send>(jobs: &[Job], at_once: usize, work: impl Fn(&Job) -> anyhow::Result<T> + Sync) -> anyhow::Result<Vec<T>> {
-    let next = Mutex::new(0..jobs.len());
-    let done = Mutex::new(Vec::new());
-    std::thread::scope(|scope| {
-        let worker = || {
-            while let Some(index) = next.lock().ok().and_then(|mut next| next.next()) {
-                let outcome = work(&jobs[index]);
-                if let Ok(mut done) = done.lock() {
-                    done.push((index, outcome));
-                }
-            }
-        };
-        for _ in 0..at_once.min(jobs.len()) {
-            scope.spawn(worker);
-        }
-    });
-    let mut done = done.into_inner().unwrap_or_default();
-    if done.len() < jobs.len() {
-        bail!("a training broke off: {} of {} models were trained", done.len(), jobs.len());
-    }
-    done.sort_by_key(|(index, _)| *index);
-    done.into_iter().map(|(_, outcome)| outcome).collect()
 }
 
 fn print(outcome: &Outcome, folder: &Path) -> anyhow::Result<()> {

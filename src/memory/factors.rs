@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ndarray::{ArcArray, ArrayD, IxDyn};
+use ndarray::{ArcArray, ArrayD, ArrayViewD, Axis, IxDyn, concatenate};
 
 use super::{Dims, HookPoint, MemoryError, Rule, Shared3, Shared4};
 
@@ -118,6 +118,19 @@ impl<F: Scalar> Factors<F> {
         let mut arrays: BTreeMap<_, _> = self.arrays.iter().map(|(&point, array)| (point, array.to_owned())).collect();
         arrays.insert(factor, array);
         Self::new(self.rule, arrays, self.initial_memory.as_ref().map(ndarray::ArrayBase::to_owned))
+    }
+
+    /// Factors of other sequences over the same steps, one after the other along `batch`; `None` without any.
+    ///
+    /// # Panics
+    /// If they are of other rules or sizes, or only some have an initial memory.
+    pub fn concatenate(parts: &[Self]) -> Option<Self> {
+        let first = parts.first()?;
+        let joined = |views: Vec<ArrayViewD<'_, F>>| concatenate(Axis(0), &views).expect("the parts differ in batch only");
+        let arrays = first.arrays.keys().map(|point| (*point, joined(parts.iter().map(|part| part.arrays[point].view()).collect())));
+        let memories: Option<Vec<_>> = parts.iter().map(|part| part.initial_memory.as_ref().map(|memory| memory.view())).collect();
+        let memory = memories.map(|views| concatenate(Axis(0), &views).expect("the parts differ in batch only"));
+        Some(Self::new(first.rule, arrays.collect(), memory).expect("the parts were checked one by one"))
     }
 
     /// The same numbers in another precision.
