@@ -4,6 +4,8 @@ mod compare_panel;
 mod fuzz;
 mod head_panels;
 mod jobs;
+mod knockouts_panel;
+mod live_panel;
 mod paint;
 mod probe_panels;
 mod sample;

@@ -33,25 +33,8 @@ pub enum Action {
     Close(usize),
     /// Close one of the open results.
     CloseResults(usize),
-    /// Ask for files to open, in the system's dialog.
-    OpenDialog,
-    /// Ask where to save the workspace, in the system's dialog.
-    SaveWorkspaceDialog,
-    /// Save the workspace.
-    SaveWorkspace(PathBuf),
-    /// Ask where to export a panel's figure to, in the system's dialog.
-    ExportDialog(PanelKind),
-    /// Export a panel's figure with its data and provenance; the stem's folder must exist.
-    Export {
-        /// Which panel.
-        panel: PanelKind,
-        /// Folder and name without extension.
-        stem: PathBuf,
-        /// Which forms.
-        formats: Vec<Format>,
-    },
-    /// Save a picture of the window.
-    Screenshot(PathBuf),
+    /// Something that the session leaves to the world outside it.
+    Outside(Outside),
 
     /// Take this for the selection.
     Select(Selection),
@@ -115,6 +98,8 @@ pub enum Action {
     SetLayout(Box<Layout>),
     /// Bring a panel to the front, into the window if it is not there.
     ShowPanel(PanelKind),
+    /// Show one panel and no other; undo brings the others back.
+    ShowAlone(PanelKind),
     /// Light, dark, or as the system has it.
     SetAppearance(Appearance),
     /// Size of everything: 1 is as designed.
@@ -132,6 +117,37 @@ pub enum Action {
     Escape,
     /// Forget the files opened lately.
     ClearRecent,
+}
+
+impl From<Outside> for Action {
+    fn from(outside: Outside) -> Self {
+        Self::Outside(outside)
+    }
+}
+
+/// What changes nothing in the session: dialogs, files, the window.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outside {
+    /// Ask for files to open, in the system's dialog.
+    OpenDialog,
+    /// Ask where to save the workspace, in the system's dialog.
+    SaveWorkspaceDialog,
+    /// Save the workspace.
+    SaveWorkspace(PathBuf),
+    /// Ask where to export a panel's figure to, in the system's dialog.
+    ExportDialog(PanelKind),
+    /// Export a panel's figure with its data and provenance; the stem's folder must exist.
+    Export {
+        /// Which panel.
+        panel: PanelKind,
+        /// Folder and name without extension.
+        stem: PathBuf,
+        /// Which forms.
+        formats: Vec<Format>,
+    },
+    /// Save a picture of the window.
+    Screenshot(PathBuf),
     /// End the program.
     Quit,
 }
@@ -177,6 +193,7 @@ impl Action {
                 | Self::Arrange(_)
                 | Self::SetLayout(_)
                 | Self::ShowPanel(_)
+                | Self::ShowAlone(_)
         )
     }
 
@@ -199,27 +216,8 @@ pub enum Effect {
     Open(PathBuf),
     /// Open a trace from where a workspace remembers it.
     OpenSource(TraceSource),
-    /// Ask the user for files.
-    OpenDialog,
-    /// Ask the user where to save the workspace.
-    SaveWorkspaceDialog,
-    /// Write the workspace.
-    SaveWorkspace(PathBuf),
-    /// Ask the user where to export a panel's figure.
-    ExportDialog(PanelKind),
-    /// Draw and write a panel's figure.
-    Export {
-        /// Which panel.
-        panel: PanelKind,
-        /// Folder and name without extension.
-        stem: PathBuf,
-        /// Which forms.
-        formats: Vec<Format>,
-    },
-    /// Save a picture of the window.
-    Screenshot(PathBuf),
     /// Say something in passing.
     Say(String),
-    /// End the program.
-    Quit,
+    /// What an action left to the world.
+    Outside(Outside),
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::action::Action;
 use super::core::{Core, Folders};
-use super::layout::{Layout, Preset};
+use super::layout::Preset;
 use super::open_trace::{OpenTrace, TraceSource};
 use super::panel::PanelKind;
 use super::settings::Settings;
@@ -131,10 +131,7 @@ pub fn bench(options: &BenchOptions, told: impl Fn(&str)) -> Result<Bench, Bench
     window.settle()?;
     for panel in PanelKind::ALL {
         told(panel.title());
-        let mut layout = Layout::default();
-        layout.show(panel);
-        PanelKind::ALL.into_iter().filter(|other| *other != panel).for_each(|other| layout.hide(other));
-        window.core.act(Action::SetLayout(Box::new(layout)));
+        window.core.act(Action::ShowAlone(panel));
         window.settle()?;
         panels.push(PanelCost { panel, cost: window.cost(options.frames, |_, _| {}) });
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use egui::{CentralPanel, Frame, Ui};
 
-use super::action::{Action, Effect};
+use super::action::{Action, Outside};
 use super::chrome::{self, Chrome};
 use super::jobs::Jobs;
 use super::panel::{Hover, Panels};
@@ -46,8 +46,8 @@ pub struct Core {
     hover: Hover,
     /// Seconds played that have not made a step yet.
     played: f32,
-    /// Effects that only the window can have: pictures of it, and its end.
-    pub(super) for_window: Vec<Effect>,
+    /// What only the window can do: pictures of it, and its end.
+    pub(super) for_window: Vec<Outside>,
     styled: Option<(Appearance, u32)>,
 }
 
@@ -73,7 +73,8 @@ impl Core {
     }
 
     /// Does something now.
-    pub fn act(&mut self, action: Action) {
+    pub fn act(&mut self, action: impl Into<Action>) {
+        let action = action.into();
         let cache = self.session.settings().cache_megabytes;
         if !matches!(action, Action::SelectStep(_) | Action::MoveStep(_) | Action::SetView { .. }) {
             self.chrome.log(&action);

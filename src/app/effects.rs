@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::action::{Action, Effect};
+use super::action::{Action, Effect, Outside};
 use super::bundled;
 use super::core::{Core, LAST_SESSION};
 use super::jobs::Weight;
@@ -18,13 +18,15 @@ pub fn perform(core: &mut Core, effect: Effect) {
     match effect {
         Effect::Open(path) => open(core, path),
         Effect::OpenSource(source) => open_source(core, source),
-        Effect::OpenDialog => open_dialog(core),
-        Effect::SaveWorkspaceDialog => save_dialog(core),
-        Effect::SaveWorkspace(path) => save_workspace(core, path),
-        Effect::ExportDialog(panel) => export_dialog(core, panel),
-        Effect::Export { panel, stem, formats } => export(core, panel, stem, formats),
         Effect::Say(text) => core.say(&text),
-        effect @ (Effect::Screenshot(_) | Effect::Quit) => core.for_window.push(effect),
+        Effect::Outside(outside) => match outside {
+            Outside::OpenDialog => open_dialog(core),
+            Outside::SaveWorkspaceDialog => save_dialog(core),
+            Outside::SaveWorkspace(path) => save_workspace(core, path),
+            Outside::ExportDialog(panel) => export_dialog(core, panel),
+            Outside::Export { panel, stem, formats } => export(core, panel, stem, formats),
+            Outside::Screenshot(_) | Outside::Quit => core.for_window.push(outside),
+        },
     }
 }
 
@@ -100,7 +102,7 @@ fn save_dialog(core: &Core) {
     dialog(core, "the save dialog", || {
         let name = format!("workspace.{EXTENSION}");
         let path = rfd::FileDialog::new().set_title("Save the workspace").set_file_name(name).save_file()?;
-        Some(Action::SaveWorkspace(path))
+        Some(Outside::SaveWorkspace(path).into())
     });
 }
 
@@ -117,7 +119,7 @@ fn export_dialog(core: &mut Core, panel: PanelKind) {
     dialog(core, "the export dialog", move || {
         let path =
             rfd::FileDialog::new().set_title("Export as SVG, PDF and PNG with data").set_file_name(format!("{name}.svg")).save_file()?;
-        Some(Action::Export { panel, stem: path.with_extension(""), formats: vec![Format::Svg, Format::Pdf, Format::Png] })
+        Some(Outside::Export { panel, stem: path.with_extension(""), formats: vec![Format::Svg, Format::Pdf, Format::Png] }.into())
     });
 }
 

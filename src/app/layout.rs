@@ -108,6 +108,11 @@ impl Layout {
         Self { tree: root.map_or_else(|| Tree::empty(tree_id()), |root| Tree::new(tree_id(), root, tiles)) }
     }
 
+    /// One panel and no other.
+    pub fn alone(panel: PanelKind) -> Self {
+        Self { tree: Tree::new_tabs(tree_id(), vec![panel]) }
+    }
+
     /// The panels in it.
     pub fn panels(&self) -> Vec<PanelKind> {
         let panes = self.tree.tiles.tiles().filter_map(|tile| if let Tile::Pane(panel) = tile { Some(*panel) } else { None });
@@ -123,7 +128,7 @@ impl Layout {
             let new = tree.tiles.insert_pane(panel);
             match largest_tabs(tree) {
                 Some(tabs) => tree.move_tile_to_container(new, tabs, usize::MAX, false),
-                None => *self = Self { tree: Tree::new_tabs(tree_id(), vec![panel]) },
+                None => *self = Self::alone(panel),
             }
         }
         self.tree.make_active(|_, tile| matches!(tile, Tile::Pane(other) if *other == panel));

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::action::Action;
+use super::action::{Action, Outside};
 use super::core::Core;
 
 /// One line of a script, as JSON.
@@ -155,7 +155,7 @@ impl Runner {
             Step::Stay(seconds) => self.waiting = Some(Wait::Closed(Instant::now() + duration(seconds))),
             Step::Frames(frames) => self.waiting = Some(Wait::Frames(frames)),
             Step::Picture(path) => {
-                core.act(Action::Screenshot(path));
+                core.act(Outside::Screenshot(path));
                 self.waiting = Some(Wait::Picture);
             }
             Step::Report(path) => {

@@ -175,12 +175,7 @@ impl Session {
             Action::Restore(workspace) => return self.restore(*workspace),
             Action::Close(index) => self.close(index),
             Action::CloseResults(index) if index < self.results.len() => drop(self.results.remove(index)),
-            Action::OpenDialog => return vec![Effect::OpenDialog],
-            Action::SaveWorkspaceDialog => return vec![Effect::SaveWorkspaceDialog],
-            Action::SaveWorkspace(path) => return vec![Effect::SaveWorkspace(path)],
-            Action::ExportDialog(panel) => return vec![Effect::ExportDialog(panel)],
-            Action::Export { panel, stem, formats } => return vec![Effect::Export { panel, stem, formats }],
-            Action::Screenshot(path) => return vec![Effect::Screenshot(path)],
+            Action::Outside(outside) => return vec![Effect::Outside(outside)],
             Action::Select(wanted) => *selection = wanted,
             Action::SelectTrace(trace) => *selection = Selection { trace, steps: StepSet::default(), ..selection.clone() },
             Action::SelectSequence(sequence) => *selection = Selection { sequence, write: None, ..selection.clone() },
@@ -208,6 +203,7 @@ impl Session {
             Action::Arrange(preset) => self.state.layout = Layout::preset(preset),
             Action::SetLayout(layout) => self.state.layout = layout.checked(),
             Action::ShowPanel(panel) => self.state.layout.show(panel),
+            Action::ShowAlone(panel) => self.state.layout = Layout::alone(panel),
             Action::SetAppearance(appearance) => self.settings.appearance = appearance,
             Action::SetZoom(zoom) => self.settings = Settings { zoom, ..self.settings.clone() }.within_ranges(),
             Action::SetSettings(settings) => self.settings = settings.within_ranges(),
@@ -233,7 +229,6 @@ impl Session {
                 }
             }
             Action::ClearRecent => self.settings.recent.clear(),
-            Action::Quit => return vec![Effect::Quit],
         }
         Vec::new()
     }

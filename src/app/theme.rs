@@ -96,6 +96,8 @@ fn style(theme: Theme, visuals: Visuals) -> Style {
     style.spacing.window_margin = egui::Margin::same(14);
     style.spacing.menu_margin = egui::Margin::same(6);
     style.spacing.slider_width = 120.0;
+    // Bars float over nothing: what scrolls is as much narrower.
+    style.spacing.scroll.floating_allocated_width = 8.0;
     style.interaction.tooltip_delay = 0.35;
     style.animation_time = 0.08;
     style

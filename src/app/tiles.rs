@@ -3,7 +3,7 @@
 use egui::{Frame, Margin, Ui, WidgetText};
 use egui_tiles::{Behavior, SimplificationOptions, TileId, Tiles, UiResponse};
 
-use super::action::Action;
+use super::action::{Action, Outside};
 use super::jobs::Jobs;
 use super::paint::icon::{self, Icon};
 use super::panel::{Context, Hover, PanelKind, Panels};
@@ -62,6 +62,13 @@ impl Behavior<PanelKind> for Shown<'_> {
         panel.title().into()
     }
 
+    fn on_tab_button(&mut self, tiles: &mut Tiles<PanelKind>, tile: TileId, button: egui::Response) -> egui::Response {
+        if let Some(panel) = tiles.get_pane(&tile).copied().filter(|_| button.double_clicked()) {
+            self.arrangement.actions.push(Action::ShowAlone(panel));
+        }
+        button
+    }
+
     fn is_tab_closable(&self, tiles: &Tiles<PanelKind>, tile: TileId) -> bool {
         tiles.get_pane(&tile).is_some() && tiles.tiles().filter(|tile| matches!(tile, egui_tiles::Tile::Pane(_))).count() > 1
     }
@@ -82,7 +89,7 @@ impl Behavior<PanelKind> for Shown<'_> {
         let Some(panel) = tabs.active.and_then(|active| tiles.get_pane(&active)).copied() else { return };
         let export = icon::quiet_button(ui, Icon::Export, &format!("Export {}", panel.title()));
         if export.clicked() {
-            self.arrangement.actions.push(Action::ExportDialog(panel));
+            self.arrangement.actions.push(Outside::ExportDialog(panel).into());
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use egui::{ColorImage, ViewportBuilder, ViewportCommand};
 
-use super::action::{Action, Effect};
+use super::action::{Action, Outside};
 use super::core::{Core, Folders, LAST_SESSION};
 use super::script::{self, Runner, ScriptError};
 use super::settings::Settings;
@@ -103,14 +103,14 @@ impl eframe::App for Window {
         self.save_pictures();
         if let Some(runner) = &mut self.runner {
             if !runner.advance(&mut self.core) && !self.asked_to_quit {
-                self.core.act(Action::Quit);
+                self.core.act(Outside::Quit);
             }
             context.request_repaint();
         }
         self.core.ui(ui);
-        for effect in std::mem::take(&mut self.core.for_window) {
-            match effect {
-                Effect::Screenshot(path) => {
+        for outside in std::mem::take(&mut self.core.for_window) {
+            match outside {
+                Outside::Screenshot(path) => {
                     let (taken, wake) = (Arc::clone(&self.taken), context.clone());
                     context.request_screenshot(move |image| {
                         if let Ok(mut taken) = taken.lock() {
@@ -119,7 +119,7 @@ impl eframe::App for Window {
                         wake.request_repaint();
                     });
                 }
-                Effect::Quit => {
+                Outside::Quit => {
                     self.asked_to_quit = true;
                     context.send_viewport_cmd(ViewportCommand::Close);
                 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::colour::{Colour, Gradient, Theme};
+use super::colour::{Colour, Gradient, Hues, Theme};
 use super::legend;
 use super::scale::{Scale, fixed};
 use super::scene::{Anchor, NORMAL, Rect, SMALL, Scene, text_width};
@@ -144,7 +144,7 @@ fn plain(quantity: HeadQuantity) -> String {
 
 fn gradient(quantity: HeadQuantity, theme: Theme) -> Gradient {
     match quantity.sign() {
-        Sign::Signed => Gradient::signed(theme, false),
+        Sign::Signed => Gradient::signed(theme, Hues::RedBlue),
         Sign::Unsigned => Gradient::Viridis,
     }
 }

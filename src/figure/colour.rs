@@ -132,6 +132,17 @@ impl Theme {
     }
 }
 
+/// The two hues of signed values, where a reader may choose.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hues {
+    /// Red below zero, blue above.
+    #[default]
+    RedBlue,
+    /// Purple and orange: without red.
+    PurpleOrange,
+}
+
 /// A continuous colour scale on [0, 1].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Gradient {
@@ -160,12 +171,12 @@ impl Gradient {
     }
 
     /// The gradient for signed values in a theme.
-    pub fn signed(theme: Theme, without_red: bool) -> Self {
-        match (theme, without_red) {
-            (Theme::Light, false) => Self::RedBlue,
-            (Theme::Light, true) => Self::PurpleOrange,
-            (Theme::Dark, false) => Self::NightRedBlue,
-            (Theme::Dark, true) => Self::NightPurpleOrange,
+    pub fn signed(theme: Theme, hues: Hues) -> Self {
+        match (theme, hues) {
+            (Theme::Light, Hues::RedBlue) => Self::RedBlue,
+            (Theme::Light, Hues::PurpleOrange) => Self::PurpleOrange,
+            (Theme::Dark, Hues::RedBlue) => Self::NightRedBlue,
+            (Theme::Dark, Hues::PurpleOrange) => Self::NightPurpleOrange,
             (Theme::Grey, _) => Self::Grey,
         }
     }

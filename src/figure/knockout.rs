@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::axes::{Frame, Panel};
-use super::colour::{BLACK, Colour, Gradient};
+use super::colour::{BLACK, Colour, Gradient, Hues};
 use super::legend::{colour_bar, colour_bar_room};
 use super::scale::Scale;
 use super::scene::{Anchor, Marker, NORMAL, Rect, SMALL, Scene, text_width};
@@ -119,7 +119,7 @@ impl Prepared for KnockoutData {
             top += height * share;
         }
         let bar = Rect::new(room.right() - bar_room + 6.0, room.top + NORMAL * 1.3 + 8.0, 5.0, BAR);
-        let gradient = Gradient::signed(scene.theme, false);
+        let gradient = Gradient::signed(scene.theme, Hues::RedBlue);
         colour_bar(&mut scene, bar, scale, gradient, "log-odds [nats]");
         let quiet = scene.theme.quiet();
         for (n, note) in notes.iter().enumerate() {
@@ -156,7 +156,7 @@ fn draw_map(scene: &mut Scene, map: &KnockoutMap, outer: Rect, scale: Scale) {
     let area = panel.area;
     let (width, height) = (area.width / n_steps as f64, area.height / map.rows.len() as f64);
     let cell = |row: usize, step: usize| Rect::new(area.left + step as f64 * width, area.top + row as f64 * height, width, height);
-    let gradient = Gradient::signed(scene.theme, false);
+    let gradient = Gradient::signed(scene.theme, Hues::RedBlue);
     for (row, changes) in map.change.iter().enumerate() {
         for (step, change) in changes.iter().enumerate() {
             let Some(change) = change else { continue };

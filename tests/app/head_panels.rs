@@ -1,7 +1,7 @@
 //! Directions, Fate, Attention and Heads, by what their parts are called.
 
 use egui_kittest::kittest::Queryable;
-use pentimento::app::action::Action;
+use pentimento::app::action::{Action, Outside};
 use pentimento::app::panel::PanelKind;
 use pentimento::app::panel::{attention, fate, heads};
 use pentimento::measure::HeadQuantity;
@@ -131,7 +131,7 @@ fn each_panel_exports_a_figure() {
     for panel in [PanelKind::Directions, PanelKind::Fate, PanelKind::Attention, PanelKind::Heads] {
         show(&mut harness, panel);
         let formats = vec![pentimento::figure::Format::Svg];
-        core(&mut harness).act(Action::Export { panel, stem: folder.path().join(panel.name()), formats });
+        core(&mut harness).act(Outside::Export { panel, stem: folder.path().join(panel.name()), formats });
         settle(&mut harness);
         assert_eq!(core(&mut harness).errors(), Vec::<String>::new(), "{panel:?}");
         for extension in ["svg", "csv", "json"] {

@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use egui_kittest::kittest::Queryable;
-use pentimento::app::action::Action;
+use pentimento::app::action::{Action, Outside};
 use pentimento::app::data::Asked;
 use pentimento::app::open_results::{FileKind, OpenResults};
 use pentimento::app::panel::{PanelKind, probes, results};
@@ -135,7 +135,11 @@ fn an_export_of_curves_has_its_cards_beside() {
     core(&mut harness).act(Action::ShowPanel(PanelKind::Probes));
     settle(&mut harness);
     let stem = folder.path().join("curves");
-    core(&mut harness).act(Action::Export { panel: PanelKind::Probes, stem: stem.clone(), formats: vec![pentimento::figure::Format::Svg] });
+    core(&mut harness).act(Outside::Export {
+        panel: PanelKind::Probes,
+        stem: stem.clone(),
+        formats: vec![pentimento::figure::Format::Svg],
+    });
     settle(&mut harness);
     assert_eq!(core(&mut harness).errors(), Vec::<String>::new());
     let beside: Readouts = serde_json::from_str(&std::fs::read_to_string(stem.with_extension("cards.json")).unwrap()).unwrap();

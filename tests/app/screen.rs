@@ -80,7 +80,7 @@ fn a_person_opens_picks_exports_and_quits() {
 {{"settle": 120}}
 {{"report": {opened:?}}}
 {{"until_picked": 60}}
-{{"do": {{"export": {{"panel": "cleanup", "stem": {figure:?}, "formats": ["svg", "pdf", "png"]}}}}}}
+{{"do": {{"outside": {{"export": {{"panel": "cleanup", "stem": {figure:?}, "formats": ["svg", "pdf", "png"]}}}}}}}}
 {{"settle": 120}}
 {{"picture": {picture:?}}}
 {{"report": {picked:?}}}

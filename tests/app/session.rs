@@ -1,6 +1,6 @@
 //! Every change is an action; undo takes back what people think of as one thing.
 
-use pentimento::app::action::{Action, Effect, Overlay};
+use pentimento::app::action::{Action, Effect, Outside, Overlay};
 use pentimento::app::layout::{Layout, Preset};
 use pentimento::app::open_trace::TraceSource;
 use pentimento::app::panel::{PanelKind, memory};
@@ -217,7 +217,7 @@ fn every_action_survives_json() {
         Action::PickSteps([Token::new(1, 2)].into_iter().collect()),
         Action::SetLayout(Box::default()),
         Action::Toggle(Overlay::Palette),
-        Action::Export { panel: PanelKind::Cleanup, stem: "f".into(), formats: vec![pentimento::figure::Format::Svg] },
+        Outside::Export { panel: PanelKind::Cleanup, stem: "f".into(), formats: vec![pentimento::figure::Format::Svg] }.into(),
         Action::SetSettings(Settings::default()),
         Action::Undo,
     ];

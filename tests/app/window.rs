@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
-use pentimento::app::action::{Action, Overlay};
+use pentimento::app::action::{Action, Outside, Overlay};
 use pentimento::app::core::{Core, Folders};
 use pentimento::app::layout::Preset;
 use pentimento::app::panel::PanelKind;
@@ -59,7 +59,7 @@ fn the_welcome_screen_offers_traces_and_a_tour() {
     harness.get_by_label("Tour").click();
     settle(&mut harness);
     harness.get_by_label("The headline");
-    for _ in 0..4 {
+    for _ in 0..5 {
         harness.get_by_label("Next").click();
         settle(&mut harness);
     }
@@ -229,7 +229,7 @@ fn the_headline_exports_what_it_shows() {
     let folder = tempfile::tempdir().unwrap();
     let mut harness = with_trace("eda");
     let formats = vec![pentimento::figure::Format::Svg];
-    core(&mut harness).act(Action::Export { panel: PanelKind::Cleanup, stem: folder.path().join("headline"), formats });
+    core(&mut harness).act(Outside::Export { panel: PanelKind::Cleanup, stem: folder.path().join("headline"), formats });
     settle(&mut harness);
     assert_eq!(core(&mut harness).errors(), Vec::<String>::new());
     let svg = std::fs::read_to_string(folder.path().join("headline.svg")).unwrap();

@@ -2,7 +2,7 @@
 
 use egui::{Button, ComboBox, Frame, Margin, MenuBar, Panel, Ui};
 
-use crate::app::action::{Action, Overlay};
+use crate::app::action::{Action, Outside, Overlay};
 use crate::app::bundled::BUNDLED;
 use crate::app::layout::Preset;
 use crate::app::panel::PanelKind;
@@ -27,7 +27,13 @@ pub fn ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     });
 }
 
-fn item(ui: &mut Ui, actions: &mut Vec<Action>, text: impl Into<String>, keys: Option<(egui::Modifiers, egui::Key)>, action: Action) {
+fn item(
+    ui: &mut Ui,
+    actions: &mut Vec<Action>,
+    text: impl Into<String>,
+    keys: Option<(egui::Modifiers, egui::Key)>,
+    action: impl Into<Action>,
+) {
     item_if(ui, actions, true, text, keys, action);
 }
 
@@ -37,14 +43,14 @@ fn item_if(
     enabled: bool,
     text: impl Into<String>,
     keys: Option<(egui::Modifiers, egui::Key)>,
-    action: Action,
+    action: impl Into<Action>,
 ) {
     let mut button = Button::new(text.into());
     if let Some((modifiers, key)) = keys {
-        button = button.shortcut_text(ui.ctx().format_shortcut(&egui::KeyboardShortcut::new(modifiers, key)));
+        button = button.shortcut_text(super::shortcuts::words(ui.ctx(), &egui::KeyboardShortcut::new(modifiers, key)));
     }
     if ui.add_enabled(enabled, button).clicked() {
-        actions.push(action);
+        actions.push(action.into());
         ui.close();
     }
 }
@@ -52,7 +58,7 @@ fn item_if(
 const COMMAND: egui::Modifiers = egui::Modifiers::COMMAND;
 
 fn file(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
-    item(ui, actions, "Open …", Some((COMMAND, egui::Key::O)), Action::OpenDialog);
+    item(ui, actions, "Open …", Some((COMMAND, egui::Key::O)), Outside::OpenDialog);
     ui.menu_button("Open recent", |ui| {
         let recent = &session.settings().recent;
         if recent.is_empty() {
@@ -68,10 +74,10 @@ fn file(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
         }
     });
     ui.separator();
-    item_if(ui, actions, !session.traces().is_empty(), "Save workspace …", Some((COMMAND, egui::Key::S)), Action::SaveWorkspaceDialog);
+    item_if(ui, actions, !session.traces().is_empty(), "Save workspace …", Some((COMMAND, egui::Key::S)), Outside::SaveWorkspaceDialog);
     ui.menu_button("Export figure", |ui| {
         for panel in session.layout().panels() {
-            item(ui, actions, format!("{} …", panel.title()), None, Action::ExportDialog(panel));
+            item(ui, actions, format!("{} …", panel.title()), None, Outside::ExportDialog(panel));
         }
     });
     ui.separator();
@@ -81,7 +87,7 @@ fn file(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
     for (index, open) in session.results().iter().enumerate() {
         item(ui, actions, format!("Close {}", open.name()), None, Action::CloseResults(index));
     }
-    item(ui, actions, "Quit", Some((COMMAND, egui::Key::Q)), Action::Quit);
+    item(ui, actions, "Quit", Some((COMMAND, egui::Key::Q)), Outside::Quit);
 }
 
 fn edit(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {

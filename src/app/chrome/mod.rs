@@ -72,7 +72,7 @@ impl Chrome {
             Some(Overlay::Shortcuts) => overlay::shortcuts(context, actions),
             Some(Overlay::Log) => overlay::log(context, &self.log, actions),
             Some(Overlay::Settings) => overlay::settings(context, session, jobs, actions),
-            Some(Overlay::Tour) => tour::ui(context, is_new, &mut self.tour, actions),
+            Some(Overlay::Tour) => tour::ui(context, session, is_new, &mut self.tour, actions),
             None => {}
         }
         self.toasts.show(context);

@@ -43,7 +43,7 @@ pub fn shortcuts(context: &egui::Context, actions: &mut Vec<Action>) {
             for (ui, part) in columns.iter_mut().zip(shortcuts::ALL.chunks(half)) {
                 Grid::new(ui.scope_id().with("keys")).num_columns(2).spacing([14.0, 3.0]).show(ui, |ui| {
                     for shortcut in part {
-                        ui.label(theme::number(ui.ctx().format_shortcut(&shortcut.keys)));
+                        ui.label(theme::number(shortcuts::words(ui.ctx(), &shortcut.keys)));
                         ui.label(shortcut.does);
                         ui.end_row();
                     }
@@ -54,7 +54,7 @@ pub fn shortcuts(context: &egui::Context, actions: &mut Vec<Action>) {
         let digits: Vec<String> =
             PanelKind::ALL.into_iter().take(9).enumerate().map(|(index, panel)| format!("{} {}", index + 1, panel.title())).collect();
         ui.label(RichText::new(format!("Panels: {}", digits.join(" · "))).color(theme::quiet(ui)));
-        ui.label(RichText::new("Over the timeline: wheel moves, Ctrl+wheel zooms. In the headline: click goes to a token, drag picks, Shift+drag picks more.").color(theme::quiet(ui)));
+        ui.label(RichText::new("Over the timeline: wheel moves, Ctrl+wheel zooms. In the headline: click goes to a token, drag picks, Shift+drag picks more. A double click on a tab shows its panel alone.").color(theme::quiet(ui)));
     });
 }
 

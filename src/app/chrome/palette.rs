@@ -5,13 +5,16 @@ use nucleo_matcher::pattern::{CaseMatching, Normalization, Pattern};
 use nucleo_matcher::{Config, Matcher};
 
 use super::shortcuts;
-use crate::app::action::{Action, Overlay};
+use crate::app::action::{Action, Outside, Overlay};
 use crate::app::bundled::BUNDLED;
 use crate::app::layout::Preset;
 use crate::app::panel::PanelKind;
 use crate::app::session::Session;
 use crate::app::settings::Appearance;
 use crate::app::theme;
+
+/// Width of a line.
+const WIDTH: f32 = 520.0;
 
 /// What is typed, and which line is marked.
 #[derive(Default)]
@@ -51,7 +54,7 @@ impl Palette {
         let mut chosen = enter.then_some(self.marked);
         Area::new(Id::unique("palette")).order(Order::Foreground).anchor(Align2::CENTER_TOP, [0.0, 72.0]).show(context, |ui| {
             Frame::window(ui.style()).show(ui, |ui| {
-                ui.set_width(520.0);
+                ui.set_width(WIDTH);
                 let edit = TextEdit::singleline(&mut self.typed).hint_text("What would you like to do?").desired_width(f32::INFINITY);
                 let response = ui.add(edit);
                 response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::TextInput, true, "Command"));
@@ -62,12 +65,12 @@ impl Palette {
                 ui.add_space(4.0);
                 ScrollArea::vertical().max_height(320.0).auto_shrink([false, true]).show(ui, |ui| {
                     for (index, command) in found.iter().enumerate() {
-                        let keys = command.keys.map_or_else(String::new, |keys| ui.ctx().format_shortcut(&keys));
+                        let keys = command.keys.map_or_else(String::new, |keys| shortcuts::words(ui.ctx(), &keys));
                         let text = RichText::new(&command.title);
                         let line = ui.add(
                             egui::Button::selectable(index == self.marked, text)
                                 .shortcut_text(RichText::new(keys).color(theme::quiet(ui)))
-                                .min_size(egui::vec2(500.0, 24.0)),
+                                .min_size(egui::vec2(WIDTH, 24.0)),
                         );
                         if line.clicked() {
                             chosen = Some(index);
@@ -123,7 +126,7 @@ pub fn commands(session: &Session) -> Vec<Command> {
         |action: &Action| shortcuts::ALL.iter().find(|shortcut| shortcut.action_is(session, action)).map(|shortcut| shortcut.keys);
     let mut all = Vec::new();
     let mut add = |title: String, action: Action| all.push(Command { keys: keys_of(&action), title, action });
-    add("Open traces, results or a workspace …".to_owned(), Action::OpenDialog);
+    add("Open traces, results or a workspace …".to_owned(), Outside::OpenDialog.into());
     for bundled in &BUNDLED {
         add(format!("Open bundled trace: {}", bundled.title), Action::OpenBundled(bundled.name.to_owned()));
     }
@@ -137,11 +140,14 @@ pub fn commands(session: &Session) -> Vec<Command> {
     for panel in PanelKind::ALL {
         add(format!("Show panel: {}", panel.title()), Action::ShowPanel(panel));
     }
+    for panel in PanelKind::ALL {
+        add(format!("Show alone: {}", panel.title()), Action::ShowAlone(panel));
+    }
     for preset in Preset::ALL {
         add(format!("Arrange: {}", preset.label()), Action::Arrange(preset));
     }
     for panel in session.layout().panels() {
-        add(format!("Export figure: {} …", panel.title()), Action::ExportDialog(panel));
+        add(format!("Export figure: {} …", panel.title()), Outside::ExportDialog(panel).into());
     }
     for (index, bookmark) in session.bookmarks().iter().enumerate() {
         add(format!("Go to bookmark: {}", bookmark.name), Action::GoToBookmark(index));
@@ -153,7 +159,7 @@ pub fn commands(session: &Session) -> Vec<Command> {
     add("Larger".to_owned(), Action::SetZoom(zoom * 1.1));
     add("Smaller".to_owned(), Action::SetZoom(zoom / 1.1));
     add("Original size".to_owned(), Action::SetZoom(1.0));
-    add("Save workspace …".to_owned(), Action::SaveWorkspaceDialog);
+    add("Save workspace …".to_owned(), Outside::SaveWorkspaceDialog.into());
     for (title, overlay) in
         [("Shortcut sheet", Overlay::Shortcuts), ("Log", Overlay::Log), ("Settings", Overlay::Settings), ("Tour", Overlay::Tour)]
     {
@@ -169,6 +175,6 @@ pub fn commands(session: &Session) -> Vec<Command> {
     add("No loop".to_owned(), Action::SetLoop(None));
     add("Undo".to_owned(), Action::Undo);
     add("Redo".to_owned(), Action::Redo);
-    add("Quit".to_owned(), Action::Quit);
+    add("Quit".to_owned(), Outside::Quit.into());
     all
 }

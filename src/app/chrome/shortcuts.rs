@@ -2,7 +2,7 @@
 
 use egui::{Key, KeyboardShortcut, Modifiers};
 
-use crate::app::action::{Action, Overlay};
+use crate::app::action::{Action, Outside, Overlay};
 use crate::app::panel::PanelKind;
 use crate::app::session::Session;
 
@@ -47,15 +47,15 @@ pub const ALL: [Shortcut; 27] = [
     shortcut(both(Key::Z), "Redo", |_| Some(Action::Redo)),
     shortcut(command(Key::Y), "Redo", |_| Some(Action::Redo)),
     shortcut(command(Key::Z), "Undo", |_| Some(Action::Undo)),
-    shortcut(command(Key::O), "Open traces or a workspace", |_| Some(Action::OpenDialog)),
-    shortcut(command(Key::S), "Save the workspace", |_| Some(Action::SaveWorkspaceDialog)),
-    shortcut(command(Key::E), "Export the headline figure", |_| Some(Action::ExportDialog(PanelKind::Cleanup))),
+    shortcut(command(Key::O), "Open traces or a workspace", |_| Some(Outside::OpenDialog.into())),
+    shortcut(command(Key::S), "Save the workspace", |_| Some(Outside::SaveWorkspaceDialog.into())),
+    shortcut(command(Key::E), "Export the headline figure", |_| Some(Outside::ExportDialog(PanelKind::Cleanup).into())),
     shortcut(command(Key::P), "Command palette", |_| Some(Action::Toggle(Overlay::Palette))),
     shortcut(command(Key::L), "Log", |_| Some(Action::Toggle(Overlay::Log))),
     shortcut(command(Key::Comma), "Settings", |_| Some(Action::Toggle(Overlay::Settings))),
     shortcut(command(Key::D), "Bookmark what is selected", |_| Some(Action::AddBookmark(String::new()))),
     shortcut(command(Key::I), "Invert what is picked", |_| Some(Action::InvertPicked)),
-    shortcut(command(Key::Q), "Quit", |_| Some(Action::Quit)),
+    shortcut(command(Key::Q), "Quit", |_| Some(Outside::Quit.into())),
     shortcut(shifted(Key::ArrowRight), "Ten steps on", |_| Some(Action::MoveStep(10))),
     shortcut(shifted(Key::ArrowLeft), "Ten steps back", |_| Some(Action::MoveStep(-10))),
     shortcut(plain(Key::Space), "Play or pause", |session| Some(Action::Play(!session.playing().0))),
@@ -72,6 +72,15 @@ pub const ALL: [Shortcut; 27] = [
     shortcut(plain(Key::F1), "This sheet", |_| Some(Action::Toggle(Overlay::Shortcuts))),
     shortcut(plain(Key::Escape), "Close what lies over the window; else pick nothing", |_| Some(Action::Escape)),
 ];
+
+/// A key as a keyboard is labelled.
+pub fn words(context: &egui::Context, keys: &KeyboardShortcut) -> String {
+    let named = context.format_shortcut(keys);
+    [("Comma", ","), ("OpenBracket", "["), ("CloseBracket", "]"), ("PageDown", "Page down"), ("PageUp", "Page up")]
+        .into_iter()
+        .find_map(|(name, label)| named.strip_suffix(name).map(|modifiers| format!("{modifiers}{label}")))
+        .unwrap_or(named)
+}
 
 const DIGITS: [Key; 9] = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5, Key::Num6, Key::Num7, Key::Num8, Key::Num9];
 

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use egui::{Align, Layout, RichText, ScrollArea, Ui, vec2};
 
-use crate::app::action::{Action, Overlay};
+use crate::app::action::{Action, Outside, Overlay};
 use crate::app::bundled::BUNDLED;
 use crate::app::jobs::Jobs;
 use crate::app::open_trace::TraceSource;
@@ -75,7 +75,7 @@ fn column(ui: &mut Ui, session: &Session, jobs: &Jobs, last_session: Option<&Pat
     ui.add_space(16.0);
     ui.horizontal(|ui| {
         if ui.button("Open …").on_hover_text("Ctrl+O; or drop a trace or a workspace on the window").clicked() {
-            actions.push(Action::OpenDialog);
+            actions.push(Outside::OpenDialog.into());
         }
         if ui.button("Tour").clicked() {
             actions.push(Action::Toggle(Overlay::Tour));

@@ -124,6 +124,11 @@ impl Ask for ModelFor {
         if let Some(name) = &self.chosen {
             return fits(name);
         }
+        let disturbed = trace.attributes().run.get("interventions").and_then(serde_json::Value::as_array);
+        if disturbed.is_some_and(|changes| !changes.is_empty()) {
+            return Err("this run was already disturbed in its memories: compare its branches in Live model, or look at the run as it is"
+                .to_owned());
+        }
         let made = &trace.attributes().provenance;
         if made.weights_digest.is_none() {
             return Err("the trace does not say which weights it was recorded from: it was imported, not recorded here".to_owned());

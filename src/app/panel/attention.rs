@@ -15,6 +15,7 @@ use crate::app::data::{ExplainedOf, MatrixOf, ReadOf, SequenceText, TextOf};
 use crate::app::paint::matrix::MatrixPicture;
 use crate::app::session;
 use crate::app::theme;
+use crate::figure::colour::Hues;
 use crate::figure::{Figure, FigureSpec, Labelled, Measured};
 use crate::measure::{AttentionMatrix, ReadParts};
 
@@ -31,8 +32,8 @@ pub struct View {
     pub measure: In,
     /// Where the colours of the matrix end; `None` at the 99.5th percentile of its entries.
     pub range: Option<f64>,
-    /// Colours without red.
-    pub purple_orange: bool,
+    /// Colours of the matrix.
+    pub hues: Hues,
 }
 
 /// What is drawn.
@@ -151,7 +152,7 @@ fn controls(ui: &mut Ui, view: &mut View, whole: bool) {
             let label = ui.label("±").id;
             ui.add(DragValue::new(range).range(1e-6..=1e6).speed(0.01).max_decimals(4)).labelled_by(label);
         }
-        ui.checkbox(&mut view.purple_orange, "purple–orange").on_hover_text("Colours without red");
+        super::hues(ui, &mut view.hues);
     }
 }
 

@@ -153,8 +153,8 @@ impl Panel for ComparePanel {
         if context.session.traces().is_empty() && both_results {
             view.page = Page::Runs;
         }
-        ui.horizontal_wrapped(|ui| pages(ui, &mut view));
         if view.page == Page::Runs {
+            ui.horizontal_wrapped(|ui| pages(ui, &mut view));
             self.runs.ui(ui, context, &mut view.runs);
         } else {
             self.traces(ui, context, &mut view);
@@ -195,19 +195,27 @@ impl Panel for ComparePanel {
 
 impl ComparePanel {
     fn traces(&mut self, ui: &mut Ui, context: &mut Context<'_>, view: &mut View) {
+        let a = context.session.focus();
+        let b = a.and_then(|a| second(context, view, a.trace));
+        let key = a.zip(b).map(|(a, b)| PairingOf { a: a.trace.clone(), b: b.clone() });
+        let found = key.as_ref().and_then(|key| self.pairing.update(&context.ask(key)).0);
+        ui.horizontal_wrapped(|ui| {
+            pages(ui, view);
+            if let (Some(a), Some(b), Some(found)) = (&a, b, &found) {
+                ui.separator();
+                choose(ui, context, view, a, b, found);
+            }
+        });
         let Some(a) = context.focus(ui) else { return };
-        let Some(b) = second(context, view, a.trace) else {
+        let Some((b, key)) = b.zip(key) else {
             let why = "Two are needed: open another beside this one, for example the bundled twin (File, Open bundled), or record the same task with another model:";
             let command = "pentimento record --model bundled:kda-stale-facts --task stale_facts -o kda.trace.zarr";
             return super::notice(ui, "Only one trace is open", why, Some(command));
         };
-        let key = PairingOf { a: a.trace.clone(), b: b.clone() };
-        let (found, _) = self.pairing.update(&context.ask(&key));
         let Some(found) = found else {
             drop(context.show(ui, &key));
             return;
         };
-        ui.horizontal_wrapped(|ui| choose(ui, context, view, &a, b, &found));
         let pair = place(view, a, b, found);
         remarks(ui, &pair, view);
         match view.page {
@@ -345,10 +353,11 @@ fn remarks(ui: &mut Ui, pair: &Pair<'_>, view: &View) {
     words.extend(found.remarks.iter().cloned());
     let whole =
         if found.pairs.is_empty() { String::new() } else { format!("{} sequences are the same on both sides. ", found.pairs.len()) };
-    let text = RichText::new(format!("{whole}{}", words.join(" "))).small().color(if found.pairs.is_empty() || pair.at.is_none() {
-        ui.visuals().warn_fg_color
+    let text = format!("{whole}{}", words.join(" "));
+    if found.pairs.is_empty() || pair.at.is_none() {
+        ui.add(egui::Label::new(RichText::new(text).small().color(ui.visuals().warn_fg_color)).wrap());
     } else {
-        theme::quiet(ui)
-    });
-    ui.add(egui::Label::new(text).wrap());
+        // A line, so that the pictures keep their room.
+        ui.add(egui::Label::new(RichText::new(&text).small().color(theme::quiet(ui))).truncate()).on_hover_text(text);
+    }
 }

@@ -11,7 +11,7 @@ use crate::app::action::Action;
 use crate::app::data::{HeadMapsOf, measure_name};
 use crate::app::session::{self, Focus};
 use crate::app::theme;
-use crate::figure::colour::Gradient;
+use crate::figure::colour::{Gradient, Hues};
 use crate::figure::scale::Scale;
 use crate::figure::{Figure, FigureSpec, Labelled, Measured, Options};
 use crate::measure::{HeadMap, HeadMeasure, HeadQuantity, HeadValue, Sign};
@@ -184,7 +184,7 @@ fn colours(map: &HeadMap, theme: crate::figure::Theme) -> (Scale, Gradient) {
     match map.quantity.sign() {
         Sign::Signed => {
             let most = values().map(f64::abs).fold(1e-12, f64::max);
-            (Scale::linear(-most, most), Gradient::signed(theme, false))
+            (Scale::linear(-most, most), Gradient::signed(theme, Hues::RedBlue))
         }
         Sign::Unsigned => (Scale::around(values(), &[]), Gradient::Viridis),
     }

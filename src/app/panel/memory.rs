@@ -11,7 +11,7 @@ use crate::app::paint::matrix::MatrixPicture;
 use crate::app::paint::signed::Signed;
 use crate::app::session;
 use crate::app::theme;
-use crate::figure::colour::Gradient;
+use crate::figure::colour::{Gradient, Hues};
 use crate::measure::{Profiles, StepMemories, profiles, stable_rank};
 use crate::memory::Phase;
 
@@ -27,8 +27,8 @@ pub struct View {
     pub range: Range,
     /// The end of the colours when it is held fixed.
     pub fixed: f64,
-    /// Without red.
-    pub purple_orange: bool,
+    /// Colours of the entries.
+    pub hues: Hues,
 }
 
 /// Which pictures are shown.
@@ -57,7 +57,7 @@ pub enum Range {
 
 impl Default for View {
     fn default() -> Self {
-        Self { show: Show::default(), phase: Phase::Write, range: Range::default(), fixed: 1.0, purple_orange: false }
+        Self { show: Show::default(), phase: Phase::Write, range: Range::default(), fixed: 1.0, hues: Hues::default() }
     }
 }
 
@@ -126,7 +126,7 @@ impl Panel for MemoryPanel {
             Range::Step => self.tiles.iter().map(|tile| tile.profiles.largest).fold(0.0, f64::max),
             Range::Fixed => view.fixed,
         };
-        let signed = Signed::new(largest, Gradient::signed(context.theme, view.purple_orange));
+        let signed = Signed::new(largest, Gradient::signed(context.theme, view.hues));
         let room = ui.available_rect_before_wrap();
         let bar = signed.bar_room(room.height().min(220.0));
         let body = Rect::from_min_max(room.min, pos2(room.right() - bar, room.bottom()));
@@ -140,8 +140,11 @@ impl Panel for MemoryPanel {
         let bar_rect = Rect::from_min_size(pos2(used.right() + 8.0, used.top()), vec2(bar, bar_height));
         signed.bar(ui.painter(), bar_rect, context.theme, "entry of S");
         let beside = Rect::from_min_max(pos2(bar_rect.right() + 18.0, used.top()), room.max);
+        let beneath = Rect::from_min_max(pos2(used.left(), used.bottom() + 34.0), room.max);
         if beside.width() > BESIDE {
             Self::beside(ui, &memories, beside, values.as_deref());
+        } else if view.show != Show::Large && beneath.height() > 130.0 {
+            Self::beside(ui, &memories, beneath, values.as_deref());
         }
         ui.allocate_rect(room, Sense::hover());
     }
@@ -166,7 +169,7 @@ fn controls(ui: &mut Ui, view: &mut View) {
         let label = ui.label("±").id;
         ui.add(egui::DragValue::new(&mut view.fixed).range(1e-6..=1e6).speed(0.01).max_decimals(4)).labelled_by(label);
     }
-    ui.checkbox(&mut view.purple_orange, "purple–orange").on_hover_text("Colours without red");
+    super::hues(ui, &mut view.hues);
 }
 
 fn title_of(phase: Phase) -> &'static str {
@@ -239,7 +242,7 @@ impl MemoryPanel {
         area.union(right)
     }
 
-    /// What is left of the room at the right: |S| through the step, and the singular values after it.
+    /// What is left of the room at the right or beneath: |S| through the step, and the singular values after it.
     fn beside(ui: &mut Ui, memories: &StepMemories, room: Rect, values: Option<&Vec<f64>>) {
         let (quiet, ink) = (theme::quiet(ui), ui.visuals().text_color());
         let most = memories.norms.iter().copied().fold(1e-12, f64::max);
@@ -254,7 +257,11 @@ impl MemoryPanel {
             let shade = [None, Some(theme::DECAY), Some(theme::ERASE), Some(theme::WRITE)][index].map_or(quiet, theme::colour);
             ui.painter().rect_filled(bar, 2.0, shade);
         }
-        let place = Rect::from_min_max(room.min + vec2(0.0, 150.0), pos2(room.left() + width, room.bottom().min(room.top() + 300.0)));
+        let place = if room.width() > 2.0 * width + 60.0 {
+            Rect::from_min_size(room.min + vec2(width + 60.0, 14.0), vec2((room.width() - width - 60.0).min(420.0), 106.0))
+        } else {
+            Rect::from_min_max(room.min + vec2(0.0, 150.0), pos2(room.left() + width, room.bottom().min(room.top() + 300.0)))
+        };
         if place.height() > 40.0 {
             spectrum(ui, place, values);
         }

@@ -23,6 +23,7 @@ use super::action::Action;
 use super::jobs::{Answer, Ask, Jobs};
 use super::session::{Focus, Session, View};
 use super::theme;
+use crate::figure::colour::Hues;
 use crate::figure::{FigureSpec, Measured, Theme};
 
 /// Every panel there is or will be.
@@ -282,6 +283,13 @@ impl Panels {
     pub fn get(&mut self, kind: PanelKind) -> &mut (dyn Panel + 'static) {
         self.made.entry(kind).or_insert_with(|| kind.make()).as_mut()
     }
+}
+
+/// The colours of a signed matrix.
+fn hues(ui: &mut Ui, hues: &mut Hues) {
+    let mut without_red = *hues == Hues::PurpleOrange;
+    ui.checkbox(&mut without_red, "purple–orange").on_hover_text("Colours without red");
+    *hues = if without_red { Hues::PurpleOrange } else { Hues::RedBlue };
 }
 
 /// Says in the middle of a panel that there is nothing to show, why, and what would make something: a command to copy.

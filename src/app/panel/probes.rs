@@ -209,15 +209,21 @@ struct Pick {
 impl Panel for ProbesPanel {
     fn ui(&mut self, ui: &mut Ui, context: &mut Context<'_>) {
         let mut view: View = context.view();
-        ui.horizontal_wrapped(|ui| ask::source(ui, context, &mut view));
+        if view.source == Source::Trace && context.session.focus().is_none() {
+            view.source = ask::first_opened(context).unwrap_or_default();
+        }
         let cards = match &view.source {
             Source::Trace => ask::trace(ui, context, &mut view),
-            Source::Results { file, model } => Self::opened(ui, context, *file, *model),
+            Source::Results { file, model } => opened(context, *file, *model),
         };
-        if let Some(cards) = cards
-            && let Some(readouts) = cards.get()
-        {
-            self.body(ui, context, &mut view, &cards, readouts);
+        match cards.as_ref().and_then(|cards| Some((cards, cards.get()?))) {
+            Some((cards, readouts)) => self.body(ui, context, &mut view, cards, readouts),
+            None if view.source != Source::Trace => {
+                ui.horizontal_wrapped(|ui| ask::source(ui, context, &mut view));
+                let why = "These results hold no probe cards. An experiment fits readouts where its spec has a table [readout]:";
+                super::notice(ui, "No cards", why, Some("pentimento run --out study"));
+            }
+            None => {}
         }
         context.set_view(&view);
     }
@@ -255,27 +261,20 @@ fn cards_of(context: &Context<'_>, view: &View) -> Option<Cards> {
             let ask = ask::readouts(context, trace, view.run_of(trace)?);
             Some(Cards::Fitted(context.ask(&ask).ready()?.clone()))
         }
-        Source::Results { file, model } => {
-            let cards = Cards::Opened(context.session.results().get(file)?.clone(), model);
-            cards.get().is_some().then_some(cards)
-        }
+        Source::Results { file, model } => opened(context, file, model),
     }
 }
 
 impl ProbesPanel {
-    fn opened(ui: &mut Ui, context: &Context<'_>, file: usize, model: usize) -> Option<Cards> {
-        let found = context.session.results().get(file).map(|results| Cards::Opened(results.clone(), model));
-        let found = found.filter(|cards| cards.get().is_some());
-        if found.is_none() {
-            let why = "These results hold no probe cards. An experiment fits readouts where its spec has a table [readout]:";
-            super::notice(ui, "No cards", why, Some("pentimento run --out study"));
-        }
-        found
-    }
-
     fn body(&mut self, ui: &mut Ui, context: &mut Context<'_>, view: &mut View, cards: &Cards, readouts: &Readouts) {
+        ui.horizontal_wrapped(|ui| {
+            if view.source != Source::Trace {
+                ask::source(ui, context, view);
+                ui.separator();
+            }
+            pages(ui, view, readouts);
+        });
         headline(ui, readouts);
-        ui.horizontal_wrapped(|ui| pages(ui, view, readouts));
         let choice = view.choice();
         let (curves, _) = self.curves.update(&context.ask(&CurvesOf { cards: cards.clone(), choice }));
         let curves = curves.and_then(|curves| curves.as_ref().clone());
@@ -323,6 +322,12 @@ impl ProbesPanel {
         }
         ui.allocate_rect(room, egui::Sense::hover());
     }
+}
+
+/// The cards of a model of open results.
+fn opened(context: &Context<'_>, file: usize, model: usize) -> Option<Cards> {
+    let cards = Cards::Opened(context.session.results().get(file)?.clone(), model);
+    cards.get().is_some().then_some(cards)
 }
 
 /// The card of the head looked at, the target and place chosen; else of the first head that has one.

@@ -198,14 +198,17 @@ impl ResultsPanel {
     }
 }
 
+/// Screen points a point of a figure at most.
+const LARGEST: f32 = 1.9;
+
 /// The figure as large as the room allows, its words beneath.
 pub(super) fn picture(ui: &mut Ui, drawn: &Arc<Drawn>) {
     let room = ui.available_rect_before_wrap();
     let words = 40.0_f32.min(room.height() * 0.25);
     let area = Rect::from_min_max(room.min, pos2(room.right(), room.bottom() - words));
     let mut placing = Placing::inside(area, &drawn.scene);
-    // Type above twice its printed size looks coarse.
-    placing.scale = placing.scale.min(2.6);
+    // Type much above its printed size looks coarse.
+    placing.scale = placing.scale.min(LARGEST);
     placing.origin = area.min;
     let size = vec2(drawn.scene.width as f32, drawn.scene.height as f32) * placing.scale;
     paint(ui.painter(), &drawn.scene, placing);

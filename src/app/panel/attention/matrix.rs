@@ -31,7 +31,7 @@ pub fn ui(
     room: Rect,
 ) {
     let largest = view.range.unwrap_or(found.ordinary);
-    let signed_scale = Signed::new(largest, Gradient::signed(context.theme, view.purple_orange));
+    let signed_scale = Signed::new(largest, Gradient::signed(context.theme, view.hues));
     let foot = 18.0;
     let bar = signed_scale.bar_room((room.height() - EDGE - foot).min(200.0));
     let side = (room.width() - EDGE - bar - 8.0).min(room.height() - EDGE - foot).max(60.0);

@@ -47,7 +47,7 @@ impl Kept {
         let room = ui.available_rect_before_wrap();
         let row = (room.height() / 3.0).max(56.0);
         for (index, name) in NAMES.iter().enumerate() {
-            let rect = Rect::from_min_size(room.min + vec2(0.0, index as f32 * row), vec2(room.width(), row - 8.0));
+            let rect = Rect::from_min_size(room.min + vec2(0.0, index as f32 * row), vec2(room.width(), row - 18.0));
             let first = columns(&a)[index];
             let second: Option<Vec<f64>> = b.as_ref().map(|gates| {
                 let values = columns(gates)[index];

@@ -15,7 +15,7 @@ use crate::figure::scene::Marker;
 use crate::measure::{HeadDifference, HeadQuantity, Interval};
 
 /// The least and the largest height of a head's row.
-const ROW: [f32; 2] = [20.0, 44.0];
+const ROW: [f32; 2] = [20.0, 64.0];
 
 /// Draws the page.
 pub fn ui(ui: &mut Ui, context: &mut Context<'_>, view: &mut View, pair: &Pair<'_>) {
@@ -72,7 +72,7 @@ fn dots(ui: &mut Ui, context: &mut Context<'_>, rect: Rect, found: &[HeadDiffere
     let frame = Frame {
         title: if side == Side::Both { "both".to_owned() } else { "difference inside pairs of sequences".to_owned() },
         x_label: label.to_owned(),
-        y_names: found.iter().rev().map(|head| format!("{}.{}", head.id.layer, head.id.head)).collect(),
+        y_names: found.iter().rev().map(|head| format!("L{} H{}", head.id.layer, head.id.head)).collect(),
         ..Frame::default()
     };
     let mut chart = Chart::fit(rect, context.theme, x, Scale::linear(-0.6, count - 0.4), frame);

@@ -13,7 +13,7 @@ use crate::app::paint::matrix::MatrixPicture;
 use crate::app::paint::signed::Signed;
 use crate::app::panel::{Context, Latest, notice};
 use crate::app::theme;
-use crate::figure::colour::Gradient;
+use crate::figure::colour::{Gradient, Hues};
 use crate::measure::StepMemories;
 use crate::memory::Phase;
 
@@ -60,7 +60,7 @@ impl Kept {
             self.spectra.iter_mut().zip(&spectra).map(|(latest, ask)| latest.update(&context.ask(ask)).0).collect();
         let room = ui.available_rect_before_wrap();
         let below = if room.height() > 240.0 { 96.0 } else { 0.0 };
-        let signed = Signed::new(self.largest, Gradient::RedBlue);
+        let signed = Signed::new(self.largest, Gradient::signed(context.theme, Hues::RedBlue));
         let bar = signed.bar_room(room.height().min(220.0));
         let count = self.tiles.len() as f32;
         let side = ((room.width() - bar - 12.0 * count) / count).min(room.height() - below - 40.0).max(40.0);
@@ -88,7 +88,7 @@ impl Kept {
                 });
             }
         }
-        let bar_rect = Rect::from_min_size(pos2(room.right() - bar, room.top() + 18.0), vec2(bar, side.min(200.0)));
+        let bar_rect = Rect::from_min_size(pos2(room.left() + count * (side + 12.0), room.top() + 18.0), vec2(bar, side.min(200.0)));
         signed.bar(ui.painter(), bar_rect, context.theme, "entry of S");
         if below > 0.0 {
             let rect = Rect::from_min_max(

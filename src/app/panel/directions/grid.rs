@@ -12,7 +12,7 @@ use crate::app::panel::{Context, timeline};
 use crate::app::selection::Token;
 use crate::app::session::Focus;
 use crate::app::theme;
-use crate::figure::colour::Gradient;
+use crate::figure::colour::{Gradient, Hues};
 use crate::figure::scene::Anchor;
 use crate::measure::DirectionOf;
 
@@ -67,7 +67,7 @@ pub fn ui(
     let (n_rows, n_columns) = (of.rows.len().max(1), of.columns.len().max(1));
     let widest =
         |steps: &[usize]| steps.iter().map(|step| crate::figure::font::width(&name(*step), 10.0) as f32).fold(24.0, f32::max).min(130.0);
-    let signed = Signed::new(1.0, Gradient::signed(context.theme, false));
+    let signed = Signed::new(1.0, Gradient::signed(context.theme, Hues::RedBlue));
     let bar = signed.bar_room(room.height().min(180.0));
     let (left, top) = (widest(&of.rows) + 8.0, widest(&of.columns).min(92.0) + 8.0);
     let size = vec2((room.width() - left - bar - 10.0).max(40.0), (room.height() - top).max(40.0));

@@ -25,7 +25,7 @@ pub fn ui(ui: &mut Ui, context: &mut Context<'_>, atlas: &Atlas<'_>, room: Rect)
     let bar = (legend::colour_bar_room(atlas.scale, f64::from(room.height().min(220.0) / SCALE)) as f32 + 8.0) * SCALE;
     let (left, foot, top) = (40.0, 32.0, 20.0);
     let size = vec2(room.width() - left - bar - 8.0, room.height() - foot - top);
-    let cell = vec2((size.x / heads.len().max(1) as f32).clamp(3.0, 130.0), (size.y / layers.len().max(1) as f32).clamp(3.0, 90.0));
+    let cell = vec2((size.x / heads.len().max(1) as f32).clamp(3.0, 150.0), (size.y / layers.len().max(1) as f32).clamp(3.0, 150.0));
     let area = Rect::from_min_size(room.min + vec2(left, top), vec2(cell.x * heads.len() as f32, cell.y * layers.len() as f32));
     painter.text(pos2(area.left(), room.top()), Align2::LEFT_TOP, &atlas.label, FontId::proportional(12.5), ink);
 

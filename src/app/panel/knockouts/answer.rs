@@ -5,7 +5,7 @@ use egui::{Align2, ComboBox, FontId, Rect, RichText, ScrollArea, Sense, Stroke, 
 use super::{Aim, Reading, Serves, Shared, View};
 use crate::app::panel::Context;
 use crate::app::theme::{self, colour};
-use crate::figure::colour::Gradient;
+use crate::figure::colour::{Gradient, Hues};
 
 /// Width and height of an answer in the strip.
 const CELL: egui::Vec2 = vec2(82.0, 34.0);
@@ -124,5 +124,5 @@ pub fn signed_colour(context: &Context<'_>, change: f64, signed: bool) -> egui::
         (true, true) => 0.12,
         (true, false) => 0.88,
     };
-    colour(context.theme.tint(Gradient::RedBlue.at(place)))
+    colour(Gradient::signed(context.theme, Hues::RedBlue).at(place))
 }

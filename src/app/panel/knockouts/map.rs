@@ -7,13 +7,13 @@ use crate::app::paint::chart::describe;
 use crate::app::panel::Context;
 use crate::app::selection::Token;
 use crate::app::theme::{self, colour};
-use crate::figure::colour::Gradient;
+use crate::figure::colour::{Gradient, Hues};
 use crate::intervene::AnswerAccount;
 
 /// Height of a row.
 const ROW: f32 = 15.0;
 /// Room for the names of heads.
-const NAMES: f32 = 62.0;
+const NAMES: f32 = 44.0;
 /// Beyond this change (nats) the colour is the deepest, as in the figure: one event often outweighs all others by far.
 const MOST: f64 = 1.0;
 
@@ -38,20 +38,20 @@ pub fn ui(ui: &mut Ui, context: &mut Context<'_>, shared: &Shared<'_>, account: 
         let y = area.top() + (row as f32 + 0.5) * row_height;
         let is_here = (*layer, *head) == (shared.erase.layer, shared.erase.head);
         let ink = if is_here { theme::accent(ui) } else { quiet };
-        painter.text(pos2(area.left() - 6.0, y), Align2::RIGHT_CENTER, format!("{layer} · {head}"), FontId::proportional(10.5), ink);
+        painter.text(pos2(area.left() - 6.0, y), Align2::RIGHT_CENTER, format!("L{layer} H{head}"), FontId::proportional(10.5), ink);
     }
-    painter.text(whole.left_top() + vec2(0.0, 1.0), Align2::LEFT_TOP, "layer·head", FontId::proportional(9.0), quiet);
     let largest = account.map.iter().fold(0.0_f64, |most, event| most.max(event.total.margin().abs()));
     let largest = if largest > 0.0 { largest.min(MOST) } else { MOST };
     let cell = |row: usize, step: usize| {
         let corner = pos2(area.left() + step as f32 * width, area.top() + row as f32 * row_height);
         Rect::from_min_size(corner, vec2(width, row_height))
     };
+    let gradient = Gradient::signed(context.theme, Hues::RedBlue);
     let mut mesh = egui::Mesh::default();
     for event in &account.map {
         let Ok(row) = rows.binary_search(&(event.layer, event.head)) else { continue };
         let place = 0.5 + 0.5 * (event.total.margin() / largest).clamp(-1.0, 1.0);
-        mesh.add_colored_rect(cell(row, event.step), colour(context.theme.tint(Gradient::RedBlue.at(place))));
+        mesh.add_colored_rect(cell(row, event.step), colour(gradient.at(place)));
     }
     painter.add(mesh);
     for fact in &account.facts {

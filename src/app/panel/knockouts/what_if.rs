@@ -53,7 +53,7 @@ pub fn ui(ui: &mut Ui, context: &mut Context<'_>, shared: &Shared<'_>, view: &mu
     ui.horizontal_wrapped(|ui| {
         let erase = shared.erase;
         let event = format!("this erase (step {})", erase.step);
-        let head = format!("head {}·{}", erase.layer, erase.head);
+        let head = format!("head L{} H{}", erase.layer, erase.head);
         for (scope, name, help) in [
             (Scope::Event, event.as_str(), "The erase looked at alone"),
             (Scope::Head, head.as_str(), "Every erase of the head looked at"),

@@ -66,6 +66,7 @@ fn table(ui: &mut Ui, view: &mut View, model: &Model, shown: &[&Line], at: usize
     for (token, _) in highest.into_iter().take(MOST) {
         let height = 9.0 + 6.0 * shown.len() as f32;
         let (rect, response) = ui.allocate_exact_size(vec2(ui.available_width(), height.max(17.0)), Sense::click());
+        let ink = ui.visuals().text_color();
         let logs: Vec<Option<f64>> = shown.iter().map(|line| of(line, token)).collect();
         let each: Vec<String> = shown
             .iter()
@@ -83,7 +84,7 @@ fn table(ui: &mut Ui, view: &mut View, model: &Model, shown: &[&Line], at: usize
             pos2(left, rect.top() + 3.0),
             pos2((rect.right() - 66.0 * shown.len() as f32).max(left + 20.0), rect.bottom() - 3.0),
         );
-        painter.text(rect.left_center(), Align2::LEFT_CENTER, word(token), FontId::proportional(12.5), ui.visuals().text_color());
+        painter.text(rect.left_center(), Align2::LEFT_CENTER, word(token), FontId::proportional(12.5), ink);
         painter.rect_filled(area, 2.0, ui.visuals().extreme_bg_color);
         let each = area.height() / shown.len() as f32;
         for (n, log) in logs.iter().enumerate() {
@@ -92,13 +93,7 @@ fn table(ui: &mut Ui, view: &mut View, model: &Model, shown: &[&Line], at: usize
             let bar = Rect::from_min_size(pos2(area.left(), top), vec2(area.width() * log.exp() as f32, (each - 1.0).max(2.0)));
             painter.rect_filled(bar, 1.0, colour(category(n)));
             let right = rect.right() - 66.0 * (shown.len() - 1 - n) as f32;
-            painter.text(
-                pos2(right, rect.center().y),
-                Align2::RIGHT_CENTER,
-                probability(*log),
-                FontId::monospace(11.0),
-                colour(category(n)),
-            );
+            painter.text(pos2(right, rect.center().y), Align2::RIGHT_CENTER, probability(*log), FontId::monospace(11.0), ink);
         }
         let text = if view.reads == Reads::Text {
             "Click to let the model read it next."

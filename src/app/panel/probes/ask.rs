@@ -11,8 +11,8 @@ use crate::app::theme;
 use crate::memory::Phase;
 use crate::readout::{Extra, Feature, Target};
 
-/// Where the cards come from.
-pub fn source(ui: &mut Ui, context: &Context<'_>, view: &mut View) {
+/// Where the cards come from; whether there is a choice.
+pub fn source(ui: &mut Ui, context: &Context<'_>, view: &mut View) -> bool {
     let trace = context.session.focus().map(|focus| focus.trace.name().to_owned());
     let of_trace = trace.as_ref().map_or_else(|| "a trace".to_owned(), |name| format!("trace {name}"));
     let results: Vec<(Source, String)> = context
@@ -28,11 +28,8 @@ pub fn source(ui: &mut Ui, context: &Context<'_>, view: &mut View) {
             open.readouts().into_iter().enumerate().map(of).collect::<Vec<_>>()
         })
         .collect();
-    if trace.is_none() && view.source == Source::Trace && !results.is_empty() {
-        view.source = results[0].0.clone();
-    }
     if results.is_empty() {
-        return;
+        return false;
     }
     let label = ui.label("cards of");
     let title = results.iter().find(|(source, _)| *source == view.source).map_or(&of_trace, |(_, title)| title);
@@ -46,6 +43,13 @@ pub fn source(ui: &mut Ui, context: &Context<'_>, view: &mut View) {
         })
         .response
         .labelled_by(label.id);
+    true
+}
+
+/// The cards of the first open results that have some.
+pub fn first_opened(context: &Context<'_>) -> Option<Source> {
+    let files = context.session.results().iter().enumerate();
+    files.flat_map(|(file, open)| (0..open.readouts().len()).map(move |model| Source::Results { file, model })).next()
 }
 
 /// The row of choices, then the cards if they are there.
@@ -56,6 +60,9 @@ pub fn trace(ui: &mut Ui, context: &mut Context<'_>, view: &mut View) -> Option<
     let run = view.run_of(trace).cloned();
     let mut start = false;
     ui.horizontal_wrapped(|ui| {
+        if source(ui, context, view) {
+            ui.separator();
+        }
         choices(ui, context, view, trace, at);
         let count = view.asked.n_cards(trace.trace());
         let wanted = Run { trace: trace.source().clone(), untrained: view.untrained.clone(), asked: view.asked.clone() };

@@ -30,6 +30,8 @@ pub fn ui(ui: &mut Ui, context: &mut Context<'_>, view: &View, readouts: &Readou
         let room = ui.available_size() - vec2(6.0, 0.0);
         let columns = ((room.x / LEAST.x) as usize).clamp(1, panels.len().max(1));
         let rows = panels.len().div_ceil(columns);
+        // Rows of equal length where there are as many rows anyway.
+        let columns = panels.len().div_ceil(rows.max(1)).max(1);
         let size = vec2(room.x / columns as f32, (room.y / rows as f32).clamp(LEAST.y, 420.0));
         let (whole, _) = ui.allocate_exact_size(vec2(room.x, size.y * rows as f32), Sense::hover());
         for (place, &panel) in panels.iter().enumerate() {
