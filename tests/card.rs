@@ -254,6 +254,21 @@ fn kernels_compile_where_there_is_a_compiler() {
     }
 }
 
+#[cfg(feature = "record")]
+#[test]
+fn the_models_kernels_compile_where_there_is_a_compiler() {
+    match cuda::machine_code("model", pentimento::model::KERNELS, "sm_90") {
+        Ok(code) => assert!(code.starts_with(b"\x7fELF"), "not machine code"),
+        Err(CudaError::NoCompiler) => eprintln!("skipped: no NVRTC here, so no kernel was compiled"),
+        Err(error) => panic!("{error}"),
+    }
+    match cuda::machine_code("broken", "__global__ void broken() { no_such_name(); }", "sm_90") {
+        Err(CudaError::NoCompiler) => {}
+        Err(error) => assert!(error.to_string().contains("no_such_name"), "{error}"),
+        Ok(_) => panic!("a name that is nowhere was compiled"),
+    }
+}
+
 /// Every kernel of every rule in every way: minutes.
 #[test]
 #[ignore = "compiles some thousands of kernels: run it by name where NVRTC is, after a change of a kernel"]

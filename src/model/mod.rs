@@ -39,6 +39,7 @@ mod device;
 mod open;
 mod parity;
 
+pub use card::KERNELS;
 pub use checkpoint::{CONFIG_FILE, WEIGHTS_FILE};
 pub use config::{AttentionConfig, Config, DecayGate, DecayRate, DeltaConfig, FeedForwardConfig, MixerKind};
 pub use device::device;

@@ -83,16 +83,37 @@ pub(super) fn function(context: &Arc<CudaContext>, architecture: &str, kernel: &
     Ok(function)
 }
 
-/// Machine code, from the cache if it is there.
+/// Machine code of a kernel, from the cache if it is there.
 pub(super) fn binary(architecture: &str, kernel: &Kernel) -> Result<Vec<u8>, CudaError> {
+    made(&Program { name: kernel.name, text: &kernel.text(), options: &kernel.options(architecture) })
+}
+
+/// Machine code of CUDA C++ that is none of the engine's, for an architecture (`sm_90`), without a card; from the cache if it is there.
+///
+/// # Errors
+/// If there is no compiler, or it refuses the text.
+pub fn machine_code(name: &'static str, text: &str, architecture: &str) -> Result<Vec<u8>, CudaError> {
+    let options = [format!("--gpu-architecture={architecture}"), "--std=c++17".to_owned()];
+    made(&Program { name, text, options: &options })
+}
+
+/// What is compiled.
+struct Program<'a> {
+    name: &'static str,
+    text: &'a str,
+    options: &'a [String],
+}
+
+/// From the cache, or compiled and kept there.
+fn made(asked: &Program<'_>) -> Result<Vec<u8>, CudaError> {
     if !super::libraries::has_compiler() {
         return Err(CudaError::NoCompiler);
     }
-    let cached = cache_file(architecture, kernel);
+    let cached = cache_file(asked);
     if let Some(binary) = cached.as_ref().and_then(|file| std::fs::read(file).ok()).filter(|binary| !binary.is_empty()) {
         return Ok(binary);
     }
-    let binary = compile(architecture, kernel)?;
+    let binary = compile(asked)?;
     if let Some(file) = cached {
         // A cache that cannot be written only costs time.
         let _ = keep(&file, &binary);
@@ -111,7 +132,7 @@ fn keep(file: &std::path::Path, binary: &[u8]) -> std::io::Result<()> {
 }
 
 /// `XDG_CACHE_HOME` or `~/.cache`, then `pentimento/cuda/DIGEST.cubin`.
-fn cache_file(architecture: &str, kernel: &Kernel) -> Option<PathBuf> {
+fn cache_file(asked: &Program<'_>) -> Option<PathBuf> {
     let folder = std::env::var_os("XDG_CACHE_HOME")
         .map(PathBuf::from)
         .filter(|folder| folder.is_absolute())
@@ -121,31 +142,26 @@ fn cache_file(architecture: &str, kernel: &Kernel) -> Option<PathBuf> {
     unsafe { sys::nvrtcVersion(&raw mut version.0, &raw mut version.1) }.result().ok()?;
     let mut digest = blake3::Hasher::new();
     digest.update(format!("{version:?}").as_bytes());
-    for option in kernel.options(architecture) {
+    for option in asked.options {
         digest.update(option.as_bytes()).update(b"\0");
     }
-    digest.update(kernel.text().as_bytes());
+    digest.update(asked.text.as_bytes());
     Some(folder.join("pentimento").join("cuda").join(format!("{}.cubin", digest.finalize().to_hex())))
 }
 
-fn compile(architecture: &str, kernel: &Kernel) -> Result<Vec<u8>, CudaError> {
-    let failed = |log: String| CudaError::Compile {
-        kernel: kernel.name,
-        defines: kernel.defines_in_words(),
-        architecture: architecture.to_owned(),
-        log,
-    };
-    let text = CString::new(kernel.text()).map_err(|error| failed(error.to_string()))?;
-    let name = CString::new(format!("{}.cu", kernel.name)).map_err(|error| failed(error.to_string()))?;
-    let program = nvrtc::create_program(&text, Some(&name)).map_err(|error| failed(error.to_string()))?;
+fn compile(asked: &Program<'_>) -> Result<Vec<u8>, CudaError> {
+    let failed = |log: String| CudaError::Compile { kernel: asked.name, options: asked.options.join(" "), log };
+    let source = CString::new(asked.text).map_err(|error| failed(error.to_string()))?;
+    let name = CString::new(format!("{}.cu", asked.name)).map_err(|error| failed(error.to_string()))?;
+    let program = nvrtc::create_program(&source, Some(&name)).map_err(|error| failed(error.to_string()))?;
     // SAFETY: the program was just made, and is destroyed once, below.
     unsafe {
-        let compiled = nvrtc::compile_program(program, &kernel.options(architecture)).map_err(|error| {
+        let compiled = nvrtc::compile_program(program, asked.options).map_err(|error| {
             let log = nvrtc::get_program_log(program).unwrap_or_default();
             let log: Vec<u8> = log.into_iter().map(|c| c as u8).take_while(|&c| c != 0).collect();
             failed(format!("{error}: {}", String::from_utf8_lossy(&log)))
         });
-        let binary = compiled.and_then(|()| machine_code(program).map_err(|error| failed(error.to_string())));
+        let binary = compiled.and_then(|()| machine_code_in(program).map_err(|error| failed(error.to_string())));
         let _ = nvrtc::destroy_program(program);
         binary
     }
@@ -153,7 +169,7 @@ fn compile(architecture: &str, kernel: &Kernel) -> Result<Vec<u8>, CudaError> {
 
 /// # Safety
 /// The program was compiled and not destroyed.
-unsafe fn machine_code(program: sys::nvrtcProgram) -> Result<Vec<u8>, nvrtc::NvrtcError> {
+unsafe fn machine_code_in(program: sys::nvrtcProgram) -> Result<Vec<u8>, nvrtc::NvrtcError> {
     let mut size = 0;
     // SAFETY: as the caller's; the buffer has the size the library asks for.
     unsafe {

@@ -30,14 +30,12 @@ pub enum CudaError {
     )]
     NoCompiler,
     /// A kernel that NVRTC refuses.
-    #[error("kernel '{kernel}' ({defines}) does not compile for {architecture}: {log}")]
+    #[error("kernel '{kernel}' does not compile with {options}: {log}")]
     Compile {
         /// Its name.
         kernel: &'static str,
-        /// What it was compiled with.
-        defines: String,
-        /// For which card.
-        architecture: String,
+        /// What it was compiled with: the card's architecture, and the kernel's macros.
+        options: String,
         /// What the compiler said.
         log: String,
     },

@@ -46,6 +46,7 @@ pub use buffers::{
 pub use cards::Cards;
 pub use chunk_gradient::ChunkTape;
 pub use chunk_plan::{CHUNK_STEPS, ChunkPlan, Precision};
+pub use compile::machine_code;
 pub use engine::{Engine, n_cards};
 pub use error::{CudaError, bytes};
 pub use kernels::compile_kernels;

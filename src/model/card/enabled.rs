@@ -9,19 +9,18 @@ use candle_core::cuda::cudarc::driver::sys::CUfunction_attribute;
 use candle_core::cuda::cudarc::driver::{
     CudaContext, CudaFunction, CudaModule, CudaSlice, CudaStream, CudaView, DevicePtr, LaunchArgs, LaunchConfig, PushKernelArg,
 };
-use candle_core::cuda::cudarc::nvrtc::{CompileOptions, compile_ptx_with_opts};
+use candle_core::cuda::cudarc::nvrtc::Ptx;
 use candle_core::op::BackpropOp;
 use candle_core::{CudaStorage, DType, Device, Error, Layout, Result, Storage, Tensor};
 
-use super::{Launch, Number};
+use super::{KERNELS, Launch, Number};
+use crate::memory::cuda;
 
 /// Kernels count in 32 bits.
 const LONGEST: usize = (1 << 32) - 4096;
 
 /// Bytes of shared memory that a block has without asking.
 const SHARED_UNASKED: usize = 48 * 1024;
-
-const SOURCE: &str = include_str!("kernels.cu");
 
 /// An array that a kernel reads or changes.
 enum Array<'a> {
@@ -54,13 +53,8 @@ fn module(context: &Arc<CudaContext>) -> Result<Arc<CudaModule>> {
         return Ok(module.clone());
     }
     let (major, minor) = context.compute_capability().w()?;
-    let options = CompileOptions {
-        options: vec![format!("--gpu-architecture=compute_{major}{minor}"), "--std=c++17".to_owned()],
-        ..Default::default()
-    };
-    let ptx =
-        compile_ptx_with_opts(SOURCE, options).map_err(|error| Error::Msg(format!("the model's kernels do not compile: {error:?}")))?;
-    let module = context.load_module(ptx).w()?;
+    let code = cuda::machine_code("model", KERNELS, &format!("sm_{major}{minor}")).map_err(|error| Error::Msg(error.to_string()))?;
+    let module = context.load_module(Ptx::from_binary(code)).w()?;
     modules.insert(context.ordinal(), module.clone());
     Ok(module)
 }

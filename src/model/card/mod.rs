@@ -28,6 +28,9 @@ use crate::memory::{Dims, HookPoint, Rule};
 use backend::addresses;
 pub(super) use backend::{on_storages, on_tensors, prepare};
 
+/// The text of the kernels, CUDA C++: `memory::cuda::machine_code` compiles it.
+pub const KERNELS: &str = include_str!("kernels.cu");
+
 /// Threads of a block where a kernel does not ask for another number.
 const THREADS: usize = 256;
 /// Rows of a matrix in which kernels that sum over rows take their parts.
