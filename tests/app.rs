@@ -7,6 +7,7 @@ mod jobs;
 mod knockouts_panel;
 mod live_panel;
 mod paint;
+mod pictures;
 mod probe_panels;
 mod sample;
 mod screen;

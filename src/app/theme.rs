@@ -24,6 +24,13 @@ pub fn colour(colour: Colour) -> Color32 {
     Color32::from_rgba_unmultiplied(red, green, blue, (colour.opacity * 255.0).round().clamp(0.0, 255.0) as u8)
 }
 
+/// The shade of a series' colour that can be read as text.
+pub fn readable(ui: &Ui, ink: Colour) -> Color32 {
+    let shade = |value: u8| if ui.visuals().dark_mode { value.saturating_add(48) } else { (f32::from(value) * 0.72) as u8 };
+    let [red, green, blue] = ink.rgb;
+    Color32::from_rgb(shade(red), shade(green), shade(blue))
+}
+
 /// The figures' theme that matches the window's.
 pub fn theme_of(visuals: &Visuals) -> Theme {
     if visuals.dark_mode { Theme::Dark } else { Theme::Light }

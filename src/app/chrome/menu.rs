@@ -47,7 +47,7 @@ fn item_if(
 ) {
     let mut button = Button::new(text.into());
     if let Some((modifiers, key)) = keys {
-        button = button.shortcut_text(super::shortcuts::words(ui.ctx(), &egui::KeyboardShortcut::new(modifiers, key)));
+        button = button.shortcut_text(super::shortcuts::words(ui.ctx(), egui::KeyboardShortcut::new(modifiers, key)));
     }
     if ui.add_enabled(enabled, button).clicked() {
         actions.push(action.into());

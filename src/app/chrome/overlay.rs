@@ -27,8 +27,10 @@ fn sheet(
         .default_width(width)
         .anchor(Align2::CENTER_CENTER, [0.0, 0.0])
         .show(context, |ui| {
-            ui.set_width(width);
-            draw(ui, actions);
+            // No larger than the window: what has no room is scrolled.
+            let window = context.content_rect().size();
+            ui.set_width(width.min(window.x - 60.0));
+            ScrollArea::vertical().max_height((window.y - 110.0).max(80.0)).show(ui, |ui| draw(ui, actions));
         });
     if !open {
         actions.push(Action::Toggle(overlay));
@@ -43,7 +45,7 @@ pub fn shortcuts(context: &egui::Context, actions: &mut Vec<Action>) {
             for (ui, part) in columns.iter_mut().zip(shortcuts::ALL.chunks(half)) {
                 Grid::new(ui.scope_id().with("keys")).num_columns(2).spacing([14.0, 3.0]).show(ui, |ui| {
                     for shortcut in part {
-                        ui.label(theme::number(shortcuts::words(ui.ctx(), &shortcut.keys)));
+                        ui.label(theme::number(shortcuts::words(ui.ctx(), shortcut.keys)));
                         ui.label(shortcut.does);
                         ui.end_row();
                     }
@@ -65,7 +67,7 @@ pub fn log(context: &egui::Context, lines: &[Line], actions: &mut Vec<Action>) {
             let all: Vec<&str> = lines.iter().map(|line| line.text.as_str()).collect();
             ui.ctx().copy_text(all.join("\n"));
         }
-        ScrollArea::vertical().max_height(380.0).auto_shrink(false).stick_to_bottom(true).show(ui, |ui| {
+        ScrollArea::vertical().max_height(380.0_f32.min(ui.available_height())).auto_shrink(false).stick_to_bottom(true).show(ui, |ui| {
             for line in lines {
                 let ink = if line.is_error { ui.visuals().error_fg_color } else { ui.visuals().text_color() };
                 ui.label(RichText::new(&line.text).monospace().size(11.0).color(ink));

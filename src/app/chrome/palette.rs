@@ -65,7 +65,7 @@ impl Palette {
                 ui.add_space(4.0);
                 ScrollArea::vertical().max_height(320.0).auto_shrink([false, true]).show(ui, |ui| {
                     for (index, command) in found.iter().enumerate() {
-                        let keys = command.keys.map_or_else(String::new, |keys| shortcuts::words(ui.ctx(), &keys));
+                        let keys = command.keys.map_or_else(String::new, |keys| shortcuts::words(ui.ctx(), keys));
                         let text = RichText::new(&command.title);
                         let line = ui.add(
                             egui::Button::selectable(index == self.marked, text)

@@ -74,8 +74,8 @@ pub const ALL: [Shortcut; 27] = [
 ];
 
 /// A key as a keyboard is labelled.
-pub fn words(context: &egui::Context, keys: &KeyboardShortcut) -> String {
-    let named = context.format_shortcut(keys);
+pub fn words(context: &egui::Context, keys: KeyboardShortcut) -> String {
+    let named = context.format_shortcut(&keys);
     [("Comma", ","), ("OpenBracket", "["), ("CloseBracket", "]"), ("PageDown", "Page down"), ("PageUp", "Page up")]
         .into_iter()
         .find_map(|(name, label)| named.strip_suffix(name).map(|modifiers| format!("{modifiers}{label}")))

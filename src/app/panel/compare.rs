@@ -251,9 +251,9 @@ fn pages(ui: &mut Ui, view: &mut View) {
 
 /// The second trace, its head, and what it follows.
 fn choose(ui: &mut Ui, context: &Context<'_>, view: &mut View, a: &Focus<'_>, b: &OpenTrace, pairing: &Pairing) {
-    ui.label(RichText::new("A").strong().color(theme::colour(FIRST)));
+    ui.label(RichText::new("A").strong().color(theme::readable(ui, FIRST)));
     ui.label(format!("{}, layer {} head {}", a.trace.name(), a.selection.layer, a.selection.head));
-    let label = ui.label(RichText::new("B").strong().color(theme::colour(SECOND)));
+    let label = ui.label(RichText::new("B").strong().color(theme::readable(ui, SECOND)));
     ComboBox::from_id_salt("second")
         .selected_text(b.name())
         .show_ui(ui, |ui| {

@@ -323,7 +323,9 @@ fn grid(room: Rect, count: usize, aspect: f32) -> (usize, egui::Vec2) {
         vec2(width, width * aspect)
     };
     let best = (1..=count.max(1)).max_by(|a, b| fit(*a).x.total_cmp(&fit(*b).x)).unwrap_or(1);
-    (best, fit(best))
+    // Rows of equal length where there are as many rows anyway.
+    let columns = count.div_ceil(count.div_ceil(best).max(1)).max(1);
+    (columns, fit(columns))
 }
 
 /// A profile along an edge of the picture: one bar a channel.

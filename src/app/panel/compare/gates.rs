@@ -88,7 +88,7 @@ fn strip(ui: &mut Ui, context: &mut Context<'_>, pair: &Pair<'_>, rect: Rect, na
         Align2::LEFT_TOP,
         format!("A {}", number(at(first))),
         FontId::monospace(11.0),
-        theme::colour(FIRST),
+        theme::readable(ui, FIRST),
     );
     if let Some(second) = second {
         curve(second, SECOND, 1.4);
@@ -97,7 +97,7 @@ fn strip(ui: &mut Ui, context: &mut Context<'_>, pair: &Pair<'_>, rect: Rect, na
             Align2::LEFT_TOP,
             format!("B {}", number(at(second))),
             FontId::monospace(11.0),
-            theme::colour(SECOND),
+            theme::readable(ui, SECOND),
         );
         let change: Vec<f64> = first.iter().zip(second).map(|(a, b)| a - b).collect();
         let most = change.iter().copied().filter(|value| value.is_finite()).map(f64::abs).fold(0.0, f64::max).max(1e-6);

@@ -143,8 +143,11 @@ impl Kept {
         chart.axes(&painter);
         for (index, text) in says.iter().enumerate() {
             let at = pos2(chart.area.left() + 8.0, chart.area.top() + 6.0 + 16.0 * index as f32);
-            let ink = theme::colour([FIRST, SECOND][usize::from(text.starts_with('B'))]);
-            painter.text(at, egui::Align2::LEFT_TOP, text, egui::FontId::proportional(11.5), ink);
+            let ink = theme::readable(ui, [FIRST, SECOND][usize::from(text.starts_with('B'))]);
+            let words = painter.layout_no_wrap(text.clone(), egui::FontId::proportional(11.5), ink);
+            // The cloud lies beneath.
+            painter.rect_filled(Rect::from_min_size(at, words.size()).expand2(egui::vec2(4.0, 1.0)), 2.0, ui.visuals().panel_fill);
+            painter.galley(at, words, ink);
         }
         let response = chart.sense(ui, "clouds", Sense::click(), "Cleanup against decay of both", &says.join("; "));
         let Some(pointer) = response.hover_pos() else { return };

@@ -128,8 +128,8 @@ fn dots(ui: &mut Ui, context: &mut Context<'_>, rect: Rect, found: &[HeadDiffere
     }
     response.on_hover_ui_at_pointer(|ui| {
         ui.label(RichText::new(head.id.to_string()).strong());
-        ui.label(theme::number(format!("A     {}", head.found.a)).color(theme::colour(FIRST)));
-        ui.label(theme::number(format!("B     {}", head.found.b)).color(theme::colour(SECOND)));
+        ui.label(theme::number(format!("A     {}", head.found.a)).color(theme::readable(ui, FIRST)));
+        ui.label(theme::number(format!("B     {}", head.found.b)).color(theme::readable(ui, SECOND)));
         ui.label(theme::number(format!("A − B {}", head.found.difference)));
     });
 }

@@ -82,7 +82,7 @@ impl Kept {
         let known = all(context);
         ui.horizontal_wrapped(|ui| {
             for (letter, colour, chosen, now) in [("A", FIRST, &mut choice.a, &of.a), ("B", SECOND, &mut choice.b, &of.b)] {
-                let label = ui.label(RichText::new(letter).strong().color(theme::colour(colour)));
+                let label = ui.label(RichText::new(letter).strong().color(theme::readable(ui, colour)));
                 let name = |place: (usize, usize)| known.iter().find(|(other, _)| *other == place).map_or("", |(_, name)| name.as_str());
                 let file = context.session.results().iter().position(|open| *open == now.results).unwrap_or(0);
                 ComboBox::from_id_salt(letter)

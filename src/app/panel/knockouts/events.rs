@@ -8,6 +8,9 @@ use crate::app::panel::Context;
 use crate::app::theme;
 use crate::intervene::{AnswerAccount, EraseEvent, EventEffect, ScoreChange};
 
+/// Room that a name with its bar takes.
+const NAME_AND_BAR: f32 = 230.0;
+
 /// Draws them; gives the layer, head and step that were clicked.
 pub fn ui(ui: &mut Ui, context: &mut Context<'_>, shared: &Shared<'_>, account: &AnswerAccount) -> Option<(usize, usize, usize)> {
     ui.add_space(4.0);
@@ -37,7 +40,9 @@ pub fn ui(ui: &mut Ui, context: &mut Context<'_>, shared: &Shared<'_>, account: 
             line(ui, context, event, |ui, context| {
                 ui.label(theme::number(format!("{:>+7.3}", effect.direct.margin())).color(theme::quiet(ui)));
                 ui.label(theme::number(format!("{:>+7.3}", effect.total.margin())));
-                bar(ui, context, effect.total.margin() / largest);
+                if ui.available_width() > NAME_AND_BAR {
+                    bar(ui, context, effect.total.margin() / largest);
+                }
             });
             ui.label(RichText::new(removed(event)).small().color(theme::quiet(ui)));
             if effect.predicted_without != account.predicted {
@@ -52,12 +57,19 @@ pub fn ui(ui: &mut Ui, context: &mut Context<'_>, shared: &Shared<'_>, account: 
     clicked
 }
 
-/// `layer 1 head 0, step 19 'f2', γ 0.98`, and numbers at the right.
+/// `L1 H0 · step 19 'f2' γ 0.98`, and numbers at the right.
 pub fn line(ui: &mut Ui, context: &Context<'_>, event: &EraseEvent, numbers: impl FnOnce(&mut Ui, &Context<'_>)) {
-    ui.horizontal(|ui| {
-        ui.label(format!("layer {} head {} · step {}", event.layer, event.head, event.at.step));
-        ui.label(RichText::new(format!("'{}'  γ {:.2}", event.at.token, event.strength)).color(theme::quiet(ui)));
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| numbers(ui, context));
+    let (ink, quiet) = (ui.visuals().text_color(), theme::quiet(ui));
+    let mut name = egui::text::LayoutJob::default();
+    let font = egui::TextStyle::Body.resolve(ui.style());
+    let place = format!("L{} H{} · step {}", event.layer, event.head, event.at.step);
+    name.append(&place, 0.0, egui::TextFormat::simple(font.clone(), ink));
+    name.append(&format!("'{}'  γ {:.2}", event.at.token, event.strength), 8.0, egui::TextFormat::simple(font, quiet));
+    let size = vec2(ui.available_width(), ui.spacing().interact_size.y);
+    ui.allocate_ui_with_layout(size, Layout::right_to_left(Align::Center), |ui| {
+        numbers(ui, context);
+        // What is left of the room is the name's.
+        ui.with_layout(Layout::left_to_right(Align::Center), |ui| ui.add(egui::Label::new(name).truncate()));
     });
 }
 
@@ -161,7 +173,7 @@ fn together(ui: &mut Ui, account: &AnswerAccount) {
 }
 
 fn short(effect: &EventEffect) -> String {
-    format!("{}·{} step {}", effect.event.layer, effect.event.head, effect.event.at.step)
+    format!("L{} H{} step {}", effect.event.layer, effect.event.head, effect.event.at.step)
 }
 
 fn changes(ui: &mut Ui, name: &str, change: &ScoreChange) {

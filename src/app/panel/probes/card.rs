@@ -11,7 +11,7 @@ type Write = fn(&ProbeCard) -> String;
 /// Draws the card with its buttons.
 pub fn ui(ui: &mut Ui, card: &ProbeCard, readouts: &Readouts) {
     let sheet = card.sheet();
-    ui.horizontal(|ui| {
+    ui.horizontal_wrapped(|ui| {
         ui.label(RichText::new("Copy card as").small().color(theme::quiet(ui)));
         let copies: [(&str, Write); 3] = [
             ("Markdown", ProbeCard::to_markdown),

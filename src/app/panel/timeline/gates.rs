@@ -1,6 +1,6 @@
 //! The gates of the head: retention, write and erase strength, as curves or strips.
 
-use egui::{Align2, Color32, FontId, Rect, Sense, Ui, pos2, vec2};
+use egui::{Align2, FontId, Rect, Sense, Ui, pos2, vec2};
 
 use super::{GatesAs, Rows, strip};
 use crate::app::paint::chart::describe;
@@ -60,7 +60,7 @@ pub fn ui(ui: &mut Ui, context: &mut Context<'_>, rows: &Rows<'_>, gates: Option
             room.top() + (index as f32 + 0.5) * height
         };
         let value = values.get(at).copied().unwrap_or(f64::NAN);
-        let shade = readable(colour(*ink), ui.visuals().dark_mode);
+        let shade = theme::readable(ui, *ink);
         ui.painter().text(pos2(room.left() + 2.0, middle), Align2::LEFT_CENTER, short, FontId::proportional(11.0), shade);
         ui.painter().text(
             pos2(rows.left - 6.0, middle),
@@ -92,12 +92,4 @@ fn strip_of(painter: &egui::Painter, rows: &Rows<'_>, values: &[f64], rect: Rect
         let cell = Rect::from_x_y_ranges(rows.edge(first as f64)..=rows.edge(end as f64), rect.y_range());
         painter.rect_filled(cell, 0.0, colour(Gradient::Viridis.at(value)));
     }
-}
-
-/// The shade of a series' colour that can be read as text.
-fn readable(ink: Color32, dark: bool) -> Color32 {
-    let factor = if dark { 1.0 } else { 0.72 };
-    let [red, green, blue, _] = ink.to_array();
-    let shade = |value: u8| if dark { value.saturating_add(40) } else { (f32::from(value) * factor) as u8 };
-    Color32::from_rgb(shade(red), shade(green), shade(blue))
 }
