@@ -166,6 +166,20 @@ pub enum Overlay {
     Settings,
     /// The tour.
     Tour,
+    /// A path to type, where the system has no dialog for it.
+    Path(Sought),
+}
+
+/// What a path is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Sought {
+    /// Something to open.
+    ToOpen,
+    /// Where the workspace goes.
+    Workspace,
+    /// Where a panel's figure goes.
+    Figure(PanelKind),
 }
 
 impl Action {

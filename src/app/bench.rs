@@ -24,14 +24,21 @@ pub struct BenchOptions {
     pub layers: usize,
     /// Sizes of each.
     pub dims: Dims,
+    /// Sizes of the trace whose headline is brushed: so many points as it has tokens times heads times layers.
+    pub brushed: Dims,
     /// Frames of every median.
     pub frames: usize,
 }
 
 impl Default for BenchOptions {
-    /// 8 layers of 16 heads of 64 by 64, 4096 steps.
+    /// 8 layers of 16 heads of 64 by 64, 4096 steps; a million points to brush.
     fn default() -> Self {
-        Self { layers: 8, dims: Dims { batch: 1, step: 4096, key_head: 4, head: 16, d_k: 64, d_v: 64 }, frames: 60 }
+        Self {
+            layers: 8,
+            dims: Dims { batch: 1, step: 4096, key_head: 4, head: 16, d_k: 64, d_v: 64 },
+            brushed: Dims { batch: 8, step: 1024, key_head: 4, head: 16, d_k: 8, d_v: 8 },
+            frames: 60,
+        }
     }
 }
 
@@ -52,8 +59,23 @@ pub struct Bench {
     pub window: Cost,
     /// The same while every frame shows another step.
     pub scrub: Cost,
+    /// The headline of very many points under the pointer.
+    pub brush: Brush,
     /// Share of scrubbed frames whose memory had arrived when the next frame began.
     pub scrub_kept_up: f64,
+}
+
+/// A rectangle drawn over the headline's points, and what is in it picked.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Brush {
+    /// Points of the plot.
+    pub points: usize,
+    /// Tokens that were picked.
+    pub picked: usize,
+    /// Frames while the pointer draws the rectangle.
+    pub drag: Cost,
+    /// The slower of the two frames that pick the tokens and light them up.
+    pub pick_milliseconds: f64,
 }
 
 /// A panel's frame.
@@ -119,6 +141,8 @@ pub fn bench(options: &BenchOptions, told: impl Fn(&str)) -> Result<Bench, Bench
         arrived += usize::from(core.jobs.is_idle());
         core.act(Action::SelectStep(1000 + frame));
     });
+    told("brushing");
+    let brush = brush(&folder.path().join("brushed.trace.zarr"), options)?;
     let mut panels = Vec::new();
     // Measures of so large a trace take minutes: what they show is drawn from a small one.
     let small = folder.path().join("small.trace.zarr");
@@ -143,8 +167,54 @@ pub fn bench(options: &BenchOptions, told: impl Fn(&str)) -> Result<Bench, Bench
         panels,
         window: of_window,
         scrub,
+        brush,
         scrub_kept_up: arrived as f64 / options.frames.max(1) as f64,
     })
+}
+
+/// Draws a rectangle over the headline of a trace of its own, from its upper left to beyond its middle.
+fn brush(path: &Path, options: &BenchOptions) -> Result<Brush, BenchError> {
+    write_trace(path, &BenchOptions { dims: options.brushed, ..*options })?;
+    let mut window = Headless::new();
+    window.core.act(Action::Open(vec![path.to_path_buf()]));
+    window.core.act(Action::ShowAlone(PanelKind::Cleanup));
+    window.settle()?;
+    let (from, to) = (egui::pos2(120.0, 180.0), egui::pos2(1100.0, 720.0));
+    let button =
+        |pos, pressed| egui::Event::PointerButton { pos, button: egui::PointerButton::Primary, pressed, modifiers: egui::Modifiers::NONE };
+    window.events = vec![egui::Event::PointerMoved(from)];
+    window.draw();
+    window.events = vec![button(from, true)];
+    window.draw();
+    let mut times = Vec::new();
+    for frame in 1..=options.frames.max(2) {
+        window.events = vec![egui::Event::PointerMoved(from + (to - from) * frame as f32 / options.frames.max(2) as f32)];
+        let start = Instant::now();
+        window.draw();
+        times.push(milliseconds(start));
+    }
+    window.events = vec![button(to, false)];
+    let mut pick_milliseconds = 0.0_f64;
+    for _ in 0..2 {
+        let start = Instant::now();
+        window.draw();
+        pick_milliseconds = pick_milliseconds.max(milliseconds(start));
+    }
+    let picked = window.core.session.selection().steps.len();
+    if picked == 0 {
+        return Err(BenchError::Met("the brush picked nothing".to_owned()));
+    }
+    let Dims { batch, step, head, .. } = options.brushed;
+    Ok(Brush { points: batch * step * head * options.layers, picked, drag: Cost::of(times), pick_milliseconds })
+}
+
+impl Cost {
+    /// Of single frames, in milliseconds.
+    fn of(mut times: Vec<f64>) -> Self {
+        times.sort_by(f64::total_cmp);
+        let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize];
+        Self { median_milliseconds: at(0.5), slowest_milliseconds: at(0.99) }
+    }
 }
 
 fn milliseconds(since: Instant) -> f64 {
@@ -172,19 +242,22 @@ struct Headless {
     context: egui::Context,
     core: Core,
     frame: f64,
+    /// What the next frame hears of pointer and keys.
+    events: Vec<egui::Event>,
 }
 
 impl Headless {
     fn new() -> Self {
         let context = egui::Context::default();
         let core = Core::new(&context, Settings::default(), Folders::default());
-        Self { context, core, frame: 0.0 }
+        Self { context, core, frame: 0.0, events: Vec::new() }
     }
 
     fn draw(&mut self) {
         self.frame += 1.0;
         let screen = egui::Rect::from_min_size(egui::Pos2::ZERO, egui::vec2(1440.0, 900.0));
-        let input = egui::RawInput { screen_rect: Some(screen), time: Some(self.frame / 60.0), ..egui::RawInput::default() };
+        let events = std::mem::take(&mut self.events);
+        let input = egui::RawInput { screen_rect: Some(screen), time: Some(self.frame / 60.0), events, ..egui::RawInput::default() };
         let output = self.context.run_ui(input, |ui| self.core.ui(ui));
         std::hint::black_box(self.context.tessellate(output.shapes, output.pixels_per_point));
     }
@@ -215,8 +288,6 @@ impl Headless {
             times.push(took.as_secs_f64() * 1e3);
             std::thread::sleep(Duration::from_micros(16_667).saturating_sub(took));
         }
-        times.sort_by(f64::total_cmp);
-        let at = |share: f64| times[((times.len() - 1) as f64 * share).round() as usize];
-        Cost { median_milliseconds: at(0.5), slowest_milliseconds: at(0.99) }
+        Cost::of(times)
     }
 }

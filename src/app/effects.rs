@@ -1,8 +1,9 @@
 //! What actions ask of the world outside the session: files, dialogs, the window.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use super::action::{Action, Effect, Outside};
+use super::action::{Action, Effect, Outside, Overlay, Sought};
 use super::bundled;
 use super::core::{Core, LAST_SESSION};
 use super::jobs::Weight;
@@ -83,13 +84,23 @@ fn open_source(core: &mut Core, source: TraceSource) {
     });
 }
 
-/// The system's dialog on a thread of its own: it may stay open for long.
-fn dialog(core: &Core, title: &str, ask: impl FnOnce() -> Option<Action> + Send + 'static) {
-    core.jobs.wait_for(title, move || Ok(ask().into_iter().collect()));
+/// No person closes a dialog sooner.
+const SOONEST: Duration = Duration::from_millis(250);
+
+/// The system's dialog on a thread of its own: it may stay open for long. Where there is none (a server without a desktop) it is over
+/// sooner than a person could have closed it: then the window asks for the path itself.
+fn dialog(core: &Core, title: &str, sought: Sought, ask: impl FnOnce() -> Option<Action> + Send + 'static) {
+    core.jobs.wait_for(title, move || {
+        let begin = Instant::now();
+        let answer = ask();
+        let was_never_seen = answer.is_none() && begin.elapsed() < SOONEST;
+        let instead = was_never_seen.then_some(Action::Toggle(Overlay::Path(sought)));
+        Ok(answer.or(instead).into_iter().collect())
+    });
 }
 
 fn open_dialog(core: &Core) {
-    dialog(core, "the open dialog", || {
+    dialog(core, "the open dialog", Sought::ToOpen, || {
         let picked = rfd::FileDialog::new()
             .set_title("Open a trace (its zarr.json), results or a workspace")
             .add_filter("Traces, results and workspaces", &["json", EXTENSION])
@@ -99,7 +110,7 @@ fn open_dialog(core: &Core) {
 }
 
 fn save_dialog(core: &Core) {
-    dialog(core, "the save dialog", || {
+    dialog(core, "the save dialog", Sought::Workspace, || {
         let name = format!("workspace.{EXTENSION}");
         let path = rfd::FileDialog::new().set_title("Save the workspace").set_file_name(name).save_file()?;
         Some(Outside::SaveWorkspace(path).into())
@@ -116,7 +127,7 @@ fn export_dialog(core: &mut Core, panel: PanelKind) {
         return nothing_to_export(core, panel);
     }
     let name = panel.name();
-    dialog(core, "the export dialog", move || {
+    dialog(core, "the export dialog", Sought::Figure(panel), move || {
         let path =
             rfd::FileDialog::new().set_title("Export as SVG, PDF and PNG with data").set_file_name(format!("{name}.svg")).save_file()?;
         Some(Outside::Export { panel, stem: path.with_extension(""), formats: vec![Format::Svg, Format::Pdf, Format::Png] }.into())

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
-use pentimento::app::action::{Action, Outside, Overlay};
+use pentimento::app::action::{Action, Outside, Overlay, Sought};
 use pentimento::app::core::{Core, Folders};
 use pentimento::app::layout::Preset;
 use pentimento::app::panel::PanelKind;
@@ -253,6 +253,31 @@ fn what_cannot_be_opened_is_said_and_nothing_else_happens() {
     assert!(errors.iter().any(|error| error.contains("not a workspace of pentimento (it is not JSON")), "{errors:?}");
     assert!(errors.iter().any(|error| error.contains("nothing is there")), "{errors:?}");
     assert!(core(&mut harness).session.traces().is_empty());
+}
+
+#[test]
+fn where_there_is_no_dialog_a_path_is_typed() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut harness = harness();
+    harness.step();
+    let typed = |harness: &mut Harness<'static, Option<Core>>, sought: Sought, path: &std::path::Path| {
+        core(harness).act(Action::Toggle(Overlay::Path(sought)));
+        settle(harness);
+        harness.key_press_modifiers(egui::Modifiers::COMMAND, egui::Key::A);
+        harness.get_by_label("Path").type_text(path.to_str().unwrap());
+        settle(harness);
+        harness.get_by_label("OK").click();
+        settle(harness);
+        assert_eq!(core(harness).session.overlay(), None);
+        assert_eq!(core(harness).errors(), Vec::<String>::new());
+    };
+    typed(&mut harness, Sought::ToOpen, &sample::path("eda"));
+    assert_eq!(core(&mut harness).session.focus().unwrap().trace.name(), "eda");
+    typed(&mut harness, Sought::Workspace, &folder.path().join("all.pentimento"));
+    typed(&mut harness, Sought::Figure(PanelKind::Cleanup), &folder.path().join("headline"));
+    for file in ["all.pentimento", "headline.svg", "headline.pdf", "headline.png", "headline.csv", "headline.json"] {
+        assert!(folder.path().join(file).exists(), "{file}");
+    }
 }
 
 #[test]

@@ -20,12 +20,16 @@ pub fn ui(ui: &mut Ui, session: &Session, actions: &mut Vec<Action>) {
             ui.menu_button("Panels", |ui| panels(ui, session, actions));
             ui.menu_button("Bookmarks", |ui| bookmarks(ui, session, actions));
             ui.menu_button("Help", |ui| help(ui, actions));
-            if session.focus().is_some() {
+            // Where there is no room beside the menus the status line says it all the same.
+            if session.focus().is_some() && ui.available_width() > PLACE {
                 ui.with_layout(egui::Layout::right_to_left(egui::Align::Center), |ui| place(ui, session, actions));
             }
         });
     });
 }
+
+/// Room for the names of trace, layer and head.
+const PLACE: f32 = 250.0;
 
 fn item(
     ui: &mut Ui,

@@ -4,6 +4,7 @@ pub mod drop;
 pub mod menu;
 mod overlay;
 mod palette;
+mod path;
 pub mod shortcuts;
 pub mod status;
 mod tour;
@@ -28,6 +29,7 @@ pub struct Chrome {
     toasts: Toasts,
     log: Vec<Line>,
     palette: palette::Palette,
+    path: path::PathPrompt,
     tour: usize,
     shown: Option<Overlay>,
 }
@@ -72,6 +74,7 @@ impl Chrome {
             Some(Overlay::Shortcuts) => overlay::shortcuts(context, actions),
             Some(Overlay::Log) => overlay::log(context, &self.log, actions),
             Some(Overlay::Settings) => overlay::settings(context, session, jobs, actions),
+            Some(Overlay::Path(sought)) => self.path.ui(context, sought, is_new, actions),
             Some(Overlay::Tour) => tour::ui(context, session, is_new, &mut self.tour, actions),
             None => {}
         }

@@ -86,7 +86,8 @@ const DIGITS: [Key; 9] = [Key::Num1, Key::Num2, Key::Num3, Key::Num4, Key::Num5,
 
 /// What the keys of this frame do. None while text is being typed, but those with Ctrl and Escape.
 pub fn read(context: &egui::Context, session: &Session) -> Vec<Action> {
-    let typing = context.egui_wants_keyboard_input();
+    // What is typed while a field is about to open belongs to the field.
+    let typing = context.egui_wants_keyboard_input() || matches!(session.overlay(), Some(Overlay::Palette | Overlay::Path(_)));
     let mut actions = Vec::new();
     context.input_mut(|input| {
         for shortcut in &ALL {

@@ -269,7 +269,9 @@ impl MemoryPanel {
 
     fn picture(&mut self, ui: &mut Ui, context: &mut Context<'_>, index: usize, area: Rect, signed: Signed) {
         let tile = &self.tiles[index];
-        let (painter, quiet) = (ui.painter().clone(), theme::quiet(ui));
+        // A title never runs into the next picture's.
+        let title_room = Rect::from_min_max(area.min - vec2(0.0, 20.0), area.max + vec2(8.0, 20.0));
+        let (painter, quiet) = (ui.painter().with_clip_rect(title_room.intersect(ui.clip_rect())), theme::quiet(ui));
         let ink = ui.visuals().text_color();
         let title = painter.text(area.left_top() - vec2(0.0, 4.0), Align2::LEFT_BOTTOM, tile.title, FontId::proportional(12.0), ink);
         if area.width() > 130.0 {

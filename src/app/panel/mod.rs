@@ -78,58 +78,35 @@ impl PanelKind {
 
     /// Its name in files and scripts.
     pub const fn name(self) -> &'static str {
-        match self {
-            Self::Cleanup => "cleanup",
-            Self::Timeline => "timeline",
-            Self::Memory => "memory",
-            Self::Directions => "directions",
-            Self::Fate => "fate",
-            Self::Attention => "attention",
-            Self::Heads => "heads",
-            Self::Probes => "probes",
-            Self::Knockouts => "knockouts",
-            Self::Compare => "compare",
-            Self::Details => "details",
-            Self::Live => "live",
-            Self::Results => "results",
-        }
+        self.words()[0]
     }
 
     /// Its title on screen.
     pub const fn title(self) -> &'static str {
-        match self {
-            Self::Cleanup => "Cleanup against decay",
-            Self::Timeline => "Timeline",
-            Self::Memory => "Memory",
-            Self::Directions => "Directions",
-            Self::Fate => "Fate of a write",
-            Self::Attention => "Attention",
-            Self::Heads => "Heads",
-            Self::Probes => "Probes",
-            Self::Knockouts => "Knockouts",
-            Self::Compare => "Compare",
-            Self::Details => "Details",
-            Self::Live => "Live model",
-            Self::Results => "Results",
-        }
+        self.words()[1]
     }
 
     /// What it answers, in a sentence.
     pub const fn question(self) -> &'static str {
+        self.words()[2]
+    }
+
+    /// Name, title and question of each.
+    const fn words(self) -> [&'static str; 3] {
         match self {
-            Self::Cleanup => "Does a head clean more actively where its memory forgets less?",
-            Self::Timeline => "What happens at each step: tokens, gates, what is written and what goes stale?",
-            Self::Memory => "What does one memory hold before and after decay, erase and write?",
-            Self::Directions => "Where does each step erase and write, and how near are the two?",
-            Self::Fate => "What became of a write: surviving, decayed, erased, overwritten?",
-            Self::Attention => "Which writes does each read consist of, exactly and signed?",
-            Self::Heads => "Which heads stand out, by any measure?",
-            Self::Probes => "What can a linear readout tell of stale, current and never-written values?",
-            Self::Knockouts => "Which erases does an answer rest on, and what would be said without them?",
-            Self::Compare => "How do two models or runs differ?",
-            Self::Details => "What is selected, where does it come from, what do the words mean?",
-            Self::Live => "What does a model do with text of my own?",
-            Self::Results => "What did a run find: its figures, tables and words?",
+            Self::Cleanup => ["cleanup", "Cleanup against decay", "Does a head clean more actively where its memory forgets less?"],
+            Self::Timeline => ["timeline", "Timeline", "What happens at each step: tokens, gates, what is written and what goes stale?"],
+            Self::Memory => ["memory", "Memory", "What does one memory hold before and after decay, erase and write?"],
+            Self::Directions => ["directions", "Directions", "Where does each step erase and write, and how near are the two?"],
+            Self::Fate => ["fate", "Fate of a write", "What became of a write: surviving, decayed, erased, overwritten?"],
+            Self::Attention => ["attention", "Attention", "Which writes does each read consist of, exactly and signed?"],
+            Self::Heads => ["heads", "Heads", "Which heads stand out, by any measure?"],
+            Self::Probes => ["probes", "Probes", "What can a linear readout tell of stale, current and never-written values?"],
+            Self::Knockouts => ["knockouts", "Knockouts", "Which erases does an answer rest on, and what would be said without them?"],
+            Self::Compare => ["compare", "Compare", "How do two models or runs differ?"],
+            Self::Details => ["details", "Details", "What is selected, where does it come from, what do the words mean?"],
+            Self::Live => ["live", "Live model", "What does a model do with text of my own?"],
+            Self::Results => ["results", "Results", "What did a run find: its figures, tables and words?"],
         }
     }
 

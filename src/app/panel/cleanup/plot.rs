@@ -23,6 +23,9 @@ use crate::measure::{Cleanup, TokenPoint};
 /// Room of a histogram along an edge.
 const EDGE: f32 = 26.0;
 
+/// The least room of a plot that can be read.
+const LEAST: egui::Vec2 = egui::Vec2::new(140.0, 110.0);
+
 /// What is made anew only when bounds, choice or data change.
 #[derive(Default)]
 pub struct Drawn {
@@ -64,6 +67,10 @@ pub fn ui(
     room: Rect,
 ) {
     let Some(focus) = context.session.focus() else { return };
+    if room.width() < LEAST.x || room.height() < LEAST.y {
+        ui.label(egui::RichText::new("Too little room for the plot: a double click on the tab shows it alone.").color(theme::quiet(ui)));
+        return;
+    }
     let edge = if view.marginals && room.width() > 260.0 && room.height() > 180.0 { EDGE } else { 0.0 };
     let legend = 18.0;
     let body = Rect::from_min_max(pos2(room.left(), room.top() + legend + edge), pos2(room.right() - edge, room.bottom()));
@@ -330,9 +337,12 @@ fn pointer(
     ui.painter().rect(brush, 2.0, accent.gamma_multiply(0.10), Stroke::new(1.0, accent), StrokeKind::Inside);
     if response.drag_stopped() {
         drawn.brush_from = None;
-        let inside = |point: &&TokenPoint| brush.contains(place_of(chart, [point.decay(view.decay), point.strength(view.strength)]));
-        let shown = drawn.shown.iter().map(|index| &points[*index as usize]);
-        let steps: StepSet = shown.filter(inside).map(|point| Token { sequence: point.sequence, step: point.step }).collect();
+        let inside = |point: &TokenPoint| brush.contains(place_of(chart, [point.decay(view.decay), point.strength(view.strength)]));
+        // By token, so that the many heads of one are told at once: a million points must not hold up a frame.
+        let mut tokens: Vec<Token> =
+            drawn.by_token.iter().filter(|(_, index)| inside(&points[*index as usize])).map(|(token, _)| *token).collect();
+        tokens.dedup();
+        let steps: StepSet = tokens.into_iter().collect();
         let more = ui.input(|input| input.modifiers.shift);
         context.act(if more { Action::PickMoreSteps(steps) } else { Action::PickSteps(steps) });
     }
