@@ -45,7 +45,10 @@ fn a_run_goes_step_by_step_as_an_open_trace_and_to_its_end() {
     harness.get_by_label_contains("Step 5: ").click();
     settle(&mut harness);
     assert_eq!(core(&mut harness).session.selection().step, 5);
-    assert!(core(&mut harness).session.settings().recent.iter().all(|source| source.lasts()), "a live run cannot be opened again");
+    assert!(
+        core(&mut harness).session.settings().recent.iter().all(pentimento::app::open_trace::TraceSource::lasts),
+        "a live run cannot be opened again"
+    );
     assert_eq!(core(&mut harness).session.workspace().traces().len(), 1);
 }
 
