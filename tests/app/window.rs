@@ -32,7 +32,7 @@ pub fn settle(harness: &mut Harness<'static, Option<Core>>) {
     let mut quiet = 0;
     for _ in 0..200 {
         harness.step();
-        assert!(core(harness).jobs.settle(Duration::from_mins(1)), "work does not end");
+        assert!(core(harness).jobs.settle(Duration::from_mins(5)), "work does not end");
         quiet = if core(harness).jobs.is_idle() { quiet + 1 } else { 0 };
         if quiet == 4 {
             return;
