@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Estimate, GroupedScore, ProbeError, Resampling};
 
+/// The largest level tried; at one half the interval is a point.
+const LARGEST: f64 = 0.499;
+/// Halvings of the p-value's range: it is known to 1e-5.
+const BISECTIONS: usize = 16;
+
 /// The outcome of an equivalence test.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Equivalence {
@@ -16,14 +21,14 @@ pub struct Equivalence {
     pub margin: f64,
     /// Of each one-sided test.
     pub level: f64,
-    /// The larger of the two one-sided p-values.
+    /// The larger of the two one-sided p-values, in (0, 0.5]: the smallest level at which equivalence is shown; 0.5 if at none.
     pub p_value: f64,
 }
 
 impl Equivalence {
     /// Whether the difference is shown to be smaller than the margin.
     pub fn is_shown(&self) -> bool {
-        self.p_value <= self.level && self.difference.low > -self.margin && self.difference.high < self.margin
+        self.difference.low > -self.margin && self.difference.high < self.margin
     }
 
     /// In words, `what` being for example "stale content".
@@ -58,19 +63,20 @@ impl Resampling {
         if !(level > 0.0 && level < 0.5) {
             return Err(ProbeError::Parameter { parameter: "the level of an equivalence test", value: level, range: "between 0 and 0.5" });
         }
-        let (difference, draws) = self.difference_at(score, reference, 1.0 - 2.0 * level)?;
-        let value = difference.value;
-        let n = (draws.len() + 1) as f64;
-        // Under "at the margin" the draws are shifted there; how often would one then be as far inside as what was seen?
-        let above = (1 + draws.iter().filter(|&&draw| draw - value <= value - margin).count()) as f64 / n;
-        let below = (1 + draws.iter().filter(|&&draw| draw - value >= value + margin).count()) as f64 / n;
-        let mut p_value = above.max(below);
-        // Draws that never move see no uncertainty, but there is some: fall back on the exact interval's ends.
-        let moves = draws.iter().any(|draw| (draw - value).abs() > 1e-12);
-        let inside = difference.low > -margin && difference.high < margin;
-        if !moves && !inside {
-            p_value = 1.0;
+        let paired = self.paired(score, reference)?;
+        let inside = |level: f64| {
+            let difference = paired.at(1.0 - 2.0 * level);
+            difference.low > -margin && difference.high < margin
+        };
+        // The p-value is the level from which on the interval lies inside: interval and p-value then never disagree.
+        let (mut outside, mut p_value) = (0.0, 0.5);
+        if inside(LARGEST) {
+            for _ in 0..BISECTIONS {
+                let between = 0.5 * (outside + p_value);
+                if inside(between) { p_value = between } else { outside = between }
+            }
         }
+        let difference = paired.at(1.0 - 2.0 * level);
         Ok(Equivalence { difference, margin, level, p_value })
     }
 }

@@ -125,20 +125,25 @@ impl Fold {
         for (index, set) in sets.iter().enumerate() {
             let mut rows = weights.slice_mut(s![index * width..(index + 1) * width, ..]);
             let mut mean = means.row_mut(index);
+            for &sample in &self.train {
+                set.each(sample, |output, value| mean[output] += value);
+            }
+            mean.mapv_inplace(|sum| sum / n as f64);
+            // Features are centred only to f32, so numbers are centred too: else their mean would come back as rounding.
+            let shift = if matches!(set, Targets::Vectors(_)) { mean.to_owned() } else { Array1::zeros(width) };
             let mut squares = 0.0;
             for (place, &sample) in self.train.iter().enumerate() {
                 let trained = self.trained.row(place);
                 let trained = trained.to_slice().expect("rows are contiguous");
                 set.each(sample, |output, value| {
-                    mean[output] += value;
+                    let value = value - shift[output];
                     squares += value * value;
                     let mut row = rows.row_mut(output);
                     let row = row.as_slice_mut().expect("rows are contiguous");
                     row.iter_mut().zip(trained).for_each(|(sum, &feature)| *sum += value as f32 * feature);
                 });
             }
-            mean.mapv_inplace(|sum| sum / n as f64);
-            squares -= n as f64 * mean.dot(&mean);
+            squares -= n as f64 * mean.iter().zip(&shift).map(|(mean, shift)| (mean - shift).powi(2)).sum::<f64>();
             let ridge = n as f64
                 * self.penalty(
                     rows.map_axis(Axis(0), |column| column.iter().map(|&x| f64::from(x).powi(2)).sum()).view(),
@@ -161,15 +166,19 @@ impl Fold {
     /// times its eigenvalue, `squares` of all of them.
     fn penalty(&self, inside: ArrayView1<f64>, squares: f64, penalties: &[f64]) -> f64 {
         let n = self.train.len() as f64;
+        // What no penalty can fit. It is a small difference of f32 numbers, and nothing where the features span all samples.
+        let spans_all = self.values.len() + 1 >= self.train.len();
+        let fitted: f64 = self.values.iter().zip(inside).map(|(&value, &inside)| inside / value).sum();
+        let outside = if spans_all { 0.0 } else { (squares - fitted).max(0.0) };
         let error = |penalty: f64| {
             let ridge = penalty * n;
-            let (mut left, mut free) = (squares, n - 1.0);
+            let (mut left, mut free) = (outside, n - 1.0 - self.values.len() as f64);
             for (&value, &inside) in self.values.iter().zip(inside) {
                 let kept = ridge / (value + ridge);
-                left -= (1.0 - kept * kept) * inside / value;
-                free -= 1.0 - kept;
+                left += kept * kept * inside / value;
+                free += kept;
             }
-            left.max(0.0) / (free * free)
+            left / (free * free)
         };
         penalties.iter().copied().min_by(|a, b| error(*a).total_cmp(&error(*b))).unwrap_or(1.0)
     }

@@ -156,23 +156,17 @@ impl Resampling {
         Ok(interval(&self.settings, score.value() - other.value(), differences, &jackknife, jackknife.len()))
     }
 
-    /// `score - other`, paired, with an interval of this coverage, and its draws.
-    pub(crate) fn difference_at(&self, score: &GroupedScore, other: &GroupedScore, level: f64) -> Result<(Estimate, Vec<f64>), ProbeError> {
+    /// `score - other`, paired: its interval at any coverage.
+    pub(crate) fn paired<'a>(&self, score: &'a GroupedScore, other: &'a GroupedScore) -> Result<Paired<'a>, ProbeError> {
         if !score.pairs_with(other) {
             return Err(ProbeError::Unpaired { left: score.n_groups(), right: other.n_groups() });
         }
-        let draws: Vec<f64> = self.ratios(&[score, other])?.rows().into_iter().map(|row| row[0] - row[1]).collect();
+        let mut draws: Vec<f64> = self.ratios(&[score, other])?.rows().into_iter().map(|row| row[0] - row[1]).collect();
+        draws.sort_unstable_by(f64::total_cmp);
         let own = jackknife(score);
-        let jackknife: Vec<f64> = own.iter().zip(jackknife(other)).map(|(score, other)| score - other).collect();
-        let value = score.value() - other.value();
-        let settings = Bootstrap { level, ..self.settings };
-        let estimate = if score.metric == Metric::Accuracy && is_constant(&own) {
-            let exact = exact(score.value(), self.n_groups(), level);
-            Estimate { value, low: exact.low - other.value(), high: exact.high - other.value(), ..exact }
-        } else {
-            interval(&settings, value, draws.clone(), &jackknife, jackknife.len())
-        };
-        Ok((estimate, draws))
+        let jackknife = own.iter().zip(jackknife(other)).map(|(score, other)| score - other).collect();
+        let is_exact = score.metric == Metric::Accuracy && is_constant(&own);
+        Ok(Paired { settings: self.settings, score, other, draws, jackknife, is_exact })
     }
 
     /// The standard error of a score: the spread of its draws.
@@ -196,6 +190,30 @@ impl Resampling {
     }
 }
 
+/// A paired difference of scores with what its intervals are made of.
+pub(crate) struct Paired<'a> {
+    settings: Bootstrap,
+    score: &'a GroupedScore,
+    other: &'a GroupedScore,
+    /// Ascending.
+    draws: Vec<f64>,
+    jackknife: Vec<f64>,
+    /// Every group scores alike, so resampling sees no uncertainty.
+    is_exact: bool,
+}
+
+impl Paired<'_> {
+    /// With its interval of this coverage.
+    pub fn at(&self, level: f64) -> Estimate {
+        let (score, other) = (self.score.value(), self.other.value());
+        if self.is_exact {
+            let exact = exact(score, self.jackknife.len(), level);
+            return Estimate { value: score - other, low: exact.low - other, high: exact.high - other, ..exact };
+        }
+        interval_of(&Bootstrap { level, ..self.settings }, score - other, &self.draws, &self.jackknife, self.jackknife.len())
+    }
+}
+
 fn is_constant(jackknife: &[f64]) -> bool {
     let spread = jackknife.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &x| (low.min(x), high.max(x)));
     spread.1 - spread.0 < 1e-15
@@ -204,11 +222,16 @@ fn is_constant(jackknife: &[f64]) -> bool {
 /// `n_units` are the groups, or the models where those are fewer.
 fn interval(settings: &Bootstrap, value: f64, mut draws: Vec<f64>, jackknife: &[f64], n_units: usize) -> Estimate {
     draws.sort_by(f64::total_cmp);
+    interval_of(settings, value, &draws, jackknife, n_units)
+}
+
+/// The same of draws in ascending order.
+fn interval_of(settings: &Bootstrap, value: f64, draws: &[f64], jackknife: &[f64], n_units: usize) -> Estimate {
     let tail = expanded(0.5 * (1.0 - settings.level), n_units);
-    let corrected = if settings.method == IntervalMethod::Bca { corrected_tails(value, &draws, jackknife, tail) } else { None };
+    let corrected = if settings.method == IntervalMethod::Bca { corrected_tails(value, draws, jackknife, tail) } else { None };
     let method = if corrected.is_some() { IntervalMethod::Bca } else { IntervalMethod::Percentile };
     let (low, high) = corrected.unwrap_or((tail, 1.0 - tail));
-    Estimate { value, low: quantile(&draws, low), high: quantile(&draws, high), level: settings.level, method }
+    Estimate { value, low: quantile(draws, low), high: quantile(draws, high), level: settings.level, method }
 }
 
 /// Every group has the same share of successes, `value`.

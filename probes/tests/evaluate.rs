@@ -104,8 +104,8 @@ fn a_refit_scores_as_the_readout_does() -> Outcome {
         let evaluated = evaluate(&features, &tasks, &groups, &readout, &Evaluation::default())?;
         let refit = Refit::new(&features, &groups, &ridge, &Evaluation::default())?;
         for (task, evaluated) in tasks.iter().zip(&evaluated) {
-            // A refit keeps its coordinates in f32 and is compared with refits only; on numbers it follows the f64 readout to 1e-3.
-            let tolerance = if matches!(task, Targets::Classes { .. }) { 1e-4 } else { 2e-3 };
+            // A refit keeps its coordinates in f32: an R2 follows to their rounding, and of 60 or 90 samples none changes its class.
+            let tolerance = if matches!(task, Targets::Classes { .. }) { 1e-9 } else { 1e-5 };
             close(refit.scores(std::slice::from_ref(task))?[0], evaluated.score().value(), tolerance);
         }
     }

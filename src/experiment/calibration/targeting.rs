@@ -8,7 +8,7 @@ use super::CalibrationOptions;
 use super::case::{Case, Fault, Outcome, Standing};
 use super::synthetic::{HeadsAre, World, rest};
 use crate::ledger::{Mechanism, Staleness, Standing as Fact};
-use crate::measure::{AddressNull, Among, SequenceTruth, StatisticsOptions, Targeting, TargetingOptions, TargetingRow, Truth, targeting};
+use crate::measure::{AddressNull, Among, Interval, SequenceTruth, StatisticsOptions, Targeting, TargetingOptions, TargetingRow, Truth, targeting};
 use crate::memory::{Factors, HookPoint};
 
 const WORLD: &str = "facts go stale, addresses know nothing";
@@ -17,38 +17,57 @@ const NULLS: [(AddressNull, &str); 3] = [
     (AddressNull::ShuffledDirection, "targeting: lift beyond e shuffled over tokens"),
     (AddressNull::OtherSequence, "targeting: lift beyond e of another sequence"),
 ];
+/// Numbers whose intervals are judged.
+const NUMBERS: [(&str, fn(&TargetingRow) -> Option<&Interval>); 5] = [
+    ("targeting: interval of the lift", |row| row.lift.as_ref()),
+    ("targeting: interval of the address lift", |row| row.address_lift.as_ref()),
+    ("targeting: interval of the timing lift", |row| row.timing_lift.as_ref()),
+    ("targeting: interval of the excess over random e", |row| Some(&row.null(AddressNull::RandomDirection)?.excess)),
+    ("targeting: interval of the precision", |row| row.precision.as_ref()),
+];
+/// Fewer and more sequences than the spec's, for intervals alone.
+const OTHER_SIZES: [usize; 2] = [8, 64];
+/// Replays of each null where nulls are judged.
+const NULL_REPLAYS: usize = 3;
 
 pub(super) fn cases() -> Vec<Case> {
-    let misses = |test: &str| Case::new(test, WORLD, Standing::Shipped, Fault::Misses);
     let mut cases = NULLS.map(|(_, test)| Case::new(test, WORLD, Standing::Shipped, Fault::Rejects)).to_vec();
-    cases.extend([
-        misses("targeting: interval of the lift"),
-        misses("targeting: interval of the address lift"),
-        misses("targeting: interval of the precision"),
-    ]);
+    cases.extend(NUMBERS.map(|(test, _)| Case::new(test, WORLD, Standing::Shipped, Fault::Misses)));
+    for n in OTHER_SIZES {
+        let world = format!("the same, {n} sequences");
+        cases.extend(NUMBERS.map(|(test, _)| Case::new(test, &world, Standing::Shipped, Fault::Misses)));
+    }
     cases
 }
 
 pub(super) fn trial(options: &CalibrationOptions, effect: f64, level: f64, stream: &mut ChaCha8Rng) -> Vec<Outcome> {
-    let Some(found) = found(options, effect, 3, stream) else { return vec![Outcome::None; cases().len()] };
-    let row = found.row(Mechanism::Erase, Among::Facts, None);
-    let p_value = |null: AddressNull| row?.nulls.iter().find(|row| row.null == null)?.p_value;
-    let interval = |pick: fn(&TargetingRow) -> Option<&crate::measure::Interval>| {
-        if effect == 0.0 { Outcome::of_unknown(row.and_then(pick)) } else { Outcome::None }
-    };
+    let row = row(options, effect, NULL_REPLAYS, stream);
+    let p_value = |null: AddressNull| row.as_ref()?.null(null)?.p_value;
     let mut outcomes = NULLS.map(|(null, _)| Outcome::of_p(p_value(null), level)).to_vec();
-    outcomes.extend([interval(|row| row.lift.as_ref()), interval(|row| row.address_lift.as_ref()), interval(|row| row.precision.as_ref())]);
+    if effect != 0.0 {
+        outcomes.resize(cases().len(), Outcome::None);
+        return outcomes;
+    }
+    let intervals = |row: &Option<TargetingRow>| NUMBERS.map(|(_, pick)| Outcome::of_unknown(row.as_ref().and_then(pick)));
+    outcomes.extend(intervals(&row));
+    for n in OTHER_SIZES {
+        outcomes.extend(intervals(&self::row(&CalibrationOptions { sequences: n, ..options.clone() }, effect, 1, stream)));
+    }
     outcomes
 }
 
-/// Lift, address lift and precision of very many sequences.
+/// The same numbers of very many sequences.
 pub(super) fn truths(options: &CalibrationOptions, stream: &mut ChaCha8Rng) -> Vec<Option<f64>> {
-    let found = found(options, 0.0, 1, stream);
-    let row = found.as_ref().and_then(|found| found.row(Mechanism::Erase, Among::Facts, None));
-    let of = |pick: fn(&TargetingRow) -> Option<&crate::measure::Interval>| row.and_then(pick).map(|interval| interval.estimate);
-    let mut truths = vec![None; NULLS.len()];
-    truths.extend([of(|row| row.lift.as_ref()), of(|row| row.address_lift.as_ref()), of(|row| row.precision.as_ref())]);
-    truths
+    let row = row(options, 0.0, 1, stream);
+    let numbers = NUMBERS.map(|(_, pick)| row.as_ref().and_then(pick).map(|interval| interval.estimate));
+    let sizes = (0..=OTHER_SIZES.len()).flat_map(|_| numbers);
+    NULLS.iter().map(|_| None).chain(sizes).collect()
+}
+
+/// Targeting of facts by the erase in a new world.
+fn row(options: &CalibrationOptions, effect: f64, null_replays: usize, stream: &mut ChaCha8Rng) -> Option<TargetingRow> {
+    let found = found(options, effect, null_replays, stream)?;
+    found.row(Mechanism::Erase, Among::Facts, None).cloned()
 }
 
 /// Targeting in a new world.

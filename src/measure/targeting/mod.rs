@@ -130,6 +130,13 @@ pub struct TargetingRow {
     pub nulls: Vec<TargetingNull>,
 }
 
+impl TargetingRow {
+    /// What replays under a null give, if they were made.
+    pub fn null(&self, null: AddressNull) -> Option<&TargetingNull> {
+        self.nulls.iter().find(|row| row.null == null)
+    }
+}
+
 /// The lift under a null.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TargetingNull {

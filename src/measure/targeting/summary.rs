@@ -158,8 +158,7 @@ impl Sums<'_> {
     /// (a0 / a1) / (b0 / b1).
     fn quotient(&self, above: &[Column; 2], below: &[Column; 2]) -> Option<Interval> {
         let n = above[1].iter().filter(|&&all| all > 0.0).count();
-        let columns = [&above[0][..], &above[1], &below[0], &below[1]];
-        Some(self.bootstrap.smooth(n, &columns, quotient)?.within(0.0, f64::INFINITY))
+        self.bootstrap.lift(n, [&above[0], &above[1]], [&below[0], &below[1]])
     }
 
     fn null(&self, null: AddressNull, replays: &[Vec<TargetSums>], options: &TargetingOptions) -> Option<TargetingNull> {
