@@ -145,28 +145,21 @@ impl Resampling {
             .collect())
     }
 
-    /// `score - other`, paired: both see the same draws.
+    /// `score - other`, paired: both see the same draws. Two accuracies that differ alike in every group get an exact interval.
     pub fn difference(&self, score: &GroupedScore, other: &GroupedScore) -> Result<Estimate, ProbeError> {
-        if !score.pairs_with(other) {
-            return Err(ProbeError::Unpaired { left: score.n_groups(), right: other.n_groups() });
-        }
-        let draws = self.ratios(&[score, other])?;
-        let differences = draws.rows().into_iter().map(|row| row[0] - row[1]).collect();
-        let jackknife: Vec<f64> = jackknife(score).into_iter().zip(jackknife(other)).map(|(score, other)| score - other).collect();
-        Ok(interval(&self.settings, score.value() - other.value(), differences, &jackknife, jackknife.len()))
+        Ok(self.paired(score, other)?.at(self.settings.level))
     }
 
     /// `score - other`, paired: its interval at any coverage.
-    pub(crate) fn paired<'a>(&self, score: &'a GroupedScore, other: &'a GroupedScore) -> Result<Paired<'a>, ProbeError> {
+    pub(crate) fn paired(&self, score: &GroupedScore, other: &GroupedScore) -> Result<Paired, ProbeError> {
         if !score.pairs_with(other) {
             return Err(ProbeError::Unpaired { left: score.n_groups(), right: other.n_groups() });
         }
         let mut draws: Vec<f64> = self.ratios(&[score, other])?.rows().into_iter().map(|row| row[0] - row[1]).collect();
         draws.sort_unstable_by(f64::total_cmp);
-        let own = jackknife(score);
-        let jackknife = own.iter().zip(jackknife(other)).map(|(score, other)| score - other).collect();
-        let is_exact = score.metric == Metric::Accuracy && is_constant(&own);
-        Ok(Paired { settings: self.settings, score, other, draws, jackknife, is_exact })
+        let jackknife: Vec<f64> = jackknife(score).into_iter().zip(jackknife(other)).map(|(score, other)| score - other).collect();
+        let is_alike = score.metric == Metric::Accuracy && is_constant(&jackknife);
+        Ok(Paired { settings: self.settings, value: score.value() - other.value(), other: other.value(), draws, jackknife, is_alike })
     }
 
     /// The standard error of a score: the spread of its draws.
@@ -191,26 +184,29 @@ impl Resampling {
 }
 
 /// A paired difference of scores with what its intervals are made of.
-pub(crate) struct Paired<'a> {
+pub(crate) struct Paired {
     settings: Bootstrap,
-    score: &'a GroupedScore,
-    other: &'a GroupedScore,
+    value: f64,
+    /// What is subtracted.
+    other: f64,
     /// Ascending.
     draws: Vec<f64>,
     jackknife: Vec<f64>,
-    /// Every group scores alike, so resampling sees no uncertainty.
-    is_exact: bool,
+    /// Accuracies that differ alike in every group, so that resampling sees no uncertainty.
+    is_alike: bool,
 }
 
-impl Paired<'_> {
+impl Paired {
     /// With its interval of this coverage.
     pub fn at(&self, level: f64) -> Estimate {
-        let (score, other) = (self.score.value(), self.other.value());
-        if self.is_exact {
-            let exact = exact(score, self.jackknife.len(), level);
-            return Estimate { value: score - other, low: exact.low - other, high: exact.high - other, ..exact };
+        let Self { value, other, jackknife, .. } = self;
+        if self.is_alike {
+            // At most this share of groups could be otherwise, and no accuracy leaves 0 to 1.
+            let unseen = exact(0.0, jackknife.len(), level).high;
+            let (low, high) = ((value - unseen).max(-other), (value + unseen).min(1.0 - other));
+            return Estimate { value: *value, low, high, level, method: IntervalMethod::Exact };
         }
-        interval_of(&Bootstrap { level, ..self.settings }, score - other, &self.draws, &self.jackknife, self.jackknife.len())
+        interval_of(&Bootstrap { level, ..self.settings }, *value, &self.draws, jackknife, jackknife.len())
     }
 }
 

@@ -40,7 +40,7 @@ fn coverage_of_a_clustered_design_is_near_nominal() -> Outcome {
 
 #[test]
 fn pairing_removes_what_two_scores_share() -> Outcome {
-    let score = clustered(50, 0.6, 1);
+    let score = GroupedScore { metric: Metric::R2, ..clustered(50, 0.6, 1) };
     let mut better = score.clone();
     for (numerator, denominator) in better.numerators.iter_mut().zip(&better.denominators) {
         *numerator += 0.1 * denominator;
@@ -50,6 +50,18 @@ fn pairing_removes_what_two_scores_share() -> Outcome {
     close(difference.value, 0.1, 1e-12);
     close(difference.low, 0.1, 1e-9);
     close(difference.high, 0.1, 1e-9);
+    Ok(())
+}
+
+#[test]
+fn accuracies_that_differ_in_no_group_are_still_uncertain() -> Outcome {
+    let score = clustered(50, 0.6, 1);
+    let difference = Bootstrap { resamples: 500, ..Bootstrap::default() }.draw(50)?.difference(&score, &score.clone())?;
+    // None of 50 groups changed: up to 7 % of others could.
+    let unseen = 1.0 - 0.025_f64.powf(1.0 / 50.0);
+    assert_eq!((difference.value, difference.method), (0.0, IntervalMethod::Exact));
+    close(difference.low, -unseen, 1e-9);
+    close(difference.high, unseen, 1e-9);
     Ok(())
 }
 

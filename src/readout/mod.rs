@@ -124,7 +124,7 @@ impl Readouts {
             (other.place, other.target, other.layer, other.head, other.feature) == (row.place, row.target, row.layer, row.head, row.feature)
         };
         let changes = self.comparisons.iter().filter(same).map(|change| {
-            let verdict = if change.difference.excludes(0.0) { "changes it by" } else { "does not change it:" };
+            let verdict = if change.difference.excludes(0.0) { "changes it by" } else { "no change is seen:" };
             format!("{} {verdict} {}", change.to, change.difference)
         });
         said + &format!(" There, {}.", changes.collect::<Vec<_>>().join("; "))

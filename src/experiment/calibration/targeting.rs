@@ -8,7 +8,9 @@ use super::CalibrationOptions;
 use super::case::{Case, Fault, Outcome, Standing};
 use super::synthetic::{HeadsAre, World, rest};
 use crate::ledger::{Mechanism, Staleness, Standing as Fact};
-use crate::measure::{AddressNull, Among, Interval, SequenceTruth, StatisticsOptions, Targeting, TargetingOptions, TargetingRow, Truth, targeting};
+use crate::measure::{
+    AddressNull, Among, Interval, SequenceTruth, StatisticsOptions, Targeting, TargetingOptions, TargetingRow, Truth, targeting,
+};
 use crate::memory::{Factors, HookPoint};
 
 const WORLD: &str = "facts go stale, addresses know nothing";
@@ -17,8 +19,10 @@ const NULLS: [(AddressNull, &str); 3] = [
     (AddressNull::ShuffledDirection, "targeting: lift beyond e shuffled over tokens"),
     (AddressNull::OtherSequence, "targeting: lift beyond e of another sequence"),
 ];
+/// A number of a row.
+type Pick = fn(&TargetingRow) -> Option<&Interval>;
 /// Numbers whose intervals are judged.
-const NUMBERS: [(&str, fn(&TargetingRow) -> Option<&Interval>); 5] = [
+const NUMBERS: [(&str, Pick); 5] = [
     ("targeting: interval of the lift", |row| row.lift.as_ref()),
     ("targeting: interval of the address lift", |row| row.address_lift.as_ref()),
     ("targeting: interval of the timing lift", |row| row.timing_lift.as_ref()),

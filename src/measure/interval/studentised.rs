@@ -174,7 +174,7 @@ fn enough(mut draws: Vec<f64>, n_resamples: usize) -> Option<Vec<f64>> {
 struct Rows {
     n_columns: usize,
     /// \[sequence, column\].
-    rows: Vec<f64>,
+    numbers: Vec<f64>,
     /// Which sequence each row is.
     sequences: Vec<usize>,
 }
@@ -183,14 +183,14 @@ impl Rows {
     fn of(columns: &[&[f64]]) -> Self {
         let n = columns.first().map_or(0, |column| column.len());
         let sequences: Vec<usize> = (0..n).filter(|&sequence| columns.iter().any(|column| column[sequence] != 0.0)).collect();
-        let rows = sequences.iter().flat_map(|&sequence| columns.iter().map(move |column| column[sequence])).collect();
-        Self { n_columns: columns.len(), rows, sequences }
+        let numbers = sequences.iter().flat_map(|&sequence| columns.iter().map(move |column| column[sequence])).collect();
+        Self { n_columns: columns.len(), numbers, sequences }
     }
 
     /// Rows with how often each counts, those that do not left out.
     fn weighted<'a>(&'a self, weights: &'a [f32]) -> impl Iterator<Item = (&'a [f64], f64)> {
-        let rows = self.rows.chunks_exact(self.n_columns).zip(&self.sequences);
-        rows.filter_map(|(row, &sequence)| (weights[sequence] != 0.0).then(|| (row, f64::from(weights[sequence]))))
+        let weights = self.sequences.iter().map(|&sequence| f64::from(weights[sequence]));
+        self.numbers.chunks_exact(self.n_columns).zip(weights).filter(|&(_, weight)| weight != 0.0)
     }
 
     /// The function at the weighted sums, which are left in `sums`.
