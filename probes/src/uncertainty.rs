@@ -247,7 +247,8 @@ fn exact(value: f64, n_groups: usize, level: f64) -> Estimate {
 /// models on the same groups (crossed): what the groups have in common does not show in that spread, so the jackknife's variance
 /// over groups is added, with Satterthwaite's degrees of freedom.
 ///
-/// With few models the interval is wide, and says so: three models are three observations.
+/// With few models the interval is wide, and says so: three models are three observations. Student's t takes them to differ as a
+/// normal distribution has it; three that differ uniformly are missed in 7 % at a promised 5 % (`examples/calibration.md`).
 pub fn hierarchical(scores: &[GroupedScore], level: f64) -> Result<Estimate, ProbeError> {
     let n_models = scores.len();
     if n_models < 2 {
