@@ -97,7 +97,11 @@ impl Readouts {
     pub fn headline(&self) -> String {
         let beat_chance = |card: &&ProbeCard| card.adjusted_p_value.unwrap_or(card.p_value) < 0.05;
         let count = self.cards.iter().filter(beat_chance).count();
-        let mut said = format!("{count} of {} linear readouts beat chance after adjustment for all places tested.", self.cards.len());
+        let supported = self.cards.iter().filter(|card| card.standing() == Standing::Supported).count();
+        let mut said = format!(
+            "{count} of {} linear readouts beat chance after adjustment for all places tested, {supported} of them every control too.",
+            self.cards.len()
+        );
         let score = |row: &&PhaseComparison| {
             self.cards
                 .iter()
@@ -105,6 +109,9 @@ impl Readouts {
                 .filter(beat_chance)
         };
         let stale = self.comparisons.iter().filter(|row| row.target == Target::Stale);
+        if stale.clone().next().is_none() {
+            return said;
+        }
         let readable = stale.filter_map(|row| Some((row, score(&row)?)));
         // The earliest phase among equals.
         let Some((row, best)) = readable.reduce(|best, next| if next.1.score.value > best.1.score.value { next } else { best }) else {

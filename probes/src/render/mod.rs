@@ -88,6 +88,9 @@ impl ProbeCard {
     }
 }
 
+/// A p-value below this is not written as 0.
+const SMALLEST: f64 = 0.0001;
+
 fn facts(card: &ProbeCard) -> Vec<(String, String)> {
     let mut facts: Vec<(String, String)> = Vec::new();
     let mut say = |name: &str, value: String| facts.push((name.to_owned(), value));
@@ -170,7 +173,7 @@ fn classes(card: &ProbeCard) -> String {
 }
 
 fn controls(card: &ProbeCard) -> Table {
-    let p = |p: Option<f64>| p.map_or_else(String::new, |p| format!("{p:.4}"));
+    let p = |p: Option<f64>| p.map_or_else(String::new, |p| if p < SMALLEST { format!("< {SMALLEST}") } else { format!("{p:.4}") });
     let row = |control: &ControlResult| {
         vec![
             control.kind.name().to_owned(),
