@@ -274,7 +274,10 @@ pub fn hierarchical(scores: &[GroupedScore], level: f64) -> Result<Estimate, Pro
     }
     let reach = StudentsT::new(0.0, 1.0, freedom).map_or(f64::INFINITY, |t| t.inverse_cdf(0.5 + level / 2.0)) * variance.sqrt();
     let value = models.iter().sum::<f64>() / n_models as f64;
-    Ok(Estimate { value, low: value - reach, high: value + reach, level, method: IntervalMethod::Student })
+    // No accuracy leaves 0 to 1, however few models there are.
+    let (least, most) = if scores[0].metric == Metric::Accuracy { (0.0, 1.0) } else { (f64::NEG_INFINITY, f64::INFINITY) };
+    let (low, high) = ((value - reach).max(least), (value + reach).min(most));
+    Ok(Estimate { value, low, high, level, method: IntervalMethod::Student })
 }
 
 /// The variance of the mean of independent values.

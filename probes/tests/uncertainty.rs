@@ -1,6 +1,6 @@
 //! Intervals that cover, differences that pair.
 
-use pentimento_probes::{Bootstrap, GroupedScore, IntervalMethod, Metric, ProbeError};
+use pentimento_probes::{Bootstrap, GroupedScore, IntervalMethod, Metric, ProbeError, uncertainty::hierarchical};
 use rand::RngExt;
 use rand_chacha::{ChaCha8Rng, rand_core::SeedableRng};
 
@@ -62,6 +62,14 @@ fn accuracies_that_differ_in_no_group_are_still_uncertain() -> Outcome {
     assert_eq!((difference.value, difference.method), (0.0, IntervalMethod::Exact));
     close(difference.low, -unseen, 1e-9);
     close(difference.high, unseen, 1e-9);
+    Ok(())
+}
+
+#[test]
+fn an_accuracy_over_few_models_stays_an_accuracy() -> Outcome {
+    let models: Vec<GroupedScore> = [0.1, 0.9, 0.7].into_iter().enumerate().map(|(seed, p)| clustered(30, p, seed as u64)).collect();
+    let over = hierarchical(&models, 0.95)?;
+    assert_eq!((over.low, over.high), (0.0, 1.0));
     Ok(())
 }
 

@@ -163,7 +163,13 @@ fn facts(card: &ProbeCard) -> Vec<(String, String)> {
     }
     card.remarks.iter().for_each(|remark| say("remark", remark.clone()));
     if let Some(over) = card.over_models {
-        say("over models", format!("{} (mean of {} models; models and sequences drawn)", over.estimate, over.n_models));
+        say(
+            "over models",
+            format!(
+                "{} (mean of {} models, Student's t over them; heads matched by number, which models trained apart need not share)",
+                over.estimate, over.n_models
+            ),
+        );
     }
     facts
 }
