@@ -14,8 +14,8 @@ use crate::figure::training::TrainingLog;
 use crate::figure::{Drawn, Figure, FigureError, FigureSpec, Labelled, Measured, Options, SideCar, draw};
 use crate::measure::{
     AlignmentOptions, AllocationOptions, CapacityOptions, CleanupOptions, CollateralOptions, FateOptions, HeadMap, HeadMeasure,
-    HeadQuantity, MeasuredHeads, RecallOptions, SpectrumOptions, StatisticsOptions, TargetingOptions, alignment, allocation, behaviour,
-    capacity, cleanup, collateral, explained, fate, recall, spectrum, targeting,
+    HeadQuantity, RecallOptions, SpectrumOptions, StatisticsOptions, TargetingOptions, alignment, allocation, behaviour, capacity, cleanup,
+    collateral, explained, fate, head_maps, recall, spectrum, targeting,
 };
 use crate::task::Example;
 use crate::trace::{Answer, Trace};
@@ -199,7 +199,7 @@ fn of_trace(figure: Figure, trace: &Trace, label: &str, options: &Options) -> an
         Figure::Capacity => labelled!(Capacity, capacity(trace, &truth()?, &CapacityOptions::default())),
         Figure::Attention => labelled!(Attention, explained(trace, &StatisticsOptions::default())),
         Figure::Spectrum => labelled!(Spectrum, spectrum(trace, &SpectrumOptions::default())),
-        Figure::Atlas => labelled!(Atlas, head_maps(trace, &options.quantities)),
+        Figure::Atlas => labelled!(Atlas, quantities_of_heads(trace, &options.quantities)),
         Figure::Accuracy => {
             let examples: Vec<Example> = trace.labels()?.unwrap_or_default();
             let answers = Answer::of_trace(trace, &examples)?;
@@ -216,29 +216,19 @@ fn of_trace(figure: Figure, trace: &Trace, label: &str, options: &Options) -> an
 }
 
 /// The quantities of each head, each measure run once.
-fn head_maps(trace: &Trace, quantities: &[HeadQuantity]) -> anyhow::Result<Vec<HeadMap>> {
+fn quantities_of_heads(trace: &Trace, quantities: &[HeadQuantity]) -> anyhow::Result<Vec<HeadMap>> {
     let mut measures: Vec<HeadMeasure> = quantities.iter().map(|quantity| quantity.measure()).collect();
     measures.sort_unstable();
     measures.dedup();
+    // Without an erase there is nothing to measure of it, and other quantities are still drawn.
     let has_erase = trace.layers().iter().any(|layer| layer.rule.has_erase());
+    measures.retain(|measure| has_erase || !measure.needs_erase());
     let truth = truth_of(trace, None)?;
     let mut maps = Vec::new();
     for measure in measures {
-        let mut take = |found: MeasuredHeads| maps.extend(quantities.iter().filter_map(|&quantity| found.map(quantity)));
-        match measure {
-            HeadMeasure::Allocation => take(MeasuredHeads::Allocation(&allocation(trace, &AllocationOptions::default())?)),
-            // Without an erase there is nothing to measure, and other quantities are still drawn.
-            HeadMeasure::Alignment | HeadMeasure::Collateral | HeadMeasure::Cleanup if !has_erase => {}
-            HeadMeasure::Alignment => take(MeasuredHeads::Alignment(&alignment(trace, &AlignmentOptions::default())?)),
-            HeadMeasure::Collateral => take(MeasuredHeads::Collateral(&collateral(trace, &CollateralOptions::default())?)),
-            HeadMeasure::Cleanup => take(MeasuredHeads::Cleanup(&cleanup(trace, &CleanupOptions::default())?)),
-            HeadMeasure::Recall => take(MeasuredHeads::Recall(&recall(trace, &RecallOptions::default())?)),
-            HeadMeasure::Spectrum => take(MeasuredHeads::Spectrum(&spectrum(trace, &SpectrumOptions::default())?)),
-            HeadMeasure::Fate => take(MeasuredHeads::Fate(&fate(trace, &truth, &FateOptions::default())?)),
-            HeadMeasure::Targeting => take(MeasuredHeads::Targeting(&targeting(trace, &truth, &TargetingOptions::default())?)),
-            HeadMeasure::Capacity => take(MeasuredHeads::Capacity(&capacity(trace, &truth, &CapacityOptions::default())?)),
-            HeadMeasure::Attention => take(MeasuredHeads::Attention(&explained(trace, &StatisticsOptions::default())?)),
-        }
+        let found = head_maps(trace, &truth, measure, &StatisticsOptions::default())?;
+        let wanted = |quantity: &HeadQuantity| found.iter().find(|map| map.quantity == *quantity).cloned();
+        maps.extend(quantities.iter().filter_map(wanted));
     }
     Ok(maps)
 }

@@ -131,6 +131,13 @@ pub enum HeadMeasure {
     Attention,
 }
 
+impl HeadMeasure {
+    /// Whether it says something of models with an erase alone, and of others gives an error.
+    pub const fn needs_erase(self) -> bool {
+        matches!(self, Self::Alignment | Self::Collateral | Self::Cleanup)
+    }
+}
+
 /// A measure's result, to pick from.
 #[derive(Clone, Copy, Debug)]
 pub enum MeasuredHeads<'a> {

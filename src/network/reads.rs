@@ -117,14 +117,6 @@ impl Intervene for AtQuestions<'_> {
 }
 
 impl Observer for AtQuestions<'_> {
-    fn record_options(&self, _layer: usize) -> Option<RecordOptions> {
-        None
-    }
-
-    fn layer(&mut self, _layer: usize, _factors: Factors<f32>, _recording: Recording) -> Result<(), Box<dyn Error + Send + Sync>> {
-        Ok(())
-    }
-
     fn intervention(&mut self, layer: usize) -> Option<&mut dyn Intervene> {
         self.edits.as_ref().is_none_or(|edits| edits.layer == layer).then_some(self)
     }

@@ -226,14 +226,6 @@ impl Intervene for Intervened<'_> {
 }
 
 impl Observer for Intervened<'_> {
-    fn record_options(&self, _layer: usize) -> Option<RecordOptions> {
-        None
-    }
-
-    fn layer(&mut self, _layer: usize, _factors: Factors<f32>, _recording: Recording) -> Result<(), Box<dyn Error + Send + Sync>> {
-        Ok(())
-    }
-
     fn intervention(&mut self, layer: usize) -> Option<&mut dyn Intervene> {
         let touched = self.rows.iter().any(|(row, _)| row.interventions.iter().any(|intervention| intervention.at.has_layer(layer)));
         touched.then_some(self)

@@ -140,7 +140,7 @@ pub struct ReadoutsOf {
 
 impl Ask for ReadoutsOf {
     type Answer = Readouts;
-    const WEIGHT: Weight = Weight::Heavy;
+    const WEIGHT: Weight = Weight::Long;
 
     fn title(&self) -> String {
         format!("fitting {} linear readouts of {}", self.asked.n_cards(self.trace.trace()), self.trace.name())

@@ -1,8 +1,8 @@
 //! Work in the background: the interface asks and never waits.
 //!
 //! A panel asks with a key ([`Ask`]) in every frame in which it shows the answer; [`Jobs::ask`] gives what is there: the answer, how
-//! far it is, or why it failed. Newest requests come first; what is no longer asked is dropped from the queue, or cancelled;
-//! answers stay in a cache of bounded size. Nothing is ever invalidated: another question is another key.
+//! far it is, or why it failed. Newest requests come first; what is no longer asked is dropped from the queue, or cancelled
+//! once other work waits for the same workers; answers stay in a cache of bounded size. Nothing is ever invalidated: another question is another key.
 //!
 //! Work that is not an answer (opening, recording, exporting) is a [`Task`]: it ends in actions for the session.
 
@@ -45,6 +45,9 @@ pub enum Weight {
     Light,
     /// Measuring: seconds to minutes, on all cores but one.
     Heavy,
+    /// What a user has set going and may leave to itself: minutes, beside everything else. It goes on while nobody looks, until it
+    /// is done, cancelled, or another such work is wanted instead.
+    Long,
 }
 
 /// What there is of an answer.

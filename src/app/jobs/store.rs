@@ -107,7 +107,9 @@ impl Jobs {
             std::thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared, weight, threads)).ok()
         };
         let mut workers: Vec<_> = (0..light).filter_map(|_| spawn(Weight::Light, "light work", 1)).collect();
-        workers.extend(spawn(Weight::Heavy, "heavy work", cores.saturating_sub(1).max(1)));
+        let most = cores.saturating_sub(1).max(1);
+        workers.extend(spawn(Weight::Heavy, "heavy work", most));
+        workers.extend(spawn(Weight::Long, "long work", most));
         Self { shared, workers }
     }
 
@@ -286,7 +288,7 @@ impl State {
 
 /// A worker's life.
 fn work(shared: &Shared, weight: Weight, threads: usize) {
-    let pool = (weight == Weight::Heavy).then(|| rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok()).flatten();
+    let pool = (weight != Weight::Light).then(|| rayon::ThreadPoolBuilder::new().num_threads(threads).build().ok()).flatten();
     let mut state = shared.lock();
     while state.open {
         let Some(queued) = state.next(weight) else {

@@ -6,6 +6,8 @@
 mod controls;
 mod plot;
 
+pub use controls::axes;
+
 use egui::{Rect, Sense, Ui, pos2};
 use serde::{Deserialize, Serialize};
 

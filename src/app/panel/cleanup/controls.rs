@@ -5,31 +5,36 @@ use egui::{ComboBox, Ui};
 use super::{Scope, View};
 use crate::measure::{DecayAxis, Null, Strength};
 
-/// The row of controls.
-pub fn ui(ui: &mut Ui, view: &mut View) {
+/// Choosers of the vertical and the horizontal axis of cleanup against decay.
+pub fn axes(ui: &mut Ui, strength: &mut Strength, decay: &mut DecayAxis) {
     let label = ui.label("y");
     ComboBox::from_id_salt("strength")
         .width(150.0)
-        .selected_text(view.strength.label())
+        .selected_text(strength.label())
         .show_ui(ui, |ui| {
-            for strength in Strength::ALL {
-                ui.selectable_value(&mut view.strength, strength, strength.label()).on_hover_text(explain(strength));
+            for choice in Strength::ALL {
+                ui.selectable_value(strength, choice, choice.label()).on_hover_text(explain(choice));
             }
         })
         .response
         .labelled_by(label.id)
-        .on_hover_text(explain(view.strength));
+        .on_hover_text(explain(*strength));
     let label = ui.label("x");
     ComboBox::from_id_salt("decay")
         .width(130.0)
-        .selected_text(view.decay.label())
+        .selected_text(decay.label())
         .show_ui(ui, |ui| {
-            for axis in DecayAxis::ALL {
-                ui.selectable_value(&mut view.decay, axis, axis.label());
+            for choice in DecayAxis::ALL {
+                ui.selectable_value(decay, choice, choice.label());
             }
         })
         .response
         .labelled_by(label.id);
+}
+
+/// The row of controls.
+pub fn ui(ui: &mut Ui, view: &mut View) {
+    axes(ui, &mut view.strength, &mut view.decay);
     ui.separator();
     for (scope, name, help) in [
         (Scope::All, "all heads", "Every head of every layer"),

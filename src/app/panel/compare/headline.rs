@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use egui::{Color32, ComboBox, Pos2, Rect, RichText, Sense, Ui, pos2};
+use egui::{Color32, Pos2, Rect, RichText, Sense, Ui, pos2};
 
 use super::{FIRST, Pair, SECOND, View};
 use crate::app::action::Action;
@@ -10,6 +10,7 @@ use crate::app::data::{CleanupOf, PointsOf};
 use crate::app::jobs::Answer;
 use crate::app::paint::chart::Chart;
 use crate::app::paint::points::{MOST_POINTS, PointCloud};
+use crate::app::panel::cleanup::axes;
 use crate::app::panel::{Context, Latest, notice, pending};
 use crate::app::theme;
 use crate::figure::axes::{Frame, SeriesPoint};
@@ -41,7 +42,7 @@ struct Cloud {
 impl Kept {
     /// Draws the page.
     pub fn ui(&mut self, ui: &mut Ui, context: &mut Context<'_>, view: &mut View, pair: &Pair<'_>) {
-        ui.horizontal_wrapped(|ui| choices(ui, view));
+        ui.horizontal_wrapped(|ui| axes(ui, &mut view.strength, &mut view.decay));
         let sides = [(pair.a.trace, "A", FIRST), (pair.b, "B", SECOND)];
         let has = sides.map(|(open, ..)| open.trace().layers().iter().any(|layer| layer.rule.has_erase()));
         for ((open, name, _), has) in sides.iter().zip(has) {
@@ -165,31 +166,6 @@ impl Kept {
             context.act(Action::SelectToken { sequence: point.sequence as usize, step: point.step as usize });
         }
     }
-}
-
-fn choices(ui: &mut Ui, view: &mut View) {
-    let label = ui.label("y");
-    ComboBox::from_id_salt("compare strength")
-        .width(150.0)
-        .selected_text(view.strength.label())
-        .show_ui(ui, |ui| {
-            for strength in Strength::ALL {
-                ui.selectable_value(&mut view.strength, strength, strength.label());
-            }
-        })
-        .response
-        .labelled_by(label.id);
-    let label = ui.label("x");
-    ComboBox::from_id_salt("compare decay")
-        .width(130.0)
-        .selected_text(view.decay.label())
-        .show_ui(ui, |ui| {
-            for axis in DecayAxis::ALL {
-                ui.selectable_value(&mut view.decay, axis, axis.label());
-            }
-        })
-        .response
-        .labelled_by(label.id);
 }
 
 /// At most so many points of a side, evenly taken.
