@@ -1,6 +1,7 @@
 //! The life of one write: its four shares after every step, and who took how much when.
 
 use ndarray::ArrayView1;
+use serde::{Deserialize, Serialize};
 
 use super::half_life::decay_only_survivals_of;
 use super::head::HeadRecurrence;
@@ -10,7 +11,7 @@ use super::tally::Form;
 use crate::memory::EditKind;
 
 /// One write, followed from the step that made it to the last.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Life {
     /// How removal is accounted for.
     pub form: Form,

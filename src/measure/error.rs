@@ -32,6 +32,16 @@ pub enum MeasureError {
         /// The allowed range in words.
         range: &'static str,
     },
+    /// A place that the trace does not have.
+    #[error("{what} {index} is out of range: the trace has {count}, counted from 0")]
+    Place {
+        /// Head, sequence or step.
+        what: &'static str,
+        /// The one asked for.
+        index: usize,
+        /// How many there are.
+        count: usize,
+    },
     /// Factors that the equation does not allow.
     #[error("layer {layer}, sequence {sequence}: {source}")]
     Factors {

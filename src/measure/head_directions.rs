@@ -27,7 +27,7 @@ pub struct HeadDirections {
 }
 
 /// The cosine of two independent directions of d channels: its square has the distribution Beta(1/2, (d - 1)/2).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct RandomCosine {
     /// The exact mean of |cos|: Gamma(d/2) / (sqrt(pi) Gamma((d+1)/2)). The signed mean is 0.
     pub mean_absolute: f64,
@@ -59,6 +59,21 @@ pub struct Superseding {
     pub erase: f64,
     /// cos(k_t, k_fact).
     pub write: f64,
+}
+
+/// The angles of one head of one sequence, each \[step\]; `None` where there is no direction.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct HeadAngles {
+    /// cos(e_t, k_t); `None` for a rule without an erase.
+    pub erase_to_write: Option<Vec<Option<f64>>>,
+    /// The steps that make facts stale: step, the step of the older fact, the cosines of erase and write with its key.
+    pub superseding: Vec<(usize, usize, Option<f64>, Option<f64>)>,
+    /// Cosines of erase, write and read with the key of the write of the place's step; the first is `None` for a rule without an erase.
+    pub towards: [Option<Vec<Option<f64>>>; 3],
+    /// What independent directions give.
+    pub reference: RandomCosine,
+    /// What stands in for a direction that the rule does not have.
+    pub remark: Option<String>,
 }
 
 /// Reads the directions of one head of one sequence, all steps.
@@ -120,6 +135,21 @@ impl HeadDirections {
         let mut found: Vec<Superseding> = example.writes.iter().filter_map(one).collect();
         found.sort_by_key(|superseding| (superseding.step, superseding.fact));
         found
+    }
+
+    /// What a figure shows of them: every step's angles, and those to the key of one write.
+    pub fn angles(&self, example: Option<&Example>, write: usize) -> HeadAngles {
+        let present = |x: f64| x.is_finite().then_some(x);
+        let all = |values: &[f64]| values.iter().map(|&x| present(x)).collect::<Vec<_>>();
+        let towards = |whose| self.of(whose).map(|_| all(&self.towards(whose, write)));
+        let superseding = example.map_or_else(Vec::new, |example| self.superseding(example));
+        HeadAngles {
+            erase_to_write: self.erase.as_ref().map(|_| all(&self.erase_to_write)),
+            superseding: superseding.iter().map(|event| (event.step, event.fact, present(event.erase), present(event.write))).collect(),
+            towards: [DirectionOf::Erase, DirectionOf::Write, DirectionOf::Query].map(towards),
+            reference: self.reference,
+            remark: self.remark.clone(),
+        }
     }
 
     /// The cosines of some steps' directions with the keys of some writes, [row, column]; NaN where there is none.

@@ -1,15 +1,16 @@
-//! What the reads of one head of one sequence consist of, for a person who looks at them: the exact attention as a matrix, or one row
-//! of it by the adjoint.
+//! One head of one sequence, for a person who looks at it: what its reads consist of (the exact attention as a matrix, or one row of it
+//! by the adjoint), and what becomes of its writes.
 
 use ndarray::{Array2, s};
+use serde::{Deserialize, Serialize};
 
 use super::MeasureError;
-use crate::ledger::{AccountOptions, HeadRecurrence, account, contributions};
+use crate::ledger::{AccountOptions, HeadRecurrence, Life, account, contributions, life};
 use crate::memory::{HookPoint, Phase};
 use crate::trace::Trace;
 
 /// One read, taken apart.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ReadParts {
     /// The step that reads.
     pub step: usize,
@@ -31,7 +32,8 @@ pub struct ReadParts {
 }
 
 /// What completeness is judged by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum HeldTo {
     /// The output that the model gave.
     Recorded,
@@ -50,7 +52,7 @@ impl HeldTo {
 }
 
 /// The whole exact attention of a head.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AttentionMatrix {
     /// A_{t,i}, [step, write].
     pub weights: Array2<f32>,
@@ -79,59 +81,110 @@ impl ReadParts {
     }
 }
 
-/// The parts of one read, by one sweep backwards: O(t d_k), in f64.
-pub fn read_parts(trace: &Trace, layer: usize, head: usize, sequence: usize, step: usize) -> Result<ReadParts, MeasureError> {
-    let recurrence = one_head(trace, layer, head, sequence)?;
-    let found = contributions(&recurrence, step, Phase::Write, recurrence.query_of(step));
-    let values = recurrence.values();
-    let values = values.slice(s![..found.weights.len(), ..]);
-    let mut explained = values.t().dot(&ndarray::ArrayView1::from(&found.weights));
-    if let Some(initial) = &found.initial {
-        explained += initial;
+/// One write with the erase and without.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WriteLife {
+    /// As it was.
+    pub life: Life,
+    /// Surviving share at every age had the erase not been, do(gamma = 0), \[age\]; `None` for a rule without an erase.
+    pub without_erase: Option<Vec<f64>>,
+}
+
+/// One head of one sequence, read once: any of its reads is taken apart and any of its writes followed without reading it again.
+#[derive(Clone, Debug)]
+pub struct OneHead {
+    layer: usize,
+    head: usize,
+    sequence: usize,
+    recurrence: HeadRecurrence<f64>,
+    without_erase: Option<HeadRecurrence<f64>>,
+    /// What every write puts into memory, [write, d_v].
+    values: Array2<f64>,
+    /// What the model gave, [step, d_v]; `None` if the trace does not hold it.
+    output: Option<Array2<f64>>,
+}
+
+impl OneHead {
+    /// Reads its factors and outputs, in f64.
+    pub fn read(trace: &Trace, layer: usize, head: usize, sequence: usize) -> Result<Self, MeasureError> {
+        let factors = trace.head_factors(layer, head, sequence)?;
+        factors.check_values().map_err(|source| MeasureError::Factors { layer, sequence, source })?;
+        let recurrence = HeadRecurrence::new(&factors.cast::<f64>().lower(), 0, 0);
+        let output = trace.head_stream(layer, HookPoint::Output, head, sequence, 0..recurrence.n_steps()).ok();
+        let output = output.and_then(|output| output.mapv(f64::from).into_dimensionality().ok());
+        let output = output.filter(|output: &Array2<f64>| output.dim() == (recurrence.n_steps(), recurrence.d_v()));
+        let without_erase = recurrence.has_erase().then(|| recurrence.without_erase());
+        let values = recurrence.values();
+        Ok(Self { layer, head, sequence, recurrence, without_erase, values, output })
     }
-    let recorded = trace.head_stream(layer, HookPoint::Output, head, sequence, step..step + 1).ok();
-    let (output, held_to) = if let Some(recorded) = recorded.filter(|recorded| recorded.len() == recurrence.d_v()) {
-        (recorded.iter().map(|&x| f64::from(x)).collect::<ndarray::Array1<f64>>(), HeldTo::Recorded)
-    } else {
-        let memory = trace.memory(layer, head, sequence, step, Phase::Write)?.mapv(f64::from);
-        (memory.t().dot(&recurrence.query_of(step)), HeldTo::Replayed)
-    };
-    let whole = output.dot(&output);
-    let part = |along: f64| if whole > 0.0 { along / whole } else { 0.0 };
-    let shares = values.rows().into_iter().zip(&found.weights).map(|(value, weight)| part(weight * value.dot(&output))).collect();
-    let difference = &explained - &output;
-    let off = difference.dot(&difference).sqrt();
-    Ok(ReadParts {
-        step,
-        weights: found.weights,
-        shares,
-        initial_share: found.initial.as_ref().map_or(0.0, |initial| part(initial.dot(&output))),
-        writes_per_step: recurrence.writes_per_step(),
-        norm: whole.sqrt(),
-        residual: if off == 0.0 { 0.0 } else { off / whole.sqrt() },
-        held_to,
-    })
-}
 
-/// The exact attention of every read: T^2 numbers, for short sequences.
-pub fn attention_matrix(trace: &Trace, layer: usize, head: usize, sequence: usize) -> Result<AttentionMatrix, MeasureError> {
-    let recurrence = one_head(trace, layer, head, sequence)?;
-    let found = account(&recurrence, &AccountOptions { attention: true, ..AccountOptions::default() });
-    let recorded = trace.head_stream(layer, HookPoint::Output, head, sequence, 0..recurrence.n_steps()).ok();
-    let recorded = recorded.and_then(|output| output.mapv(f64::from).into_dimensionality().ok());
-    let recorded = recorded.filter(|output: &Array2<f64>| output.dim() == found.output.dim());
-    let residuals = recorded.map_or_else(Vec::new, |output| found.residuals(output.view()));
-    let weights = found.attention.expect("it was asked for").mapv(|x| x as f32);
-    let mut sizes: Vec<f64> = weights.iter().map(|x| f64::from(x.abs())).filter(|size| *size > 0.0 && size.is_finite()).collect();
-    sizes.sort_by(f64::total_cmp);
-    let largest = sizes.last().copied().unwrap_or(0.0);
-    let ordinary = if sizes.is_empty() { 0.0 } else { super::quantile(&sizes, 0.995) };
-    Ok(AttentionMatrix { weights, largest, ordinary, writes_per_step: recurrence.writes_per_step(), residuals })
-}
+    /// Steps.
+    pub fn n_steps(&self) -> usize {
+        self.recurrence.n_steps()
+    }
 
-/// One head as the ledger reads it, in f64; only its own factors are read.
-pub fn one_head(trace: &Trace, layer: usize, head: usize, sequence: usize) -> Result<HeadRecurrence<f64>, MeasureError> {
-    let factors = trace.head_factors(layer, head, sequence)?;
-    factors.check_values().map_err(|source| MeasureError::Factors { layer, sequence, source })?;
-    Ok(HeadRecurrence::new(&factors.cast::<f64>().lower(), 0, 0))
+    /// Bytes that it holds, about.
+    pub fn bytes(&self) -> usize {
+        let keys = self.recurrence.n_steps() * self.recurrence.d_k() * (4 + self.recurrence.writes_per_step());
+        let values = self.values.len() * 2 + self.output.as_ref().map_or(0, Array2::len);
+        size_of::<f64>() * (keys * if self.without_erase.is_some() { 2 } else { 1 } + values)
+    }
+
+    /// The writes of a step, in the order in which the step writes, each followed to the last step in O(T d_k); `None` for a write of
+    /// nothing.
+    pub fn lives(&self, step: usize) -> Vec<Option<WriteLife>> {
+        let each = self.recurrence.writes_per_step();
+        let one = |write: usize| {
+            let surviving = |head| Some(life(head, write)?.shares.iter().map(|shares| shares[0]).collect());
+            Some(WriteLife { life: life(&self.recurrence, write)?, without_erase: self.without_erase.as_ref().and_then(surviving) })
+        };
+        (step * each..(step + 1) * each).filter(|write| *write < self.recurrence.n_writes()).map(one).collect()
+    }
+
+    /// The parts of one read, by one sweep backwards: O(t d_k). The trace is read again only where it holds no outputs.
+    pub fn parts(&self, trace: &Trace, step: usize) -> Result<ReadParts, MeasureError> {
+        let recurrence = &self.recurrence;
+        if step >= recurrence.n_steps() {
+            return Err(MeasureError::Place { what: "step", index: step, count: recurrence.n_steps() });
+        }
+        let found = contributions(recurrence, step, Phase::Write, recurrence.query_of(step));
+        let values = self.values.slice(s![..found.weights.len(), ..]);
+        let mut explained = values.t().dot(&ndarray::ArrayView1::from(&found.weights));
+        if let Some(initial) = &found.initial {
+            explained += initial;
+        }
+        let (output, held_to) = if let Some(output) = &self.output {
+            (output.row(step).to_owned(), HeldTo::Recorded)
+        } else {
+            let memory = trace.memory(self.layer, self.head, self.sequence, step, Phase::Write)?.mapv(f64::from);
+            (memory.t().dot(&recurrence.query_of(step)), HeldTo::Replayed)
+        };
+        let whole = output.dot(&output);
+        let part = |along: f64| if whole > 0.0 { along / whole } else { 0.0 };
+        let shares = values.rows().into_iter().zip(&found.weights).map(|(value, weight)| part(weight * value.dot(&output))).collect();
+        let difference = &explained - &output;
+        let off = difference.dot(&difference).sqrt();
+        Ok(ReadParts {
+            step,
+            weights: found.weights,
+            shares,
+            initial_share: found.initial.as_ref().map_or(0.0, |initial| part(initial.dot(&output))),
+            writes_per_step: recurrence.writes_per_step(),
+            norm: whole.sqrt(),
+            residual: if off == 0.0 { 0.0 } else { off / whole.sqrt() },
+            held_to,
+        })
+    }
+
+    /// The exact attention of every read: T^2 numbers, for short sequences.
+    pub fn attention(&self) -> AttentionMatrix {
+        let found = account(&self.recurrence, &AccountOptions { attention: true, ..AccountOptions::default() });
+        let residuals = self.output.as_ref().map_or_else(Vec::new, |output| found.residuals(output.view()));
+        let weights = found.attention.expect("it was asked for").mapv(|x| x as f32);
+        let mut sizes: Vec<f64> = weights.iter().map(|x| f64::from(x.abs())).filter(|size| *size > 0.0 && size.is_finite()).collect();
+        sizes.sort_by(f64::total_cmp);
+        let largest = sizes.last().copied().unwrap_or(0.0);
+        let ordinary = if sizes.is_empty() { 0.0 } else { super::quantile(&sizes, 0.995) };
+        AttentionMatrix { weights, largest, ordinary, writes_per_step: self.recurrence.writes_per_step(), residuals }
+    }
 }

@@ -15,11 +15,14 @@
 //! - [`Fate`]: what becomes of every write: surviving, decayed, erased, overwritten
 //! - [`Targeting`]: whether what is removed is what is stale
 //! - [`Capacity`]: what a memory's capacity is spent on
-//! - [`HeadGates`], [`StepMemories`], [`TokenPoint`]: what one head, one step and one token say, for a person who looks at them
+//! - [`HeadGates`], [`OneHead`], [`HeadAngles`], [`StepMemories`], [`TokenPoint`]: what one head, one step and one token say, for a
+//!   person who looks at them, each [`Seen`] at a [`Place`]
 //! - [`Explained`]: how much of the output an attention map explains, the exact one beside those of other tools
 //! - [`HeadMap`]: any of their numbers, head by head
 
 mod error;
+mod sequence_text;
+mod place;
 mod bin;
 mod interval;
 mod models;
@@ -75,15 +78,17 @@ pub use eigen::{singular_values, symmetric_eigenvalues};
 pub use error::MeasureError;
 pub use explained::{AttentionMap, Explained, HeadExplained, MapError, explained, random_heads};
 pub use fate::{AgeShares, FATES, Fate, FateOptions, FateRow, FateShares, HeadFate, Weight, fate};
-pub use head_directions::{DirectionOf, HeadDirections, RandomCosine, Superseding, head_directions};
+pub use head_directions::{DirectionOf, HeadAngles, HeadDirections, RandomCosine, Superseding, head_directions};
 pub use head_gates::{HeadGates, head_gates};
-pub use head_read::{AttentionMatrix, HeldTo, ReadParts, attention_matrix, one_head, read_parts};
+pub use head_read::{AttentionMatrix, HeldTo, OneHead, ReadParts, WriteLife};
 pub use heads::{HeadMap, HeadMeasure, HeadQuantity, HeadValue, MeasuredHeads, Sign};
 pub use interval::{Bootstrap, Interval, StatisticsOptions, Unit, quantile};
 pub use models::over_models;
 pub use permutation::{permute_heads, sign_flip};
+pub use place::{FirstLook, LookFor, Place, Seen, WantedPlace, first_look};
 pub use rank::{p_value_of_independent_pairs, pearson, ranks, spearman};
 pub use recall::{HeadRecall, LagRecall, LayerRecall, Recall, RecallOptions, recall};
+pub use sequence_text::{FactSteps, SequenceText, SequenceWords};
 pub use source::{LayerInfo, Part, Source};
 pub use spectrum::{HeadSpectrum, Spectrum, SpectrumOptions, StepSpectrum, effective_rank, spectrum, stable_rank};
 pub use step_memory::{Profiles, StepMemories, profiles, step_memories};

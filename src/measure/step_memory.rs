@@ -8,7 +8,7 @@ use crate::memory::Phase;
 use crate::trace::Trace;
 
 /// The memory of one head at one step, in the order of [`Phase::ALL`], each [d_k, d_v].
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StepMemories {
     /// Before, after decay, after the erase, after the write.
     pub phases: [Array2<f32>; 4],

@@ -181,3 +181,54 @@ fn tasks_end_in_actions_or_in_words() {
     assert!(matches!(&finished[2].result, Err(said) if said.contains("it broke")));
     assert!(jobs.is_idle());
 }
+
+/// A fit of minutes that somebody set going.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Fit(Number);
+
+impl Ask for Fit {
+    type Answer = usize;
+    const WEIGHT: Weight = Weight::Long;
+
+    fn title(&self) -> String {
+        format!("fit {}", self.0.named)
+    }
+
+    fn bytes(_answer: &usize) -> usize {
+        1000
+    }
+
+    fn answer(&self, progress: &Progress) -> Result<usize, String> {
+        self.0.answer(progress)
+    }
+}
+
+#[test]
+fn long_work_goes_on_unseen_beside_everything_else_until_another_is_wanted() {
+    const TEST: &str = "long";
+    let jobs = Jobs::new(1 << 20, || {});
+    let fit = Fit(number(TEST, 1, Does::WaitForCancel));
+    jobs.begin_frame();
+    assert!(jobs.ask(&fit).ready().is_none());
+    while jobs.activities().is_empty() {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    // Nobody looks, and measures come and go: the fit runs on.
+    for frame in 0..100 {
+        jobs.begin_frame();
+        drop(jobs.ask(&number(TEST, 10 + frame / 40, Does::Answer)));
+    }
+    while found(TEST).len() < 3 {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    assert!(jobs.activities().iter().any(|activity| activity.title == "fit 1" && !activity.progress.is_cancelled()));
+    // Another fit is wanted: the first, which nobody has asked for since, gives way.
+    let other = Fit(number(TEST, 2, Does::Answer));
+    for _ in 0..3 {
+        jobs.begin_frame();
+        drop(jobs.ask(&other));
+    }
+    assert!(jobs.settle(LONG));
+    assert_eq!(jobs.ask(&other).ready().map(|found| **found), Some(2));
+    assert!(!found(TEST).contains(&1));
+}

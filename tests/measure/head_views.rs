@@ -3,7 +3,7 @@
 use super::*;
 use crate::trace::sample;
 use pentimento::ledger::{AccountOptions, HeadRecurrence, account};
-use pentimento::measure::{DirectionOf, HeldTo, attention_matrix, head_directions, random_cosine_bound, read_parts};
+use pentimento::measure::{DirectionOf, HeldTo, OneHead, head_directions, random_cosine_bound};
 use pentimento::trace::Trace;
 
 fn trace(rule: Rule) -> (tempfile::TempDir, Trace, Factors<f32>) {
@@ -34,8 +34,9 @@ fn a_read_is_its_row_of_the_matrix_and_its_parts_make_it_up() {
     for rule in [Rule::Eda, Rule::Gdn2, Rule::Comba, Rule::GatedDeltaProduct(2)] {
         let (_folder, trace, factors) = trace(rule);
         let step = factors.dims().step - 2;
-        let matrix = attention_matrix(&trace, 0, 1, 0).unwrap();
-        let read = read_parts(&trace, 0, 1, 0, step).unwrap();
+        let head = OneHead::read(&trace, 0, 1, 0).unwrap();
+        let matrix = head.attention();
+        let read = head.parts(&trace, step).unwrap();
         assert_eq!(read.weights.len(), (step + 1) * read.writes_per_step);
         for (weight, wanted) in read.weights.iter().zip(matrix.weights.row(step)) {
             near(*weight, f64::from(*wanted));

@@ -2,7 +2,7 @@
 
 use ndarray::Array2;
 
-use crate::app::data::said;
+use crate::app::data::{Handle, said};
 use crate::app::jobs::{Ask, Progress, Watched, Weight};
 use crate::app::open_trace::OpenTrace;
 use crate::measure::{Alignment, AlignmentOptions, DirectionOf, HeadDirections, Superseding, alignment, head_directions};
@@ -25,7 +25,7 @@ pub struct DirectionsOf {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Directions {
     /// Every step's.
-    pub all: HeadDirections,
+    pub all: Handle<HeadDirections>,
     /// The steps that make facts stale; `None` without a truth table.
     pub superseding: Option<Vec<Superseding>>,
     /// What the angles of the sequence come to.
@@ -78,7 +78,7 @@ impl Ask for DirectionsOf {
         let example = examples.as_ref().and_then(|examples| examples.get(self.sequence)).filter(|example| !example.writes.is_empty());
         let superseding = example.map(|example| all.superseding(example));
         let summary = AngleSummary::of(&all, superseding.as_deref());
-        Ok(Directions { all, superseding, summary })
+        Ok(Directions { all: Handle::new(all), superseding, summary })
     }
 }
 
@@ -86,7 +86,7 @@ impl Ask for DirectionsOf {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TowardsOf {
     /// Whose.
-    pub directions: DirectionsOf,
+    pub directions: Handle<HeadDirections>,
     /// The step that writes.
     pub write: usize,
 }
@@ -114,9 +114,7 @@ impl Ask for TowardsOf {
     }
 
     fn answer(&self, _progress: &Progress) -> Result<Towards, String> {
-        let DirectionsOf { trace, layer, head, sequence } = &self.directions;
-        let all = head_directions(trace.trace(), *layer, *head, *sequence).map_err(said)?;
-        let towards = |whose| all.towards(whose, self.write);
+        let towards = |whose| self.directions.towards(whose, self.write);
         Ok(Towards { erase: towards(DirectionOf::Erase), write: towards(DirectionOf::Write), query: towards(DirectionOf::Query) })
     }
 }
@@ -125,7 +123,7 @@ impl Ask for TowardsOf {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CosinesOf {
     /// Whose.
-    pub directions: DirectionsOf,
+    pub directions: Handle<HeadDirections>,
     /// Which direction of the steps in the rows.
     pub whose: DirectionOf,
     /// Steps in the rows.
@@ -146,9 +144,7 @@ impl Ask for CosinesOf {
     }
 
     fn answer(&self, _progress: &Progress) -> Result<Array2<f32>, String> {
-        let DirectionsOf { trace, layer, head, sequence } = &self.directions;
-        let all = head_directions(trace.trace(), *layer, *head, *sequence).map_err(said)?;
-        Ok(all.cosines(self.whose, &self.rows, &self.columns))
+        Ok(self.directions.cosines(self.whose, &self.rows, &self.columns))
     }
 }
 

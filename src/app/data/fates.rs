@@ -1,23 +1,16 @@
 //! What became of a write, and of all writes of a role.
 
-use crate::app::data::said;
+use crate::app::data::{Handle, said};
 use crate::app::jobs::{Ask, Progress, Watched, Weight};
 use crate::app::open_trace::OpenTrace;
-use crate::ledger::{Life, life};
-use crate::measure::{Fate, FateOptions, Part, Truth, fate, one_head};
+use crate::measure::{Fate, FateOptions, OneHead, Part, Truth, WriteLife, fate};
 use crate::task::Example;
 
-/// One write of one head, followed to the end of its sequence.
+/// The writes of one step of a head, followed to the end of the sequence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LifeOf {
-    /// Of which trace.
-    pub trace: OpenTrace,
-    /// The layer's number in the model.
-    pub layer: usize,
     /// The head.
-    pub head: usize,
-    /// The sequence.
-    pub sequence: usize,
+    pub head: Handle<OneHead>,
     /// The step that writes.
     pub step: usize,
 }
@@ -27,15 +20,6 @@ pub struct LifeOf {
 pub struct Lives {
     /// In the order in which the step writes; `None` for a write of nothing.
     pub writes: Vec<Option<WriteLife>>,
-}
-
-/// One write with the erase and without.
-#[derive(Clone, Debug, PartialEq)]
-pub struct WriteLife {
-    /// As it was.
-    pub life: Life,
-    /// Surviving share at every age had the erase not been, do(gamma = 0); `None` for a rule without an erase.
-    pub without_erase: Option<Vec<f64>>,
 }
 
 impl Ask for LifeOf {
@@ -50,15 +34,7 @@ impl Ask for LifeOf {
     }
 
     fn answer(&self, _progress: &Progress) -> Result<Lives, String> {
-        let head = one_head(self.trace.trace(), self.layer, self.head, self.sequence).map_err(said)?;
-        let without = head.has_erase().then(|| head.without_erase());
-        let each = head.writes_per_step();
-        let one = |number: usize| {
-            let write = self.step * each + number;
-            let without_erase = without.as_ref().and_then(|head| Some(life(head, write)?.shares.iter().map(|shares| shares[0]).collect()));
-            Some(WriteLife { life: life(&head, write)?, without_erase })
-        };
-        Ok(Lives { writes: (0..each).filter(|number| self.step * each + number < head.n_writes()).map(one).collect() })
+        Ok(Lives { writes: self.head.lives(self.step) })
     }
 }
 

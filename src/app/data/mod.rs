@@ -7,6 +7,7 @@ mod drawn;
 mod fates;
 mod gates;
 mod handle;
+mod head;
 mod heads;
 mod knockouts;
 mod live;
@@ -16,13 +17,15 @@ mod readouts;
 mod reads;
 mod text;
 
+pub use crate::measure::SequenceText;
 pub use cleanup::{CleanupOf, PointsOf};
 pub use compare::{AnswersOf, HeadDifferencesOf, Joint, JointDrawnOf, JointFiguresOf, ModelOf, PairingOf};
 pub use directions::{AlignmentOf, AngleSummary, CosinesOf, Directions, DirectionsOf, Towards, TowardsOf};
 pub use drawn::{DrawnOf, Paper};
-pub use fates::{FateOf, LifeOf, Lives, WriteLife};
+pub use fates::{FateOf, LifeOf, Lives};
 pub use gates::GatesOf;
 pub use handle::Handle;
+pub use head::HeadOf;
 pub use heads::{HeadMapsOf, name as measure_name};
 pub use knockouts::{
     AccountOf, DoseOf, Edits, EventOf, ReadChangesOf, ReadServedOf, ReadsOf, Said, Sequence, SequenceOf, Served, ServedOf, Target, WhatIf,
@@ -33,7 +36,7 @@ pub use memories::{MemoriesOf, SpectrumOf};
 pub use model::{AtHandOf, Model, ModelFor, ModelsAtHand};
 pub use readouts::{Asked, Cards, Curves, CurvesOf, Heads, ReadoutsOf};
 pub use reads::{ExplainedOf, MatrixOf, ReadOf};
-pub use text::{SequenceText, TextOf};
+pub use text::TextOf;
 
 /// An error in one line, with its causes.
 pub(super) fn said(error: impl std::error::Error) -> String {

@@ -1,21 +1,17 @@
 //! What reads consist of: exact attention.
 
-use crate::app::data::said;
+use crate::app::data::{Handle, said};
 use crate::app::jobs::{Ask, Progress, Watched, Weight};
 use crate::app::open_trace::OpenTrace;
-use crate::measure::{AttentionMatrix, Explained, Part, ReadParts, StatisticsOptions, attention_matrix, explained, read_parts};
+use crate::measure::{AttentionMatrix, Explained, OneHead, Part, ReadParts, StatisticsOptions, explained};
 
 /// One read of one head, taken apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ReadOf {
     /// Of which trace.
     pub trace: OpenTrace,
-    /// The layer's number in the model.
-    pub layer: usize,
     /// The head.
-    pub head: usize,
-    /// The sequence.
-    pub sequence: usize,
+    pub head: Handle<OneHead>,
     /// The step that reads.
     pub step: usize,
 }
@@ -32,28 +28,22 @@ impl Ask for ReadOf {
     }
 
     fn answer(&self, _progress: &Progress) -> Result<ReadParts, String> {
-        read_parts(self.trace.trace(), self.layer, self.head, self.sequence, self.step).map_err(said)
+        self.head.parts(self.trace.trace(), self.step).map_err(said)
     }
 }
 
 /// The exact attention of all reads of one head of one sequence.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct MatrixOf {
-    /// Of which trace.
-    pub trace: OpenTrace,
-    /// The layer's number in the model.
-    pub layer: usize,
     /// The head.
-    pub head: usize,
-    /// The sequence.
-    pub sequence: usize,
+    pub head: Handle<OneHead>,
 }
 
 impl Ask for MatrixOf {
     type Answer = AttentionMatrix;
 
     fn title(&self) -> String {
-        format!("exact attention of layer {} head {}", self.layer, self.head)
+        format!("exact attention of {} reads", self.head.n_steps())
     }
 
     fn bytes(answer: &AttentionMatrix) -> usize {
@@ -61,7 +51,7 @@ impl Ask for MatrixOf {
     }
 
     fn answer(&self, _progress: &Progress) -> Result<AttentionMatrix, String> {
-        attention_matrix(self.trace.trace(), self.layer, self.head, self.sequence).map_err(said)
+        Ok(self.head.attention())
     }
 }
 

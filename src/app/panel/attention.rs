@@ -11,13 +11,13 @@ use egui::{DragValue, Rect, RichText, Sense, Ui, pos2};
 use serde::{Deserialize, Serialize};
 
 use super::{Context, Latest, Panel, PanelKind};
-use crate::app::data::{ExplainedOf, MatrixOf, ReadOf, SequenceText, TextOf};
+use crate::app::data::{ExplainedOf, Handle, HeadOf, MatrixOf, ReadOf, SequenceText, TextOf};
 use crate::app::paint::matrix::MatrixPicture;
 use crate::app::session;
 use crate::app::theme;
 use crate::figure::colour::Hues;
 use crate::figure::{Figure, FigureSpec, Labelled, Measured};
-use crate::measure::{AttentionMatrix, ReadParts};
+use crate::measure::{AttentionMatrix, OneHead, ReadParts};
 
 /// The longest sequence whose whole matrix is shown.
 const LONGEST_MATRIX: usize = 512;
@@ -66,6 +66,7 @@ impl session::View for View {
 #[derive(Default)]
 pub struct AttentionPanel {
     text: Latest<SequenceText>,
+    head: Latest<Handle<OneHead>>,
     read: Latest<ReadParts>,
     matrix: Latest<AttentionMatrix>,
     picture: MatrixPicture,
@@ -87,9 +88,14 @@ impl Panel for AttentionPanel {
         context.set_view(&view);
         let selection = focus.selection;
         let (text, _) = self.text.update(&context.ask(&TextOf { trace: focus.trace.clone() }));
-        let of_matrix = MatrixOf { trace: focus.trace.clone(), layer: selection.layer, head: selection.head, sequence: selection.sequence };
-        let MatrixOf { trace, layer, head, sequence } = of_matrix.clone();
-        let of_read = ReadOf { trace, layer, head, sequence, step: selection.step };
+        let of_head = HeadOf::focus(&focus);
+        let (head, _) = self.head.update(&context.ask(&of_head));
+        let Some(head) = head else {
+            drop(context.show(ui, &of_head));
+            return;
+        };
+        let of_matrix = MatrixOf { head: (*head).clone() };
+        let of_read = ReadOf { trace: focus.trace.clone(), head: (*head).clone(), step: selection.step };
         let (read, is_current) = self.read.update(&context.ask(&of_read));
         let Some(read) = read else {
             drop(context.show(ui, &of_read));

@@ -81,13 +81,13 @@ impl Panel for DirectionsPanel {
         match view.show {
             Show::Steps => {
                 let write = focus.selection.write.unwrap_or(focus.selection.step);
-                let (towards, _) = self.towards.update(&context.ask(&TowardsOf { directions: ask, write }));
+                let (towards, _) = self.towards.update(&context.ask(&TowardsOf { directions: found.all.clone(), write }));
                 curves::ui(ui, context, &focus, &found, towards.as_deref(), write, text.as_deref(), &said, body);
             }
             Show::Grid => {
                 let (rows, columns) = grid::places(context, &focus, text.as_deref());
                 let whose = if has_erase || view.rows != DirectionOf::Erase { view.rows } else { DirectionOf::Write };
-                let of = CosinesOf { directions: ask, whose, rows, columns };
+                let of = CosinesOf { directions: found.all.clone(), whose, rows, columns };
                 let (cosines, is_current) = self.cosines.update(&context.ask(&of));
                 if let Some(cosines) = cosines.filter(|cosines| is_current || cosines.dim() == (of.rows.len(), of.columns.len())) {
                     let address = std::sync::Arc::as_ptr(&cosines) as usize;

@@ -11,11 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{Context, Latest, Panel, PanelKind};
 use crate::app::action::Action;
-use crate::app::data::{FateOf, LifeOf, Lives, SequenceText, TextOf};
+use crate::app::data::{FateOf, Handle, HeadOf, LifeOf, Lives, SequenceText, TextOf};
 use crate::app::session::{self, Focus};
 use crate::app::theme;
 use crate::figure::{Figure, FigureSpec, Labelled, Measured};
-use crate::measure::{Fate, Role};
+use crate::measure::{Fate, OneHead, Role};
 
 /// What the panel lets one choose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -70,6 +70,7 @@ impl session::View for View {
 #[derive(Default)]
 pub struct FatePanel {
     text: Latest<SequenceText>,
+    head: Latest<Handle<OneHead>>,
     lives: Latest<Lives>,
     fate: Latest<Fate>,
 }
@@ -94,9 +95,15 @@ impl Panel for FatePanel {
             }
         });
         let selection = focus.selection;
-        let (layer, head, sequence) = (selection.layer, selection.head, selection.sequence);
+        let (layer, head) = (selection.layer, selection.head);
         let Some(role) = view.of.role() else {
-            let ask = LifeOf { trace: focus.trace.clone(), layer, head, sequence, step: followed(&focus) };
+            let of_head = HeadOf::focus(&focus);
+            let (found, _) = self.head.update(&context.ask(&of_head));
+            let Some(found) = found else {
+                drop(context.show(ui, &of_head));
+                return context.set_view(&view);
+            };
+            let ask = LifeOf { head: (*found).clone(), step: followed(&focus) };
             let (lives, _) = self.lives.update(&context.ask(&ask));
             match lives {
                 Some(lives) => {

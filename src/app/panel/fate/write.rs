@@ -4,7 +4,7 @@ use egui::{Align2, FontId, Rect, RichText, ScrollArea, Sense, Stroke, Ui, pos2, 
 
 use super::View;
 use crate::app::action::Action;
-use crate::app::data::{Lives, SequenceText, WriteLife};
+use crate::app::data::{Lives, SequenceText};
 use crate::app::paint::chart::Chart;
 use crate::app::paint::keys;
 use crate::app::panel::{Context, notice};
@@ -18,7 +18,7 @@ use crate::figure::fate::colours;
 use crate::figure::legend::{Key, Swatch};
 use crate::figure::scale::Scale;
 use crate::ledger::{Form, Mechanism};
-use crate::measure::FATES;
+use crate::measure::{FATES, WriteLife};
 
 /// At most as many columns of the stack are drawn.
 const MOST_COLUMNS: usize = 800;
