@@ -117,6 +117,12 @@ fn axes_and_keys_are_text() {
         (Figure::Selectivity, ["layer 1 head 0", "selectivity", "control task", "accuracy"]),
         (Figure::Atlas, ["EDA, mean retention ᾱ", "KDA, write strength β", "head", "layer"]),
         (Figure::Spectrum, ["effective rank", "singular value, by rank", "layer 1", "KDA"]),
+        (Figure::Life, ["share of the write", "stale from here 12", "half-life 12", "without the erase"]),
+        (Figure::Read, ["weight A", "step that wrote", "38", "0.5"]),
+        (Figure::Weights, ["weight A", "step that reads", "step that wrote", "?"]),
+        (Figure::Angles, ["cosine", "erase to write of the same step", "to the key of step 12 (k2 = v9)", "step"]),
+        (Figure::Gates, ["ᾱ", "γ", "Δ", "step"]),
+        (Figure::Memory, ["before", "after erase", "entry of S", "EDA − KDA"]),
         (Figure::Calibration, ["pooled tokens", "naive practice", "planted effect", "errors with nothing planted"]),
     ];
     for (figure, labels) in expected {

@@ -9,8 +9,10 @@ use super::figure_paper::{Entry, entries};
 use super::figure_results::Opened;
 use super::figure_source::{Part, Source, gather, join};
 use super::output;
-use crate::figure::{Along, Figure, FigureError, FigureSpec, Format, Options, Panels, Rendered, Shares, Theme, Width};
-use crate::measure::{DecayAxis, HeadQuantity, Strength};
+use crate::figure::{
+    Along, Figure, FigureError, FigureSpec, Format, Hues, Options, Panels, ReadIn, Rendered, Shares, ShowMemory, Theme, Width,
+};
+use crate::measure::{DecayAxis, HeadQuantity, Strength, WantedPlace};
 use crate::provenance::Provenance;
 
 /// Arguments of `pentimento figure`.
@@ -18,6 +20,8 @@ use crate::provenance::Provenance;
 #[command(after_help = "Examples:
   pentimento figure cleanup eda.trace.zarr --strength unique_contribution --decay window_retention -o figures/
   pentimento figure fate eda.trace.zarr kda.trace.zarr --width neurips --format pdf
+  pentimento figure life eda.trace.zarr --layer 0 --head 1 --sequence 3 --step 40    one write, followed
+  pentimento figure memory eda.trace.zarr kda.trace.zarr --memory changes            two models and their difference
   pentimento figure atlas eda.trace.zarr --by erase_strength,effective_rank,stale_surviving
   pentimento figure all pentimento-out/stale-facts/results.json --width neurips -o figures/
   pentimento figure collateral figures/collateral.json --width acl --theme grey      a figure drawn before, from its own numbers
@@ -36,7 +40,8 @@ paper.toml: what stands above the first [[figure]] holds for all of them; paths 
   figure = \"fate\"")]
 pub struct Arguments {
     /// Which figure (cleanup, allocation, collateral, alignment, fate, attention, targeting, readout, selectivity, dose, knockout,
-    /// capacity, atlas, spectrum, recall, accuracy, calibration, training), all, or the file of a paper's figures (.toml).
+    /// capacity, atlas, spectrum, recall, accuracy, calibration, training; of one place of a trace life, read, weights, angles, gates,
+    /// memory), all, or the file of a paper's figures (.toml).
     #[arg(value_parser = wanted)]
     name: String,
     /// Traces, a results.json, what measure, probe or knockout print with --json, a figure's own .json, or the folder of a training.
@@ -84,6 +89,33 @@ pub struct Arguments {
     /// Quantities of atlas, for example mean_retention,erase_strength,recall.
     #[arg(long, value_delimiter = ',', value_parser = quantity)]
     by: Option<Vec<HeadQuantity>>,
+    /// Layer of life, read, weights, angles, gates and memory (0-based) [default: where something is to be seen first].
+    #[arg(long)]
+    layer: Option<usize>,
+    /// Head of the layer.
+    #[arg(long)]
+    head: Option<usize>,
+    /// Sequence.
+    #[arg(long)]
+    sequence: Option<usize>,
+    /// Step: that writes (life, angles), that reads (read), whose phases are shown (memory).
+    #[arg(long)]
+    step: Option<usize>,
+    /// Which write of the step, for rules that write several times [default: 0].
+    #[arg(long)]
+    write: Option<usize>,
+    /// Bars of read: weight (of the value) or share (of the output; these sum to 1) [default: weight].
+    #[arg(long, value_parser = output::by_serde::<ReadIn>)]
+    of_read: Option<ReadIn>,
+    /// Pictures of memory: phases, changes, or one phase: before, decay, erase, write [default: phases].
+    #[arg(long, value_parser = output::by_serde::<ShowMemory>)]
+    memory: Option<ShowMemory>,
+    /// Colours of memory and weights: red_blue or purple_orange [default: red_blue].
+    #[arg(long, value_parser = output::by_serde::<Hues>)]
+    hues: Option<Hues>,
+    /// Where the colours of memory and weights end, so that figures can be compared [default: the figure's own].
+    #[arg(long)]
+    range: Option<f64>,
     /// Folder of the files.
     #[arg(short, long, default_value = ".")]
     output: PathBuf,
@@ -283,6 +315,17 @@ impl Arguments {
                 shares: self.shares.unwrap_or(options.shares),
                 along: self.along.unwrap_or(options.along),
                 quantities: self.by.clone().unwrap_or(options.quantities),
+                place: WantedPlace {
+                    layer: self.layer.or(options.place.layer),
+                    head: self.head.or(options.place.head),
+                    sequence: self.sequence.or(options.place.sequence),
+                    step: self.step.or(options.place.step),
+                    number: self.write.or(options.place.number),
+                },
+                of_read: self.of_read.unwrap_or(options.of_read),
+                memory: self.memory.unwrap_or(options.memory),
+                hues: self.hues.unwrap_or(options.hues),
+                range: self.range.or(options.range),
                 ..options
             },
             ..spec

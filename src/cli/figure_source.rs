@@ -14,8 +14,9 @@ use crate::figure::training::TrainingLog;
 use crate::figure::{Drawn, Figure, FigureError, FigureSpec, Labelled, Measured, Options, SideCar, draw};
 use crate::measure::{
     AlignmentOptions, AllocationOptions, CapacityOptions, CleanupOptions, CollateralOptions, FateOptions, HeadMap, HeadMeasure,
-    HeadQuantity, RecallOptions, SpectrumOptions, StatisticsOptions, TargetingOptions, alignment, allocation, behaviour, capacity, cleanup,
-    collateral, explained, fate, head_maps, recall, spectrum, targeting,
+    HeadQuantity, LookFor, OneHead, Place, RecallOptions, Seen, SpectrumOptions, StatisticsOptions, TargetingOptions, alignment,
+    allocation, behaviour, capacity, cleanup, collateral, explained, fate, head_directions, head_gates, head_maps, recall, spectrum,
+    step_memories, targeting,
 };
 use crate::task::Example;
 use crate::trace::{Answer, Trace};
@@ -209,10 +210,52 @@ fn of_trace(figure: Figure, trace: &Trace, label: &str, options: &Options) -> an
                 found.as_ref().map(Answers::from).context("the trace holds no answers: record it from a task with questions")
             )
         }
+        Figure::Life | Figure::Read | Figure::Weights | Figure::Angles | Figure::Gates | Figure::Memory => {
+            of_place(figure, trace, label, options)?
+        }
         Figure::Readout | Figure::Selectivity | Figure::Training | Figure::Calibration | Figure::Dose | Figure::Knockout => {
             return Ok(None);
         }
     }))
+}
+
+/// The longest sequence of which the exact attention of every read is drawn: beyond it a page shows nothing of it.
+const LONGEST_MATRIX: usize = 1024;
+
+/// Measures one place of a trace.
+fn of_place(figure: Figure, trace: &Trace, label: &str, options: &Options) -> anyhow::Result<Measured> {
+    let looked_for = if matches!(figure, Figure::Life | Figure::Angles) { LookFor::Write } else { LookFor::Step };
+    let place = options.place.of(trace, looked_for)?;
+    let Place { layer, head, sequence, step, number } = place;
+    let whole = || OneHead::read(trace, layer, head, sequence);
+    macro_rules! seen {
+        ($variant:ident, $found:expr) => {
+            Measured::$variant(vec![Labelled::new(label, Seen::of(trace, place, $found)?)])
+        };
+    }
+    Ok(match figure {
+        Figure::Life => {
+            let lives = whole()?.lives(step);
+            anyhow::ensure!(number < lives.len(), "write {number} is out of range: a step writes {} times", lives.len());
+            seen!(Life, lives.into_iter().nth(number).flatten())
+        }
+        Figure::Read => seen!(Read, whole()?.parts(trace, step)?),
+        Figure::Weights => {
+            let n_steps = trace.n_steps();
+            anyhow::ensure!(
+                n_steps <= LONGEST_MATRIX,
+                "{n_steps} reads by as many writes are too many for a page (at most {LONGEST_MATRIX}): `pentimento figure read` takes one of them apart"
+            );
+            seen!(Weights, whole()?.attention())
+        }
+        Figure::Angles => {
+            let examples: Option<Vec<Example>> = trace.labels()?;
+            let example = examples.as_ref().and_then(|examples| examples.get(sequence));
+            seen!(Angles, head_directions(trace, layer, head, sequence)?.angles(example, step))
+        }
+        Figure::Gates => seen!(Gates, head_gates(trace, layer, head, sequence)?),
+        _ => seen!(Memory, step_memories(trace, layer, head, sequence, step)?),
+    })
 }
 
 /// The quantities of each head, each measure run once.

@@ -110,8 +110,15 @@ pub fn drawables(models: &[&ModelResults], figure: Figure, options: &Options) ->
         Figure::Spectrum => together(models, |model| Some(model.spectrum.clone()), Measured::Spectrum),
         Figure::Recall => together(models, |model| Some(model.recall.clone()), Measured::Recall),
         Figure::Accuracy => together(models, |model| model.behaviour.as_ref().map(Answers::from), Measured::Accuracy),
-        // Of other runs.
-        Figure::Calibration | Figure::Training => Vec::new(),
+        // Of other runs, and of one place of a trace.
+        Figure::Calibration
+        | Figure::Training
+        | Figure::Life
+        | Figure::Read
+        | Figure::Weights
+        | Figure::Angles
+        | Figure::Gates
+        | Figure::Memory => Vec::new(),
     }
 }
 

@@ -8,13 +8,14 @@ use super::{
     scene,
 };
 use super::{
-    accuracy, alignment, allocation, atlas, attention, calibration, capacity, cleanup, collateral, dose, fate, knockout, readout, recall,
-    selectivity, spectrum, targeting, training,
+    accuracy, alignment, allocation, angles, atlas, attention, calibration, capacity, cleanup, collateral, dose, fate, gates, knockout,
+    life, memory, read, readout, recall, selectivity, spectrum, targeting, training, weights,
 };
 use crate::export::Table;
 use crate::intervene::AnswerAccount;
 use crate::measure::{
-    Alignment, Allocation, Capacity, Cleanup, Collateral, EraseEffects, Explained, Fate, HeadMap, Recall, Spectrum, Targeting,
+    Alignment, Allocation, AttentionMatrix, Capacity, Cleanup, Collateral, EraseEffects, Explained, Fate, HeadAngles, HeadGates, HeadMap,
+    ReadParts, Recall, Seen, Spectrum, StepMemories, Targeting, WriteLife,
 };
 
 /// One row a figure: its doc, name, title, module, what is measured for it and what is drawn of that.
@@ -143,6 +144,18 @@ figures! {
     Accuracy, "accuracy", "Answers by condition", accuracy, Vec<Labelled<accuracy::Answers>> => AccuracyData;
     /// How often tests err where the truth is planted.
     Calibration, "calibration", "Calibration of tests", calibration, calibration::Errors => CalibrationData;
+    /// One write, followed: what survives of it after every step, and who took the rest.
+    Life, "life", "Life of a write", life, Vec<Labelled<Seen<Option<WriteLife>>>> => LifeData;
+    /// One read, taken apart: the exact, signed weight of every write in it, and what is left unexplained.
+    Read, "read", "A read taken apart", read, Vec<Labelled<Seen<ReadParts>>> => ReadData;
+    /// The exact attention of one head over one sequence.
+    Weights, "weights", "Exact attention of a head", weights, Vec<Labelled<Seen<AttentionMatrix>>> => WeightsData;
+    /// Cosines of one head's directions over the steps, beside independent ones.
+    Angles, "angles", "Directions over the steps", angles, Vec<Labelled<Seen<HeadAngles>>> => AnglesData;
+    /// Retention, write and erase strength of one head over the steps; of two models their difference.
+    Gates, "gates", "Gates over the steps", gates, Vec<Labelled<Seen<HeadGates>>> => GatesData;
+    /// One memory through a step: its phases, or what each changed; of two models their difference.
+    Memory, "memory", "Memory through a step", memory, Vec<Labelled<Seen<StepMemories>>> => MemoryData;
     /// Loss and accuracy while a model is trained.
     Training, "training", "Training", training, Vec<Labelled<training::TrainingLog>> => TrainingData;
 }

@@ -13,6 +13,7 @@
 pub mod accuracy;
 pub mod alignment;
 pub mod allocation;
+pub mod angles;
 pub mod atlas;
 pub mod attention;
 pub mod axes;
@@ -26,11 +27,16 @@ pub mod dose;
 mod estimate;
 pub mod fate;
 pub mod font;
+pub mod gates;
 pub mod knockout;
 pub mod legend;
+pub mod life;
 mod join;
 mod list;
+pub mod memory;
+mod place;
 pub mod print;
+pub mod read;
 pub mod readout;
 pub mod recall;
 mod rendered;
@@ -42,17 +48,19 @@ pub mod spectrum;
 pub mod svg;
 pub mod targeting;
 pub mod training;
+pub mod weights;
 
 use serde::{Deserialize, Serialize};
 
 use crate::export::Table;
 use crate::provenance::{Provenance, digest_bytes};
 
+pub use colour::Hues;
 pub use colour::Theme;
 pub use estimate::{Estimate, Labelled};
 pub use list::{Data, Figure, Measured};
 pub use rendered::Rendered;
-pub use spec::{Along, FigureSpec, Format, Options, Panels, Shares, Width};
+pub use spec::{Along, FigureSpec, Format, Options, Panels, ReadIn, Shares, ShowMemory, Width};
 
 /// Why a figure could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -223,6 +231,9 @@ fn check(spec: &FigureSpec) -> Result<(), FigureError> {
     }
     if !(36.0..=1200.0).contains(&spec.dots_per_inch) {
         return fault(format!("dots_per_inch is {}; give a number from 36 to 1200", spec.dots_per_inch));
+    }
+    if let Some(range) = spec.options.range.filter(|range| !(range.is_finite() && *range > 0.0)) {
+        return fault(format!("range is {range}; give a number above 0"));
     }
     if spec.formats.is_empty() {
         return fault("formats is empty; name at least one of svg, pdf, png, tex, md".to_owned());

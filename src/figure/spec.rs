@@ -3,8 +3,8 @@
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::Figure;
-use super::colour::Theme;
-use crate::measure::{DecayAxis, HeadQuantity, Null, Strength};
+use super::colour::{Hues, Theme};
+use crate::measure::{DecayAxis, HeadQuantity, Null, Strength, WantedPlace};
 
 /// A figure as typed: the command line, a spec file and the window fill the same struct.
 ///
@@ -117,6 +117,11 @@ impl Format {
 /// | `shares` | allocation | `stacked` | stacked areas or lines |
 /// | `quantities` | atlas | mean retention, write strength, erase strength, erase-write cosine | what the cells are, see [`HeadQuantity`] |
 /// | `along` | readout | `phase` | scores by phase of the step, or by steps since the content went stale |
+/// | `place` | life, read, weights, angles, gates, memory | where something is to be seen first | layer, head, sequence, step, write |
+/// | `of_read` | read | `weight` | weights of values, or parts of the output |
+/// | `memory` | memory | `phases` | all phases, what each changed, or one phase |
+/// | `hues` | weights, memory | `red_blue` | colours of signed values |
+/// | `range` | weights, memory | the figure's own | where the colours end |
 /// | `log_loss` | training | true | logarithmic loss axis |
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -137,8 +142,27 @@ pub struct Options {
     pub quantities: Vec<HeadQuantity>,
     /// Horizontal axis of `readout`.
     pub along: Along,
+    /// Which head, sequence and step a figure of one place is of.
+    #[serde(skip_serializing_if = "is_default")]
+    pub place: WantedPlace,
+    /// What the bars of `read` are.
+    #[serde(skip_serializing_if = "is_default")]
+    pub of_read: ReadIn,
+    /// Pictures of `memory`.
+    #[serde(skip_serializing_if = "is_default")]
+    pub memory: ShowMemory,
+    /// Colours of signed pictures.
+    #[serde(skip_serializing_if = "is_default")]
+    pub hues: Hues,
+    /// Where the colours of signed pictures end, above 0; the figure's own end when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<f64>,
     /// Logarithmic loss in `training`.
     pub log_loss: bool,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 impl Default for Options {
@@ -157,6 +181,11 @@ impl Default for Options {
                 HeadQuantity::AbsoluteCosine,
             ],
             along: Along::default(),
+            place: WantedPlace::default(),
+            of_read: ReadIn::default(),
+            memory: ShowMemory::default(),
+            hues: Hues::default(),
+            range: None,
             log_loss: true,
         }
     }
@@ -182,6 +211,53 @@ pub enum Along {
     Phase,
     /// Steps since the content went stale, at the last phase.
     Age,
+}
+
+/// What is said of a write's part in a read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReadIn {
+    /// A, the weight of the value in the output.
+    #[default]
+    Weight,
+    /// A v.o / |o|^2, the part of the output: these sum to 1.
+    Share,
+}
+
+impl ReadIn {
+    /// The words of an axis.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Weight => "weight A",
+            Self::Share => "part of the read",
+        }
+    }
+
+    pub(super) const fn place(self) -> usize {
+        match self {
+            Self::Weight => 0,
+            Self::Share => 1,
+        }
+    }
+}
+
+/// Which pictures of a memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShowMemory {
+    /// All four phases.
+    #[default]
+    Phases,
+    /// What decay, erase and write changed.
+    Changes,
+    /// Before the step.
+    Before,
+    /// After decay.
+    Decay,
+    /// After the erase.
+    Erase,
+    /// After the write.
+    Write,
 }
 
 /// How shares are drawn.

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use pentimento::figure::colour::category;
 use pentimento::figure::scene::{Anchor, Mark, Marker, Scene, dash_of};
 use pentimento::figure::{
-    Along, Figure, FigureSpec, Format, Labelled, Measured, Options, Panels, Shares, Theme, Width, draw, font, render,
+    Along, Figure, FigureSpec, Format, Hues, Labelled, Measured, Options, Panels, ReadIn, Shares, ShowMemory, Theme, Width, draw, font,
+    render,
 };
 use pentimento::measure::{Allocation, HeadId, HeadMap, HeadQuantity, HeadValue};
 use pentimento::provenance::Provenance;
@@ -114,6 +115,9 @@ fn every_choice_keeps_to_its_sheet() {
         (Figure::Readout, Options { along: Along::Age, ..Options::default() }),
         (Figure::Training, Options { log_loss: false, ..Options::default() }),
         (Figure::Atlas, Options { quantities, ..Options::default() }),
+        (Figure::Read, Options { of_read: ReadIn::Share, ..Options::default() }),
+        (Figure::Memory, Options { memory: ShowMemory::Changes, hues: Hues::PurpleOrange, ..Options::default() }),
+        (Figure::Memory, Options { memory: ShowMemory::Write, range: Some(0.5), ..Options::default() }),
     ];
     let mut found = String::new();
     for (figure, options) in choices {

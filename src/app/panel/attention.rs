@@ -10,13 +10,13 @@ mod row;
 use egui::{DragValue, Rect, RichText, Sense, Ui, pos2};
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Latest, Panel, PanelKind};
+use super::{Context, Latest, Panel, PanelKind, placed};
 use crate::app::data::{ExplainedOf, Handle, HeadOf, MatrixOf, ReadOf, SequenceText, TextOf};
 use crate::app::paint::matrix::MatrixPicture;
 use crate::app::session;
 use crate::app::theme;
 use crate::figure::colour::Hues;
-use crate::figure::{Figure, FigureSpec, Labelled, Measured};
+use crate::figure::{Figure, FigureSpec, Labelled, Measured, Options, ReadIn, draw};
 use crate::measure::{AttentionMatrix, OneHead, ReadParts};
 
 /// The longest sequence whose whole matrix is shown.
@@ -29,7 +29,7 @@ pub struct View {
     /// The whole matrix, or one row of it.
     pub show: Show,
     /// What a row and the list are in.
-    pub measure: In,
+    pub measure: ReadIn,
     /// Where the colours of the matrix end; `None` at the 99.5th percentile of its entries.
     pub range: Option<f64>,
     /// Colours of the matrix.
@@ -45,17 +45,6 @@ pub enum Show {
     Matrix,
     /// The read of the step looked at.
     Row,
-}
-
-/// What is said of a write's part in a read.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum In {
-    /// A, the weight of the value in the output.
-    #[default]
-    Weight,
-    /// A v.o / |o|^2, the part of the output: these sum to 1.
-    Share,
 }
 
 impl session::View for View {
@@ -128,11 +117,33 @@ impl Panel for AttentionPanel {
 
     fn figure(&self, context: &Context<'_>) -> Option<(FigureSpec, Measured)> {
         let focus = context.session.focus()?;
-        let selection = focus.selection;
-        let ask = ExplainedOf { trace: focus.trace.clone(), layer: selection.layer, head: selection.head };
-        let explained = context.ask(&ask).ready()?.as_ref().clone();
-        let label = format!("{}, layer {} head {}", focus.trace.name(), selection.layer, selection.head);
-        Some((FigureSpec::new(Figure::Attention), Measured::Attention(vec![Labelled::new(label, explained)])))
+        let view: View = context.view();
+        let of_head = HeadOf::focus(&focus);
+        let place = of_head.place(focus.selection.step, 0);
+        let head = context.ask(&of_head).ready()?.as_ref().clone();
+        if focus.trace.trace().n_steps() <= LONGEST_MATRIX && view.show == Show::Matrix {
+            let matrix = context.ask(&MatrixOf { head }).ready()?.as_ref().clone();
+            let options = Options { range: view.range, hues: view.hues, ..Options::default() };
+            let measured = Measured::Weights(vec![placed::seen(context, focus.trace, place, matrix)?]);
+            return Some((placed::spec(Figure::Weights, place, options), measured));
+        }
+        let read = context.ask(&ReadOf { trace: focus.trace.clone(), head, step: place.step }).ready()?.as_ref().clone();
+        let options = Options { of_read: view.measure, ..Options::default() };
+        Some((placed::spec(Figure::Read, place, options), Measured::Read(vec![placed::seen(context, focus.trace, place, read)?])))
+    }
+
+    fn beside(&self, context: &Context<'_>) -> Vec<(&'static str, String)> {
+        // The sentence about published maps stands on this.
+        let table = || {
+            let focus = context.session.focus()?;
+            let selection = focus.selection;
+            let ask = ExplainedOf { trace: focus.trace.clone(), layer: selection.layer, head: selection.head };
+            let explained = context.ask(&ask).ready()?.as_ref().clone();
+            let label = format!("{}, layer {} head {}", focus.trace.name(), selection.layer, selection.head);
+            let measured = Measured::Attention(vec![Labelled::new(label, explained)]);
+            Some(draw(&FigureSpec::new(Figure::Attention), &measured).ok()?.table.csv())
+        };
+        table().map(|table| ("maps.csv", table)).into_iter().collect()
     }
 }
 
@@ -145,9 +156,9 @@ fn controls(ui: &mut Ui, view: &mut View, whole: bool) {
             .on_hover_text(format!("Whole matrices are shown up to {LONGEST_MATRIX} steps; one row is exact at any length."));
     }
     ui.separator();
-    ui.selectable_value(&mut view.measure, In::Weight, "weight A")
+    ui.selectable_value(&mut view.measure, ReadIn::Weight, "weight A")
         .on_hover_text("The weight of a write's value in the output, exact and signed");
-    ui.selectable_value(&mut view.measure, In::Share, "part of the read")
+    ui.selectable_value(&mut view.measure, ReadIn::Share, "part of the read")
         .on_hover_text("A v·o / |o|²: how much of the output the write makes up; all parts sum to 1");
     if whole && view.show == Show::Matrix {
         ui.separator();

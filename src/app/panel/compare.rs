@@ -1,6 +1,7 @@
 //! *Compare*: two traces or two runs side by side, locked to the same sequence and token, and the first minus the second.
 
 mod answers;
+mod figures;
 mod gates;
 mod headline;
 mod heads;
@@ -187,8 +188,12 @@ impl Panel for ComparePanel {
                 let found = context.ask(&AnswersOf { pair: key });
                 Some((FigureSpec::new(Figure::Accuracy), Measured::Accuracy(answers::figure(found.ready()?, names))))
             }
+            Page::Gates | Page::Memory => {
+                let pairing = context.ask(&key).ready()?.clone();
+                figures::of_pair(context, &view, &place(&view, focus, b, pairing))
+            }
             // No figure in print lays two clouds over one another, and one alone would not be what is seen.
-            Page::Gates | Page::Memory | Page::Headline | Page::Runs => None,
+            Page::Headline | Page::Runs => None,
         }
     }
 }

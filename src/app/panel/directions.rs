@@ -7,12 +7,12 @@ mod grid;
 use egui::{Rect, RichText, Sense, Ui, pos2};
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Latest, Panel, PanelKind};
-use crate::app::data::{AlignmentOf, CosinesOf, Directions, DirectionsOf, SequenceText, TextOf, Towards, TowardsOf};
+use super::{Context, Latest, Panel, PanelKind, placed};
+use crate::app::data::{AlignmentOf, CosinesOf, Directions, DirectionsOf, HeadOf, SequenceText, TextOf, Towards, TowardsOf};
 use crate::app::paint::matrix::MatrixPicture;
 use crate::app::session::{self, Focus};
 use crate::app::theme;
-use crate::figure::{Figure, FigureSpec, Labelled, Measured};
+use crate::figure::{Figure, FigureSpec, Labelled, Measured, Options};
 use crate::measure::DirectionOf;
 
 /// What the panel lets one choose.
@@ -107,6 +107,15 @@ impl Panel for DirectionsPanel {
 
     fn figure(&self, context: &Context<'_>) -> Option<(FigureSpec, Measured)> {
         let focus = context.session.focus()?;
+        if context.view::<View>().show == Show::Steps {
+            let of_head = HeadOf::focus(&focus);
+            let place = of_head.place(focus.selection.write.unwrap_or(focus.selection.step), 0);
+            let found = context.ask(&of_focus(&focus));
+            let text = context.ask(&TextOf { trace: focus.trace.clone() });
+            let angles = found.ready()?.all.angles(text.ready()?.example(place.sequence), place.step);
+            let measured = Measured::Angles(vec![placed::seen(context, focus.trace, place, angles)?]);
+            return Some((placed::spec(Figure::Angles, place, Options::default()), measured));
+        }
         let alignment = context.ask(&AlignmentOf { trace: focus.trace.clone() }).ready()?.as_ref().clone();
         Some((FigureSpec::new(Figure::Alignment), Measured::Alignment(vec![Labelled::new(focus.trace.name(), alignment)])))
     }

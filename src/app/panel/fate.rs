@@ -9,12 +9,12 @@ mod write;
 use egui::{ComboBox, DragValue, Rect, RichText, Sense, Ui, pos2};
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Latest, Panel, PanelKind};
+use super::{Context, Latest, Panel, PanelKind, placed};
 use crate::app::action::Action;
 use crate::app::data::{FateOf, Handle, HeadOf, LifeOf, Lives, SequenceText, TextOf};
 use crate::app::session::{self, Focus};
 use crate::app::theme;
-use crate::figure::{Figure, FigureSpec, Labelled, Measured};
+use crate::figure::{Figure, FigureSpec, Labelled, Measured, Options};
 use crate::measure::{Fate, OneHead, Role};
 
 /// What the panel lets one choose.
@@ -106,11 +106,7 @@ impl Panel for FatePanel {
             let ask = LifeOf { head: (*found).clone(), step: followed(&focus) };
             let (lives, _) = self.lives.update(&context.ask(&ask));
             match lives {
-                Some(lives) => {
-                    write::ui(ui, context, &mut view, &focus, &lives, text.as_deref());
-                    // Sought while one looks, so that the head's figure is there when it is exported.
-                    drop(context.ask(&FateOf { trace: focus.trace.clone(), layer, head }));
-                }
+                Some(lives) => write::ui(ui, context, &mut view, &focus, &lives, text.as_deref()),
                 None => drop(context.show(ui, &ask)),
             }
             context.set_view(&view);
@@ -129,6 +125,18 @@ impl Panel for FatePanel {
     fn figure(&self, context: &Context<'_>) -> Option<(FigureSpec, Measured)> {
         let focus = context.session.focus()?;
         let selection = focus.selection;
+        let view: View = context.view();
+        if view.of == Of::Write {
+            let of_head = HeadOf::focus(&focus);
+            let head = context.ask(&of_head).ready()?.as_ref().clone();
+            let lives = context.ask(&LifeOf { head, step: followed(&focus) });
+            let writes = &lives.ready()?.writes;
+            let number = view.number.min(writes.len().saturating_sub(1));
+            let place = of_head.place(followed(&focus), number);
+            let life = writes.get(number)?.clone();
+            let measured = Measured::Life(vec![placed::seen(context, focus.trace, place, life)?]);
+            return Some((placed::spec(Figure::Life, place, Options::default()), measured));
+        }
         let ask = FateOf { trace: focus.trace.clone(), layer: selection.layer, head: selection.head };
         let fate = context.ask(&ask).ready()?.as_ref().clone();
         let label = format!("{}, layer {} head {}", focus.trace.name(), selection.layer, selection.head);

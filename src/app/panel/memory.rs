@@ -4,14 +4,15 @@ use egui::{Align2, FontId, Rect, Sense, Ui, pos2, vec2};
 use ndarray::Array2;
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Latest, Panel, PanelKind};
-use crate::app::data::{MemoriesOf, SpectrumOf};
+use super::{Context, Latest, Panel, PanelKind, placed};
+use crate::app::data::{HeadOf, MemoriesOf, SpectrumOf};
 use crate::app::paint::curve::Curve;
 use crate::app::paint::matrix::MatrixPicture;
 use crate::app::paint::signed::Signed;
 use crate::app::session;
 use crate::app::theme;
 use crate::figure::colour::{Gradient, Hues};
+use crate::figure::{Figure, FigureSpec, Measured, Options, ShowMemory};
 use crate::measure::{Profiles, StepMemories, profiles, stable_rank};
 use crate::memory::Phase;
 
@@ -147,6 +148,34 @@ impl Panel for MemoryPanel {
             Self::beside(ui, &memories, beneath, values.as_deref());
         }
         ui.allocate_rect(room, Sense::hover());
+    }
+
+    fn figure(&self, context: &Context<'_>) -> Option<(FigureSpec, Measured)> {
+        let focus = context.session.focus()?;
+        let view: View = context.view();
+        let of_head = HeadOf::focus(&focus);
+        let place = of_head.place(focus.selection.step, 0);
+        let HeadOf { trace, layer, head, sequence } = of_head;
+        let memories = context.ask(&MemoriesOf { trace, layer, head, sequence, step: place.step }).ready()?.as_ref().clone();
+        let memory = match view.show {
+            Show::Phases => ShowMemory::Phases,
+            Show::Changes => ShowMemory::Changes,
+            Show::Large => one_phase(view.phase),
+        };
+        let range = (view.range == Range::Fixed).then_some(view.fixed);
+        let options = Options { memory, range, hues: view.hues, ..Options::default() };
+        let measured = Measured::Memory(vec![placed::seen(context, focus.trace, place, memories)?]);
+        Some((placed::spec(Figure::Memory, place, options), measured))
+    }
+}
+
+/// A phase, as figures call it.
+pub(super) const fn one_phase(phase: Phase) -> ShowMemory {
+    match phase {
+        Phase::Before => ShowMemory::Before,
+        Phase::Decay => ShowMemory::Decay,
+        Phase::Erase => ShowMemory::Erase,
+        Phase::Write => ShowMemory::Write,
     }
 }
 

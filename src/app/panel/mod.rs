@@ -10,6 +10,7 @@ pub mod heads;
 pub mod knockouts;
 pub mod live;
 pub mod memory;
+mod placed;
 pub mod probes;
 pub mod results;
 pub mod timeline;

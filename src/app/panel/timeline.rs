@@ -8,12 +8,13 @@ mod transport;
 use egui::{Rect, Sense, Ui, pos2};
 use serde::{Deserialize, Serialize};
 
-use super::{Context, Latest, Panel, PanelKind};
+use super::{Context, Latest, Panel, PanelKind, placed};
 use crate::app::action::Action;
-use crate::app::data::{GatesOf, SequenceText, TextOf};
+use crate::app::data::{GatesOf, HeadOf, SequenceText, TextOf};
 use crate::app::selection::Token;
 use crate::app::session::{self, Focus};
 use crate::app::theme;
+use crate::figure::{Figure, FigureSpec, Measured, Options};
 use crate::measure::HeadGates;
 
 /// What the panel lets one choose.
@@ -168,6 +169,16 @@ impl Panel for TimelinePanel {
         self.from = view.from;
         context.set_view(&View { from: 0.0, ..view });
         ui.allocate_rect(room, Sense::hover());
+    }
+
+    fn figure(&self, context: &Context<'_>) -> Option<(FigureSpec, Measured)> {
+        let focus = context.session.focus()?;
+        let selection = focus.selection;
+        let place = HeadOf::focus(&focus).place(selection.step, 0);
+        let of_gates = GatesOf { trace: focus.trace.clone(), layer: selection.layer, head: selection.head, sequence: selection.sequence };
+        let gates = context.ask(&of_gates).ready()?.as_ref().clone();
+        let measured = Measured::Gates(vec![placed::seen(context, focus.trace, place, gates)?]);
+        Some((placed::spec(Figure::Gates, place, Options::default()), measured))
     }
 }
 

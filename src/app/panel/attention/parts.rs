@@ -2,13 +2,14 @@
 
 use egui::{Align2, FontId, Rect, RichText, ScrollArea, Sense, Ui, pos2, vec2};
 
-use super::{In, View, residual, signed};
+use super::{View, residual, signed};
 use crate::app::action::Action;
 use crate::app::data::SequenceText;
 use crate::app::panel::Context;
 use crate::app::selection::Token;
 use crate::app::session::Focus;
 use crate::app::theme;
+use crate::figure::ReadIn;
 use crate::figure::colour::{BLUE, VERMILLION};
 use crate::measure::{AttentionMap, Explained, ReadParts};
 
@@ -42,8 +43,8 @@ pub fn ui(
     }
     let mut order = read.strongest(LISTED);
     let value_of = |write: usize| match view.measure {
-        In::Weight => read.weights[write],
-        In::Share => read.shares[write],
+        ReadIn::Weight => read.weights[write],
+        ReadIn::Share => read.shares[write],
     };
     order.sort_by(|&a, &b| value_of(b).abs().total_cmp(&value_of(a).abs()).then(a.cmp(&b)));
     let most = order.iter().map(|&write| value_of(write).abs()).fold(1e-12, f64::max);

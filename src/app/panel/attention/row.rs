@@ -2,7 +2,7 @@
 
 use egui::{Rect, RichText, Sense, Stroke, Ui, pos2};
 
-use super::{In, View, signed};
+use super::{View, signed};
 use crate::app::action::Action;
 use crate::app::data::SequenceText;
 use crate::app::paint::chart::Chart;
@@ -10,6 +10,7 @@ use crate::app::panel::Context;
 use crate::app::selection::Token;
 use crate::app::session::Focus;
 use crate::app::theme;
+use crate::figure::ReadIn;
 use crate::figure::axes::Frame;
 use crate::figure::colour::{BLUE, VERMILLION};
 use crate::figure::scale::Scale;
@@ -25,9 +26,10 @@ pub fn ui(
     text: Option<&SequenceText>,
     room: Rect,
 ) {
-    let (values, y_label) = match view.measure {
-        In::Weight => (&read.weights, "weight A"),
-        In::Share => (&read.shares, "part of the read"),
+    let y_label = view.measure.label();
+    let values = match view.measure {
+        ReadIn::Weight => &read.weights,
+        ReadIn::Share => &read.shares,
     };
     let n_writes = values.len();
     let frame = Frame { x_label: "step that wrote".to_owned(), y_label: y_label.to_owned(), ..Frame::default() };
