@@ -125,7 +125,7 @@ impl Prepared for AnglesData {
             (0..3).map(|n| Key::new(WHOSE[n], Swatch::Line(INKS[n], dash_of(n), (n < 2).then(|| Marker::of(n * 3))))).collect();
         let top = legend::height(&keys, width);
         let notes: Vec<Note> = self.models.iter().map(|model| Note::fit(&model.said(), width)).collect();
-        let lane = 58.0;
+        let lane = 62.0;
         let height = |n: usize| {
             let model = &self.models[n];
             let lanes = model.lanes().len() as f64;
@@ -186,7 +186,7 @@ fn draw_lane(scene: &mut Scene, tile: Rect, model: &AnglesShown, name: &str, lan
         }
         Lane::EraseToWrite(cosines) => panel.line(scene, &line(cosines), ink, 0.6, None),
         Lane::Superseding(events) => {
-            for (step, _, erase, write) in events.iter() {
+            for (step, _, erase, write) in *events {
                 if let Some(write) = write {
                     scene.marker(Marker::Diamond, panel.at(*step as f64, *write), 2.0, GREEN);
                 }

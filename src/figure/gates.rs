@@ -117,7 +117,7 @@ impl Prepared for GatesData {
             said.push("Δ: the first minus the second.".to_owned());
         }
         let note = Note::fit(&said.join(" "), width);
-        let each = if differs { 84.0 } else { 54.0 };
+        let each = if differs { 92.0 } else { 58.0 };
         let top = legend::height(&keys, width);
         let total = 4.0 + title_height(&self.title(), width) + top + FACTS + 3.0 * each + LABEL_ROOM + 12.0 + note.height();
         let (mut scene, room) = sheet(spec, total / spec.width.points());
@@ -127,7 +127,7 @@ impl Prepared for GatesData {
         let above = top + FACTS - 3.0;
         let plots = Rect::new(body.left, body.top + above, body.width, body.height - above - note.height());
         let rows = if differs { 6 } else { 3 };
-        let tiles = plots.tiles_beside(1, rows, [0.0, 1.0], [0.0, LABEL_ROOM + 9.0]);
+        let tiles = plots.tiles_beside(1, rows, [0.0, 5.0], [0.0, LABEL_ROOM + 9.0]);
         for gate in 0..3 {
             let row = if differs { 2 * gate } else { gate };
             self.draw_gate(&mut scene, tiles[row], gate, row + 1 == rows);

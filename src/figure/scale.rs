@@ -121,7 +121,7 @@ impl Scale {
     /// Ticks, about `wanted` of them with labels.
     pub fn ticks(&self, wanted: usize) -> Ticks {
         match *self {
-            Self::Linear { from, to } => linear_ticks(from, to, wanted.max(2)),
+            Self::Linear { from, to } => linear_ticks(from.min(to), from.max(to), wanted.max(2)),
             Self::Log { from, to } => log_ticks(from, to, wanted.max(2)),
             Self::Logit { from, to } => logit_ticks(from, to, wanted.max(2)),
         }
