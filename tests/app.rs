@@ -8,6 +8,7 @@ mod knockouts_panel;
 mod live_panel;
 mod paint;
 mod pictures;
+mod placed_figures;
 mod probe_panels;
 mod sample;
 mod screen;

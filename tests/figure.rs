@@ -2,6 +2,7 @@
 
 mod gallery;
 mod golden;
+mod places;
 mod print;
 mod samples;
 
@@ -118,7 +119,7 @@ fn axes_and_keys_are_text() {
         (Figure::Atlas, ["EDA, mean retention ᾱ", "KDA, write strength β", "head", "layer"]),
         (Figure::Spectrum, ["effective rank", "singular value, by rank", "layer 1", "KDA"]),
         (Figure::Life, ["share of the write", "stale from here 12", "half-life 12", "without the erase"]),
-        (Figure::Read, ["weight A", "step that wrote", "38", "0.5"]),
+        (Figure::Read, ["weight A", "step that wrote", "20", "0.5"]),
         (Figure::Weights, ["weight A", "step that reads", "step that wrote", "?"]),
         (Figure::Angles, ["cosine", "erase to write of the same step", "to the key of step 12 (k2 = v9)", "step"]),
         (Figure::Gates, ["ᾱ", "γ", "Δ", "step"]),

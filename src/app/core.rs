@@ -113,7 +113,7 @@ impl Core {
         let mut next = Hover::default();
         let central = Frame::new().fill(ui.visuals().panel_fill);
         CentralPanel::default().frame(central).show(ui, |ui| {
-            if self.session.traces().is_empty() && self.session.results().is_empty() {
+            if self.session.is_empty() {
                 chrome::welcome::ui(ui, &self.session, &self.jobs, self.last_session.as_deref(), &mut actions);
             } else {
                 Arrangement {

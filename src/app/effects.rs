@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 use super::action::{Action, Effect, Outside, Overlay, Sought};
 use super::bundled;
 use super::core::{Core, LAST_SESSION};
+use super::data::is_checkpoint;
 use super::jobs::Weight;
+use super::layout::Preset;
 use super::open_results::{FileKind, OpenResults};
 use super::open_trace::{OpenTrace, TraceSource};
-use super::panel::{Context, Hover, PanelKind};
+use super::panel::{Context, Hover, PanelKind, live};
 use super::workspace::{EXTENSION, Workspace};
 use crate::figure::{FigureSpec, Format, render};
 use crate::provenance::Provenance;
@@ -31,10 +33,16 @@ pub fn perform(core: &mut Core, effect: Effect) {
     }
 }
 
-/// A directory is a trace, a file a workspace or results; the metadata inside a trace stands for the trace, for dialogs that pick files only.
+/// A directory is a trace or a model, a file a workspace or results; the metadata inside a trace stands for the trace, weights and
+/// configuration for their model, for dialogs that pick files only.
 fn open(core: &mut Core, path: PathBuf) {
-    let is_metadata = path.file_name().is_some_and(|name| name == "zarr.json");
-    let path = if is_metadata { absolute(&path).parent().map(Path::to_path_buf).unwrap_or(path) } else { path };
+    let is_named = |names: &[&str]| path.file_name().is_some_and(|name| names.iter().any(|known| name == *known));
+    let parent = || absolute(&path).parent().map(Path::to_path_buf);
+    let model = if is_named(&["config.json", "weights.safetensors"]) { parent() } else { Some(absolute(&path)) };
+    if let Some(model) = model.filter(|folder| is_checkpoint(folder)) {
+        return open_model(core, &model);
+    }
+    let path = if is_named(&["zarr.json"]) { parent().unwrap_or(path) } else { path };
     if path.is_dir() || !path.exists() {
         return open_source(core, TraceSource::Path(absolute(&path)));
     }
@@ -47,6 +55,19 @@ fn open(core: &mut Core, path: PathBuf) {
         FileKind::Results => Ok(vec![Action::OpenedResults(OpenResults::open(&path)?)]),
         FileKind::Workspace => Ok(vec![Action::Restore(Box::new(Workspace::read(&path).map_err(super::data::said)?))]),
     });
+}
+
+/// A model is opened in the panel that runs it; what was chosen there otherwise stays.
+fn open_model(core: &mut Core, folder: &Path) {
+    let before: live::View = core.session.view();
+    let view = live::View { model: folder.display().to_string(), steps: Some(0), branches: Vec::new(), branch: 0, ..before };
+    let view = serde_json::to_value(view).expect("plain data serialises");
+    let has_traces = !core.session.traces().is_empty();
+    core.act(Action::SetView { panel: PanelKind::Live, view });
+    if !has_traces {
+        core.act(Action::Arrange(Preset::OneAnswer));
+    }
+    core.act(Action::ShowPanel(PanelKind::Live));
 }
 
 fn open_workspace(core: &mut Core, path: &Path) {
@@ -102,8 +123,8 @@ fn dialog(core: &Core, title: &str, sought: Sought, ask: impl FnOnce() -> Option
 fn open_dialog(core: &Core) {
     dialog(core, "the open dialog", Sought::ToOpen, || {
         let picked = rfd::FileDialog::new()
-            .set_title("Open a trace (its zarr.json), results or a workspace")
-            .add_filter("Traces, results and workspaces", &["json", EXTENSION])
+            .set_title("Open a trace (its zarr.json), a model (its config.json), results or a workspace")
+            .add_filter("Traces, models, results and workspaces", &["json", "safetensors", EXTENSION])
             .pick_files()?;
         Some(Action::Open(picked))
     });

@@ -25,6 +25,8 @@ pub struct Session {
     history: History,
     settings: Settings,
     playing: bool,
+    /// A model is at work though no trace is open yet.
+    at_model: bool,
     speed: Option<f32>,
     overlay: Option<Overlay>,
     /// A workspace whose traces are still being opened: where each belongs.
@@ -64,6 +66,11 @@ impl Session {
     /// The open results.
     pub fn results(&self) -> &[OpenResults] {
         &self.results
+    }
+
+    /// Whether there is nothing to show but the welcome screen.
+    pub fn is_empty(&self) -> bool {
+        self.traces.is_empty() && self.results.is_empty() && !self.at_model
     }
 
     /// What is selected.
@@ -166,6 +173,9 @@ impl Session {
     }
 
     fn change(&mut self, action: Action) -> Vec<Effect> {
+        if matches!(&action, Action::ShowPanel(PanelKind::Live) | Action::ShowAlone(PanelKind::Live)) {
+            self.at_model = true;
+        }
         let selection = &mut self.state.selection;
         match action {
             Action::Open(paths) => return paths.into_iter().map(Effect::Open).collect(),
@@ -293,6 +303,7 @@ impl Session {
             selection.trace = selection.trace.saturating_sub(1);
         }
         self.playing &= !self.traces.is_empty();
+        self.at_model &= !self.traces.is_empty();
     }
 
     fn move_step(&mut self, by: isize) {

@@ -10,9 +10,10 @@ use crate::app;
   pentimento view                                      bundled traces and recent files
   pentimento view eda.trace.zarr kda.trace.zarr        two traces, to compare
   pentimento view study/results.json                   what `pentimento run` found: figures, tables, cards
+  pentimento view runs/eda-1                           a model (config.json, weights.safetensors), to type text into
   pentimento view study.pentimento                     a workspace")]
 pub struct Arguments {
-    /// Traces, results and workspaces to open; without any, the welcome screen, which offers the last session.
+    /// Traces, models, results and workspaces to open; without any, the welcome screen, which offers the last session.
     paths: Vec<PathBuf>,
     /// Keep nothing of this session, and offer nothing of the last.
     #[arg(long)]

@@ -9,19 +9,20 @@ use pentimento::figure::{Estimate, Figure, Labelled, Measured};
 use pentimento::intervene::{
     Address as EraseAddress, AnswerAccount, EraseEvent, EventEffect, EventTotal, FactWords, RemovedWrite, ScoreChange, Scores, StepWords,
 };
-use pentimento::ledger::{Form, Life, Mechanism, NOISE_GRID};
+use pentimento::ledger::{Form, Mechanism, NOISE_GRID};
 use pentimento::measure::{
     ALLOCATION_NOTICE, Address, AddressCollateral, AddressNull, AgeCapacity, AgeShares, Alignment, AlignmentOptions, AlignmentSummary,
-    Allocation, AllocationBin, AllocationOptions, Among, AnswerEffect, AttentionMap, AttentionMatrix, Capacity, CapacityOptions,
-    CapacityRow, Cleanup, CleanupOptions, Collateral, CollateralOptions, Correlation, CurveBin, DecayAxis, EraseEffectOptions,
-    EraseEffects, EraseRun, Explained, FactSteps, Fate, FateOptions, FateRow, FateShares, GateSummary, HeadAlignment, HeadAngles,
-    HeadCleanup, HeadCorrelation, HeadExplained, HeadGates, HeadId, HeadMap, HeadQuantity, HeadSpectrum, HeadValue, HeldTo, Interval,
-    LagRecall, LayerAlignment, LayerCollateral, MapError, Null, NullBand, NullCorrelation, Place, RandomCosine, ReadParts, Recall,
-    RecallOptions, Relation, Role, RoleShare, RunEffect, Seen, SequenceWords, Spectrum, SpectrumOptions, StatisticsOptions, StepMemories,
-    StepSpectrum, Strength, Targeting, TargetingNull, TargetingOptions, TargetingRow, TokenDensity, Trajectory, Unit, WriteLife,
+    Allocation, AllocationBin, AllocationOptions, Among, AnswerEffect, AttentionMap, Capacity, CapacityOptions, CapacityRow, Cleanup,
+    CleanupOptions, Collateral, CollateralOptions, Correlation, CurveBin, DecayAxis, EraseEffectOptions, EraseEffects, EraseRun, Explained,
+    Fate, FateOptions, FateRow, FateShares, GateSummary, HeadAlignment, HeadCleanup, HeadCorrelation, HeadExplained, HeadId, HeadMap,
+    HeadQuantity, HeadSpectrum, HeadValue, Interval, LagRecall, LayerAlignment, LayerCollateral, MapError, Null, NullBand, NullCorrelation,
+    Recall, RecallOptions, Relation, Role, RoleShare, RunEffect, Spectrum, SpectrumOptions, StatisticsOptions, StepSpectrum, Strength,
+    Targeting, TargetingNull, TargetingOptions, TargetingRow, TokenDensity, Trajectory, Unit,
 };
 use pentimento::memory::Rule;
 use pentimento::task::Condition;
+
+use super::places;
 
 /// What each figure is shown with.
 pub fn measured(figure: Figure) -> Measured {
@@ -43,16 +44,18 @@ pub fn measured(figure: Figure) -> Measured {
         Figure::Attention => Measured::Attention(vec![Labelled::new("EDA", explained(1.0)), Labelled::new("KDA", explained(0.8))]),
         Figure::Selectivity => Measured::Selectivity(selectivities()),
         Figure::Atlas => Measured::Atlas(vec![Labelled::new("EDA", head_maps(true)), Labelled::new("KDA", head_maps(false))]),
-        Figure::Life => Measured::Life(vec![Labelled::new("EDA", seen(Some(life()), 12))]),
-        Figure::Read => Measured::Read(vec![Labelled::new("EDA", seen(read(), 38))]),
-        Figure::Weights => Measured::Weights(vec![Labelled::new("EDA", seen(attention(), 38))]),
-        Figure::Angles => Measured::Angles(vec![Labelled::new("EDA", seen(angles(), 12))]),
-        Figure::Gates => {
-            Measured::Gates(vec![Labelled::new("EDA", seen(head_gates(0.8), 12)), Labelled::new("KDA", seen(head_gates(0.6), 12))])
-        }
-        Figure::Memory => {
-            Measured::Memory(vec![Labelled::new("EDA", seen(memories(0), 12)), Labelled::new("KDA", seen(memories(900), 12))])
-        }
+        Figure::Life => Measured::Life(vec![Labelled::new("EDA", places::seen(Some(places::life()), 12))]),
+        Figure::Read => Measured::Read(vec![Labelled::new("EDA", places::seen(places::read(), 38))]),
+        Figure::Weights => Measured::Weights(vec![Labelled::new("EDA", places::seen(places::attention(), 38))]),
+        Figure::Angles => Measured::Angles(vec![Labelled::new("EDA", places::seen(places::angles(), 12))]),
+        Figure::Gates => Measured::Gates(vec![
+            Labelled::new("EDA", places::seen(places::head_gates(0.8), 12)),
+            Labelled::new("KDA", places::seen(places::head_gates(0.6), 12)),
+        ]),
+        Figure::Memory => Measured::Memory(vec![
+            Labelled::new("EDA", places::seen(places::memories(0), 12)),
+            Labelled::new("KDA", places::seen(places::memories(900), 12)),
+        ]),
         Figure::Spectrum => Measured::Spectrum(vec![Labelled::new("EDA", spectrum(1.0)), Labelled::new("KDA", spectrum(1.4))]),
     }
 }
@@ -63,7 +66,7 @@ pub fn interval(estimate: f64, half: f64) -> Interval {
 }
 
 /// A number in [-1, 1) that looks random and is the same on every machine.
-fn wobble(n: usize) -> f64 {
+pub fn wobble(n: usize) -> f64 {
     let mixed = (n as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     f64::from((mixed ^ (mixed >> 29)).wrapping_mul(0xBF58_476D_1CE4_E5B9).wrapping_shr(40) as u32) / f64::from(1_u32 << 23) - 1.0
 }
@@ -554,104 +557,4 @@ pub fn spectrum(scale: f64) -> Spectrum {
         }
     };
     Spectrum { options: SpectrumOptions::default(), steps: steps.clone(), heads: (0..6).map(head).collect() }
-}
-
-const PLACE: Place = Place { layer: 1, head: 0, sequence: 3, step: 12, number: 0 };
-
-/// At a place of a sequence of 40 steps: a fact at step 12 that goes stale at 24, another that stays.
-fn seen<T>(found: T, step: usize) -> Seen<T> {
-    let fact = |step, stale_from| FactSteps { step, stale_from };
-    let steps = (0..40).map(|step| match step {
-        12 => "k2 = v9".to_owned(),
-        24 => "k2 = v4".to_owned(),
-        38 => "k2?".to_owned(),
-        _ => format!("w{step}"),
-    });
-    let facts = vec![fact(5, None), fact(12, Some(24)), fact(24, None)];
-    Seen { place: Place { step, ..PLACE }, text: SequenceWords { steps: steps.collect(), facts, questions: vec![38] }, found }
-}
-
-/// A write of step 12 that decays and is erased at step 24.
-fn life() -> WriteLife {
-    let n = 28;
-    let [mut surviving, mut decayed, mut erased] = [1.0_f64, 0.0, 0.0];
-    let (mut shares, mut taken, mut decay_only, mut without) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for age in 0..n {
-        let decay = if age == 0 { 0.0 } else { 0.03 * surviving };
-        let erase = if age == 12 { 0.6 * surviving } else { 0.0 };
-        surviving -= decay + erase;
-        decayed += decay;
-        erased += erase;
-        shares.push([surviving, decayed, erased, 1.0 - surviving - decayed - erased]);
-        taken.push([decay, erase, 0.0]);
-        decay_only.push(0.97_f64.powi(age));
-        without.push(0.97_f64.powi(age));
-    }
-    let life =
-        Life { form: Form::Energy, born: 12, written: 1.0, shares, taken, decay_only, half_life: Some(12), decay_only_half_life: None };
-    WriteLife { life, without_erase: Some(without) }
-}
-
-/// The read of step 38: mostly the current fact, a little of the stale one, against it.
-fn read() -> ReadParts {
-    let weights: Vec<f64> = (0..39)
-        .map(|n| {
-            if n == 24 {
-                0.82
-            } else if n == 12 {
-                -0.21
-            } else {
-                0.05 * wobble(n)
-            }
-        })
-        .collect();
-    let total: f64 = weights.iter().sum();
-    ReadParts {
-        step: 38,
-        shares: weights.iter().map(|weight| weight / total).collect(),
-        weights,
-        initial_share: 0.0,
-        writes_per_step: 1,
-        norm: 1.4,
-        residual: 3e-7,
-        held_to: HeldTo::Recorded,
-    }
-}
-
-fn attention() -> AttentionMatrix {
-    let entry = |(read, write): (usize, usize)| match read.checked_sub(write) {
-        Some(lag) => (0.9_f64.powi(lag as i32) * (0.3 + 0.7 * wobble(31 * write + read))) as f32,
-        None => 0.0,
-    };
-    let weights = ndarray::Array2::from_shape_fn((40, 40), entry);
-    AttentionMatrix { weights, largest: 1.0, ordinary: 0.9, writes_per_step: 1, residuals: vec![2e-7; 40] }
-}
-
-fn angles() -> HeadAngles {
-    let series = |seed: usize, bias: f64| Some((0..40).map(|n| Some(bias + 0.3 * wobble(seed + n))).collect());
-    HeadAngles {
-        erase_to_write: series(0, 0.2),
-        superseding: vec![(24, 12, Some(0.71), Some(0.88))],
-        towards: [series(100, 0.1), series(200, 0.0), series(300, 0.05)],
-        reference: RandomCosine { mean_absolute: 0.142, bound: 0.345 },
-        remark: None,
-    }
-}
-
-fn head_gates(retention: f64) -> HeadGates {
-    let series = |seed: usize, mean: f64| (0..40).map(|n| (mean + 0.15 * wobble(seed + n)).clamp(0.0, 1.0)).collect();
-    HeadGates { retention: series(1, retention), write_strength: series(50, 0.6), erase_strength: series(90, 0.3), remark: None }
-}
-
-fn memories(seed: usize) -> StepMemories {
-    let before = ndarray::Array2::from_shape_fn((16, 16), |(row, column)| wobble(seed + 16 * row + column) as f32);
-    let decay = before.mapv(|x| 0.9 * x);
-    let erase = decay.indexed_iter().fold(decay.clone(), |mut after, ((row, column), x)| {
-        after[[row, column]] = if row < 8 { 0.5 * x } else { *x };
-        after
-    });
-    let write = erase.mapv(|x| x + 0.2);
-    let phases = [before, decay, erase, write];
-    let norms = phases.each_ref().map(|memory| memory.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt());
-    StepMemories { phases, norms }
 }

@@ -17,7 +17,7 @@ pub fn read(context: &egui::Context) -> Vec<Action> {
         painter.text(
             rect.center(),
             egui::Align2::CENTER_CENTER,
-            "Drop traces, results or a workspace to open them",
+            "Drop traces, a model's folder, results or a workspace to open them",
             egui::FontId::proportional(20.0),
             visuals.text_color(),
         );

@@ -33,7 +33,7 @@ pub use knockouts::{
 };
 pub use live::{DrawnExample, ExampleOf, LiveOf, LiveRun, Prompt, keep};
 pub use memories::{MemoriesOf, SpectrumOf};
-pub use model::{AtHandOf, Model, ModelFor, ModelsAtHand};
+pub use model::{AtHandOf, Model, ModelFor, ModelsAtHand, is_checkpoint};
 pub use readouts::{Asked, Cards, Curves, CurvesOf, Heads, ReadoutsOf};
 pub use reads::{ExplainedOf, MatrixOf, ReadOf};
 pub use text::TextOf;

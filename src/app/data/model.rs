@@ -163,8 +163,13 @@ fn at_hand() -> Vec<String> {
     names
 }
 
+/// Whether a folder holds a model: its configuration and its weights.
+pub fn is_checkpoint(folder: &Path) -> bool {
+    folder.join("config.json").is_file() && folder.join("weights.safetensors").is_file()
+}
+
 fn checkpoints(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) {
-    if folder.join("config.json").is_file() && folder.join("weights.safetensors").is_file() {
+    if is_checkpoint(folder) {
         found.push(folder.to_path_buf());
     } else if depth > 0 {
         let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
