@@ -95,7 +95,10 @@ fn facts(card: &ProbeCard) -> Vec<(String, String)> {
     let mut facts: Vec<(String, String)> = Vec::new();
     let mut say = |name: &str, value: String| facts.push((name.to_owned(), value));
     let metric = card.metric.name();
-    say(metric, format!("{} ({:.0} % interval, cluster bootstrap over sequences)", card.score, 100.0 * card.score.level));
+    say(
+        metric,
+        format!("{} ({:.0} % interval, cluster bootstrap over sequences, readouts as fitted)", card.score, 100.0 * card.score.level),
+    );
     let adjusted = card.adjusted_p_value.map_or_else(String::new, |p| format!(", adjusted for all places tested (max-T) {p:.4}"));
     say("chance", format!("{:.3}; p = {:.4}{adjusted}", card.chance, card.p_value));
     if let Some(least) = card.minimum_detectable {
