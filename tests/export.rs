@@ -4,6 +4,8 @@ use std::fs;
 
 use ndarray::{Array3, ArrayD, IxDyn};
 use ndarray_npy::NpzReader;
+use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::record::{Field, RowAccessor};
 use pentimento::export::{
     ArrayForm, ExportError, NamedArray, Table, TableForm, Value, Values, trace_arrays, trace_scalars, write_arrays, write_table,
 };
@@ -102,6 +104,40 @@ fn a_table_has_its_provenance_beside_it_and_is_kept() {
     assert_eq!(about["columns"][1]["unit"], "steps");
     assert!(matches!(write_table(&table(), TableForm::Csv, &path, false, &provenance), Err(ExportError::Exists(_))));
     write_table(&table(), TableForm::Markdown(3), &path, true, &provenance).unwrap();
+}
+
+#[test]
+fn parquet_brings_back_types_gaps_and_who_made_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.parquet");
+    let provenance = Provenance::here("export");
+    write_table(&table(), TableForm::Parquet, &path, false, &provenance).unwrap();
+    let reader = SerializedFileReader::new(fs::File::open(&path).unwrap()).unwrap();
+    let about = reader.metadata().file_metadata();
+    let said = |key: &str| about.key_value_metadata().unwrap().iter().find(|entry| entry.key == key).unwrap().value.clone().unwrap();
+    assert_eq!(said("pentimento.title"), "Two heads & a share");
+    assert_eq!(said("pentimento.columns"), r#"[{"name":"name","unit":""},{"name":"lag","unit":"steps"},{"name":"r2","unit":""}]"#);
+    assert_eq!(serde_json::from_str::<Provenance>(&said("pentimento.provenance")).unwrap(), provenance);
+    let rows: Vec<_> = reader.get_row_iter(None).unwrap().collect::<Result<_, _>>().unwrap();
+    assert_eq!((rows[0].get_string(0).unwrap().as_str(), rows[0].get_long(1).unwrap()), ("a, \"b\"", 3));
+    assert_eq!(rows[0].get_float(2).unwrap().to_bits(), 0.1_f32.to_bits());
+    assert_eq!(rows[1].get_column_iter().nth(2).unwrap().1, &Field::Null, "what was not measured is null");
+    assert_eq!(rows.len(), 2);
+
+    // Whole and broken numbers in one column are doubles; numbers among names are names; nothing at all are doubles.
+    let mut mixed = Table::new("mixed", &["number", "name", "nothing"]);
+    mixed.push(vec![2_usize.into(), "a".into(), Value::Missing]);
+    mixed.push(vec![f64::NAN.into(), 0.5.into(), Value::Missing]);
+    write_table(&mixed, TableForm::Parquet, &path, true, &provenance).unwrap();
+    let bytes = fs::read(&path).unwrap();
+    let reader = SerializedFileReader::new(fs::File::open(&path).unwrap()).unwrap();
+    let rows = reader.get_row_iter(None).unwrap();
+    let rows: Vec<Vec<Field>> = rows.map(|row| row.unwrap().get_column_iter().map(|(_, field)| field.clone()).collect()).collect();
+    assert_eq!(rows[0], [Field::Double(2.0), Field::Str("a".to_owned()), Field::Null]);
+    assert!(matches!(rows[1][0], Field::Double(value) if value.is_nan()), "a number that is none is not a gap");
+    assert_eq!(rows[1][1], Field::Str("0.5".to_owned()));
+    write_table(&mixed, TableForm::Parquet, &path, true, &provenance).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), bytes, "same table, same bytes");
 }
 
 #[test]

@@ -204,10 +204,11 @@ impl Logistic {
         let mut covariance: Option<Array2<f64>> = None;
         // Well-conditioned features converge before a covariance of many channels would have been made; memories need it.
         let mut is_slow = (d + d * d / n) < 10 * n_seen;
+        let mean_square = mean_square(features.view());
         let mut fits = Vec::with_capacity(penalties.len());
         for &penalty in penalties {
             let (mut iterations, mut last) = (0, Outcome { iterations: 0, gradient_norm: f64::INFINITY, value: f64::NAN });
-            let mut preconditioner = Preconditioner::none(n_seen);
+            let mut preconditioner = Preconditioner::none(mean_square, penalty, n_seen);
             let max_iterations = self.params.max_iterations;
             // Rounding in f32 leaves the gradient uncertain by about the least of these.
             let reachable = (0.7 * self.params.tolerance).max(3e-7);
@@ -354,8 +355,10 @@ pub(crate) enum Inverse {
 }
 
 impl Preconditioner {
-    fn none(n_classes: usize) -> Self {
-        Self { inverse: Inverse::Identity, intercept_scale: n_classes.max(2) as f64 }
+    /// The intercept apart, weights are left as they are: it only needs to be as large beside them as their curvatures make it.
+    fn none(mean_square: f64, penalty: f64, n_classes: usize) -> Self {
+        // At equal probabilities that of a weight is about mean_square / n_classes + penalty, of an intercept 1 / n_classes.
+        Self { inverse: Inverse::Identity, intercept_scale: mean_square + penalty * n_classes.max(2) as f64 }
     }
 }
 
@@ -378,6 +381,19 @@ pub(crate) fn descend<F: Real, D: Design<F>>(
     let start = loss.start();
     let outcome = lbfgs::minimise(&mut loss, start, tolerance, max_iterations);
     (outcome, loss.point)
+}
+
+/// Samples whose features say how large features are.
+const GLANCED_AT: usize = 256;
+
+/// The mean square of the features, from some samples spread over all; never 0.
+fn mean_square(features: ArrayView2<f64>) -> f64 {
+    let (mut sum, mut n) = (0.0, 0);
+    for row in features.rows().into_iter().step_by(features.nrows().div_ceil(GLANCED_AT).max(1)) {
+        sum += row.dot(&row);
+        n += row.len();
+    }
+    if sum > 0.0 { sum / n as f64 } else { 1.0 }
 }
 
 fn curvature_bound(covariance: &Array2<f64>, penalty: f64, n_classes: usize) -> Result<Preconditioner, ProbeError> {
@@ -431,7 +447,13 @@ impl<'a, F: Real, D: Design<F>> Loss<'a, F, D> {
             excess: Array2::zeros(shape),
             latest_step: 0.0,
         };
-        loss.logits = loss.product(&loss.point);
+        let split = loss.point.len() - n_classes;
+        if loss.point[..split].iter().all(|&weight| weight == 0.0) {
+            let intercept: Array1<F> = loss.point[split..].iter().map(|&value| F::narrow(value)).collect();
+            loss.logits += &intercept;
+        } else {
+            loss.logits = loss.product(&loss.point);
+        }
         loss
     }
 

@@ -167,11 +167,14 @@ impl Ridge {
             }
             let wanted: Vec<usize> = of_penalty.iter().flat_map(|&task| columns[task].clone()).collect();
             let y = if wanted.len() == data.y.ncols() { data.y.clone() } else { data.y.select(Axis(1), &wanted) };
-            let narrow = match quick.as_mut().map(|quick| quick.solver(&data, penalty, n_choices)) {
-                Some(Ok(solver)) if self.params.precision == Precision::Single => Some(data.rounded(&solver, penalty, &y)),
-                Some(Ok(solver)) => data.refined(&solver, penalty, &y),
-                _ => None,
-            };
+            let narrow = quick.as_mut().and_then(|quick| {
+                if self.params.precision == Precision::Single {
+                    let right_side = quick.right_side(data.dual, &wanted);
+                    let solver = quick.solver(&data, penalty, n_choices).ok()?;
+                    return Some(solver.solve(data.ridge(penalty), right_side).mapv(f64::from));
+                }
+                data.refined(&quick.solver(&data, penalty, n_choices).ok()?, penalty, &y)
+            });
             let coefficients = if let Some(coefficients) = narrow {
                 coefficients
             } else {
@@ -259,11 +262,6 @@ impl<'a> Data<'a> {
     /// What the square matrix is solved against: `X^T r`, or in the dual form `r` itself.
     fn right_side(&self, r: &Array2<f64>) -> Array2<f64> {
         if self.dual { r.clone() } else { self.transposed_times(r) }
-    }
-
-    /// The solution in f32, as other tools give it.
-    fn rounded(&self, solver: &Solver<f32>, penalty: f64, y: &Array2<f64>) -> Array2<f64> {
-        solver.solve(self.ridge(penalty), self.right_side(y).mapv(|value| value as f32)).mapv(f64::from)
     }
 
     /// Solves with an f32 solver and corrects by f64 residuals; `None` if that does not converge.
@@ -359,6 +357,12 @@ impl<F: Real> Problem<F> {
         self.square.get_or_insert_with(|| if dual { kernel(self.x.view()) } else { gram(self.x.view()) })
     }
 
+    /// What the square matrix is solved against for these targets, in this precision.
+    fn right_side(&self, dual: bool, targets: &[usize]) -> Array2<F> {
+        let y = self.y.select(Axis(1), targets);
+        if dual { y } else { self.x.t().dot(&y) }
+    }
+
     fn spectrum(&mut self, dual: bool) -> Result<&mut Spectrum<F>, ProbeError> {
         if self.spectrum.is_none() {
             let eigen = Eigen::new(self.square(dual).clone(), "the matrix of a ridge fit")?;
@@ -393,26 +397,48 @@ impl<F: Real> Problem<F> {
         let Self { x, y, spectrum, .. } = self;
         let spectrum = spectrum.as_mut().expect("just made");
         let values = &spectrum.eigen.values;
-        let largest = values.iter().fold(0.0_f64, |largest, value| largest.max(value.widen()));
+        let (least, largest) =
+            values.iter().fold((f64::INFINITY, 0.0_f64), |(least, largest), value| (least.min(value.widen()), largest.max(value.widen())));
+        // Every eigenvalue is uncertain by the rounding of the largest; what is divided by is the least of them and the penalty.
         let rounding = F::epsilon().widen();
-        if rounding > f64::EPSILON && largest / ridge * rounding > 1e-3 {
+        if rounding > f64::EPSILON && largest * rounding > 1e-3 * (least.max(0.0) + ridge) {
             return Ok(None);
         }
         let shrunk: Array1<F> = values.mapv(|value| shrinkage(value, ridge));
-        let mut inside = spectrum.inside.clone();
-        for (mut row, &factor) in inside.rows_mut().into_iter().zip(&shrunk) {
-            row.mapv_inplace(|number| number * factor);
-        }
         let squares = |residual: &Array2<f64>| residual.map_axis(Axis(0), |column| column.dot(&column));
         if selection == Selection::Generalised {
             // The trace of I - H: what of the samples is left free.
             let taken: f64 = values.iter().map(|value| value.widen().max(0.0) / (value.widen().max(0.0) + ridge)).sum();
             let free = n - taken - constant * n;
-            let coefficients = spectrum.eigen.vectors.dot(&inside);
-            // In the dual form Y - K A = ridge A.
-            let residual = if dual { coefficients * F::narrow(ridge) } else { &*y - &x.dot(&coefficients) };
-            return Ok(Some(squares(&residual.mapv(Real::widen)) * (n / free).powi(2)));
+            let square = |inside: &F| inside.widen().powi(2);
+            // Along each eigenvector in turn, so that no residual has to be made.
+            let sum_inside = |weight: &dyn Fn(f64) -> f64| {
+                let mut sum = Array1::<f64>::zeros(y.ncols());
+                for (inside, value) in spectrum.inside.rows().into_iter().zip(values) {
+                    let weight = weight(value.widen().max(0.0));
+                    sum.zip_mut_with(&inside, |sum, inside| *sum += weight * square(inside));
+                }
+                sum
+            };
+            let left = if dual {
+                // Y - K A = ridge A.
+                sum_inside(&|value| (ridge / (value + ridge)).powi(2))
+            } else {
+                let whole = y.map_axis(Axis(0), |column| column.iter().map(square).sum::<f64>());
+                let left = &whole - &sum_inside(&|value| (value + 2.0 * ridge) / (value + ridge).powi(2));
+                // Where nearly all is explained, the difference is rounding.
+                if left.iter().zip(&whole).any(|(left, whole)| *left < 1e4 * rounding * whole) {
+                    let mut inside = spectrum.inside.clone();
+                    scale_rows(&mut inside, &shrunk);
+                    squares(&(&*y - &x.dot(&spectrum.eigen.vectors.dot(&inside))).mapv(Real::widen))
+                } else {
+                    left
+                }
+            };
+            return Ok(Some(left * (n / free).powi(2)));
         }
+        let mut inside = spectrum.inside.clone();
+        scale_rows(&mut inside, &shrunk);
         let vectors = &spectrum.eigen.vectors;
         let samples = spectrum.samples.get_or_insert_with(|| {
             if dual { vectors.as_standard_layout().into_owned() } else { x.dot(vectors).as_standard_layout().into_owned() }
@@ -453,6 +479,12 @@ impl<F: Real> Problem<F> {
             })
             .collect::<Result<_, _>>()?;
         Ok(Some(parts.iter().fold(Array1::zeros(self.y.ncols()), |sum, part| sum + part)))
+    }
+}
+
+fn scale_rows<F: Real>(array: &mut Array2<F>, factors: &Array1<F>) {
+    for (mut row, &factor) in array.rows_mut().into_iter().zip(factors) {
+        row.mapv_inplace(|number| number * factor);
     }
 }
 

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 
 use super::{bench_app as app, bench_gpu, bench_model as model, output};
+use crate::ledger;
 use crate::measure::{Explained, StatisticsOptions, explained, random_heads};
 use crate::memory::{self, Device, Dims, Rule};
 use crate::trace;
@@ -14,6 +15,7 @@ use crate::trace;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:
   pentimento bench memory --json
+  pentimento bench ledger --json
   pentimento bench trace --json
   pentimento bench attention --trace eda.trace.zarr how much of the output the exact attention and other tools' maps explain
   pentimento bench gpu --device cuda:0 --json
@@ -58,6 +60,8 @@ pub struct Arguments {
 enum Bench {
     /// The recurrence, with and without recording, beside what this machine can do at best.
     Memory,
+    /// The account of one head: who wrote what it holds, and who removed it.
+    Ledger,
     /// Recording to disk, and one memory read back at random.
     Trace,
     /// How much of a head's output an attention map explains: the exact one, and those of TransformerLens and candle-mi.
@@ -76,6 +80,7 @@ enum Bench {
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.name {
         Bench::Memory => output::json(&memory::bench::run(&memory::bench::BenchOptions::default())),
+        Bench::Ledger => output::json(&ledger::bench::run(&ledger::bench::BenchOptions::default())),
         Bench::Gpu => bench_gpu::run(&arguments.device, arguments.seed, arguments.parity, arguments.quick),
         Bench::Attention => attention(&arguments),
         Bench::Model => model::run(&arguments.device, arguments.seed.unwrap_or_else(fresh_seed), arguments.json),

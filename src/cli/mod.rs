@@ -135,7 +135,7 @@ enum Command {
     Solve(partial::SolveArguments),
     /// Draw a figure as SVG, PDF and PNG.
     Figure(figure::Arguments),
-    /// Export a trace's streams: csv, npz, safetensors.
+    /// Export a trace's streams: csv, parquet, npz, safetensors.
     Export(export::Arguments),
     /// Print a result's table: latex, md, csv.
     Table(table::Arguments),
@@ -145,7 +145,7 @@ enum Command {
     Models(model::ModelsArguments),
     /// Count a preset's parameters.
     Params(model::ParamsArguments),
-    /// Measure this machine: memory, trace, probes, gpu; and attention maps against the exact one.
+    /// Measure this machine: memory, ledger, trace, probes, gpu; and attention maps against the exact one.
     Bench(bench::Arguments),
 }
 

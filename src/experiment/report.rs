@@ -22,6 +22,8 @@ pub(super) fn document(results: &Results, drawn: &[Drawn], tabled: &[Tabled]) ->
         blocks.push(table(claims));
         blocks.extend(tabled.iter().filter(|tabled| tabled.stem == "families").map(table));
     }
+    blocks.push(Block::Section("How to read this".to_owned()));
+    blocks.push(Block::Paragraph(READING.replace("{level}", &format!("{:.0}", 100.0 * results.spec.measure.allocation.statistics.level))));
     for model in &results.models {
         blocks.push(Block::Section(format!("{}: what was found", model.name)));
         blocks.push(Block::Paragraph(described(model)));
@@ -138,6 +140,8 @@ fn example_answers(results: &Results) -> Vec<Block> {
     blocks
 }
 
+const READING: &str = "A layer's memory is a matrix per head. At every token it decays (retention: the share kept, 1 keeps all), then, where the rule has one, an erase of strength gamma takes away part of what stands at one address, then a write of strength beta puts a value at a key. A fact is stale from the token on that overwrites, deletes or reassigns it; a never-written value is one that its sequence never gave to that key, and shows what chance gives. Numbers in brackets are {level} % intervals over sequences: other sequences of the same task would mostly give a number between them. A null is the same measure on replays that know nothing of what is asked; only what leaves every null on the same side is called a finding. rho is Spearman's rank correlation; R2 the share of variance explained (0: no better than the mean value); nats are differences of log-probability (-0.7 halves a probability).";
+
 const CLAIMS: &str = "The rule stands in the program and was fixed before anything was measured: the interval is that of the mean over models of different seeds (Student's t; the sequences of a model are nested in it), differences are taken between twins of one seed; a claim is confirmed if the whole interval lies on the claimed side, not confirmed if it lies on the other, undecided otherwise. Each claim stands for itself: nothing is corrected for their number.";
 
 /// The red cards (at most a handful, the rest is counted in the alarms) and the best supported card of each target.
@@ -177,8 +181,14 @@ fn figure(drawn: &Drawn) -> Block {
     Block::Figure {
         path: format!("figures/{}", drawn.stem),
         svg: drawn.rendered.svg.clone(),
-        caption: format!("{}: {model}{}", drawn.figure.title(), drawn.rendered.summary),
+        caption: format!("{}: {model}{}", drawn.figure.title(), capitalised(&drawn.rendered.summary)),
     }
+}
+
+/// As a sentence begins.
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
 }
 
 fn table(tabled: &Tabled) -> Block {

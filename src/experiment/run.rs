@@ -7,7 +7,8 @@ use super::answer_erasure::{AnswerErasure, erase_from_answers};
 use crate::evaluate::AnswersError;
 use crate::export::whole_file;
 use crate::measure::{
-    MeasureError, Truth, alignment, allocation, behaviour, capacity, cleanup, collateral, explained, fate, recall, spectrum, targeting,
+    Held, MeasureError, Truth, alignment, allocation, behaviour, capacity, cleanup, collateral, explained, fate, recall, spectrum,
+    targeting,
 };
 use crate::model::{LanguageModel, ModelError};
 use crate::network::NetworkReplay;
@@ -156,30 +157,31 @@ fn look_into(
     let examples: Vec<Example> = trace.labels()?.unwrap_or_default();
     let answers = Answer::of_trace(trace, &examples)?;
     let behaviour = answers.and_then(|answers| behaviour(&examples, &answers, &measure.allocation.statistics));
+    let source = Held::new(trace);
     say("allocation");
-    let allocation = allocation(trace, &measure.allocation)?;
+    let allocation = allocation(&source, &measure.allocation)?;
     say("collateral");
-    let collateral = has_erase.then(|| collateral(trace, &measure.collateral)).transpose()?;
+    let collateral = has_erase.then(|| collateral(&source, &measure.collateral)).transpose()?;
     say("alignment");
-    let alignment = has_erase.then(|| alignment(trace, &measure.alignment)).transpose()?;
+    let alignment = has_erase.then(|| alignment(&source, &measure.alignment)).transpose()?;
     say("recall");
-    let recall = recall(trace, &measure.recall)?;
+    let recall = recall(&source, &measure.recall)?;
     say("cleanup against decay");
-    let cleanup = has_erase.then(|| cleanup(trace, &measure.cleanup)).transpose()?;
+    let cleanup = has_erase.then(|| cleanup(&source, &measure.cleanup)).transpose()?;
     let truth = Truth::of_labels(Some(&examples), trace.n_steps());
     say("fate of every write");
-    let fate = fate(trace, &truth, &measure.fate)?;
+    let fate = fate(&source, &truth, &measure.fate)?;
     say("targeting");
-    let targeting = match targeting(trace, &truth, &measure.targeting) {
+    let targeting = match targeting(&source, &truth, &measure.targeting) {
         Err(MeasureError::Empty(_)) => None,
         found => Some(found?),
     };
     say("capacity");
-    let capacity = capacity(trace, &truth, &measure.capacity)?;
+    let capacity = capacity(&source, &truth, &measure.capacity)?;
     say("spectrum");
-    let spectrum = spectrum(trace, &measure.spectrum)?;
+    let spectrum = spectrum(&source, &measure.spectrum)?;
     say("attention maps");
-    let explained = match explained(trace, &measure.allocation.statistics) {
+    let explained = match explained(&source, &measure.allocation.statistics) {
         Err(MeasureError::Empty(_)) => None,
         found => Some(found?),
     };

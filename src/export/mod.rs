@@ -1,6 +1,6 @@
 //! Tables and arrays for other programs, each with its provenance beside it.
 //!
-//! - a [`Table`] as CSV, Markdown or LaTeX: [`write_table`]
+//! - a [`Table`] as CSV, Parquet, Markdown or LaTeX: [`write_table`]
 //! - arrays as npz (NumPy) or safetensors: [`write_arrays`]
 //! - what a head's account holds: [`ledger_arrays`]
 //! - what a trace holds, as either: [`trace_arrays`], [`trace_scalars`]
@@ -10,6 +10,7 @@
 
 mod arrays;
 mod page;
+mod parquet;
 mod table;
 mod from_ledger;
 mod from_trace;
@@ -40,10 +41,10 @@ pub enum ExportError {
         /// Where.
         path: PathBuf,
     },
-    /// The arrays cannot be written in this form.
-    #[error("the arrays cannot be written as {form}: {reason}")]
+    /// The table or the arrays cannot be written in this form.
+    #[error("it cannot be written as {form}: {reason}")]
     Form {
-        /// npz or safetensors.
+        /// npz, safetensors or Parquet.
         form: &'static str,
         /// Why not.
         reason: String,
@@ -66,6 +67,8 @@ pub enum ExportError {
 pub enum TableForm {
     /// Comma-separated, every number in full.
     Csv,
+    /// Parquet (zstd): typed columns, nulls where nothing was measured, provenance in the file as well.
+    Parquet,
     /// Markdown, numbers with so many significant digits.
     Markdown(usize),
     /// LaTeX with the rules of booktabs, numbers with so many significant digits.
@@ -81,13 +84,14 @@ pub fn write_table(
     overwrite: bool,
     provenance: &Provenance,
 ) -> Result<[PathBuf; 2], ExportError> {
-    let text = match form {
-        TableForm::Csv => table.csv(),
-        TableForm::Markdown(digits) => table.markdown(digits),
-        TableForm::Latex(digits) => table.latex(digits),
+    let bytes = match form {
+        TableForm::Csv => table.csv().into_bytes(),
+        TableForm::Parquet => parquet::bytes(table, provenance)?,
+        TableForm::Markdown(digits) => table.markdown(digits).into_bytes(),
+        TableForm::Latex(digits) => table.latex(digits).into_bytes(),
     };
     let about = SideCar { title: &table.title, columns: &table.columns, arrays: &[], rows: table.rows.len(), ..SideCar::of(provenance) };
-    write_with_side_car(text.as_bytes(), about, path, overwrite)
+    write_with_side_car(&bytes, about, path, overwrite)
 }
 
 /// Write arrays, and their provenance beside them. Returns the paths of both; nothing is written if either exists, unless

@@ -1,4 +1,4 @@
-//! A table: columns with units, rows of values; as CSV, Markdown and LaTeX.
+//! A table: columns with units, rows of values; as CSV, Parquet, Markdown and LaTeX.
 
 use pentimento_markup::{latex, markdown};
 use serde::{Deserialize, Serialize};

@@ -67,6 +67,7 @@ mod stale;
 mod targeting;
 mod ceiling;
 mod window;
+pub mod bench;
 
 pub use account::{Account, AccountOptions, account};
 pub use card::{Accountant, account_by};

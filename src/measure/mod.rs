@@ -89,7 +89,7 @@ pub use place::{FirstLook, LookFor, Place, Seen, WantedPlace, first_look};
 pub use rank::{p_value_of_independent_pairs, pearson, ranks, spearman};
 pub use recall::{HeadRecall, LagRecall, LayerRecall, Recall, RecallOptions, recall};
 pub use sequence_text::{FactSteps, SequenceText, SequenceWords};
-pub use source::{LayerInfo, Part, Source};
+pub use source::{Held, LayerInfo, Part, Source};
 pub use spectrum::{HeadSpectrum, Spectrum, SpectrumOptions, StepSpectrum, effective_rank, spectrum, stable_rank};
 pub use step_memory::{Profiles, StepMemories, profiles, step_memories};
 pub use targeting::{AddressNull, Among, HeadTargeting, Targeting, TargetingNull, TargetingOptions, TargetingRow, targeting};

@@ -1,5 +1,7 @@
 //! Where factors come from: a trace, or memory. Measures take one sequence of one layer at a time.
 
+use std::sync::OnceLock;
+
 use ndarray::{ArcArray, Axis, IxDyn, Slice};
 use rayon::prelude::*;
 
@@ -103,6 +105,48 @@ impl<S: Source> Source for Part<S> {
     }
 }
 
+/// A source of which every sequence is read once and kept: for several measures of the same source. One that would take more than
+/// [`Held::MOST_BYTES`] is read anew for each.
+pub struct Held<'a, S: ?Sized> {
+    source: &'a S,
+    layers: Vec<LayerInfo>,
+    /// \[layer\]\[sequence\]; empty where too much would have to be kept.
+    kept: Vec<Vec<OnceLock<Factors<f32>>>>,
+}
+
+impl<'a, S: Source + ?Sized> Held<'a, S> {
+    /// Most that is kept, in bytes.
+    pub const MOST_BYTES: usize = 1 << 29;
+
+    /// Nothing is read yet.
+    pub fn new(source: &'a S) -> Self {
+        let layers = source.layers();
+        let numbers = |info: &LayerInfo| {
+            let Dims { batch, step, head, d_k, d_v, .. } = info.dims;
+            // Query, key, value, retention, erase direction and a few gates: no more than this many channels each.
+            batch * head * (step * 8 * d_k.max(d_v) + d_k * d_v)
+        };
+        let fits = 4 * layers.iter().map(numbers).sum::<usize>() <= Self::MOST_BYTES;
+        let room = |info: &LayerInfo| (0..if fits { info.dims.batch } else { 0 }).map(|_| OnceLock::new()).collect();
+        Self { source, kept: layers.iter().map(room).collect(), layers }
+    }
+}
+
+impl<S: Source + ?Sized> Source for Held<'_, S> {
+    fn layers(&self) -> Vec<LayerInfo> {
+        self.layers.clone()
+    }
+
+    fn factors(&self, place: usize, sequence: usize) -> Result<Factors<f32>, MeasureError> {
+        let Some(kept) = self.kept[place].get(sequence) else { return self.source.factors(place, sequence) };
+        if let Some(factors) = kept.get() {
+            return Ok(factors.clone());
+        }
+        let factors = self.source.factors(place, sequence)?;
+        Ok(kept.get_or_init(|| factors).clone())
+    }
+}
+
 /// A layer and what a core made of each of its sequences.
 pub(super) struct LayerParts<T> {
     pub info: LayerInfo,
@@ -130,7 +174,7 @@ pub(super) fn walk_source<T: Send>(
     for (place, info) in layers.into_iter().enumerate().filter(|(_, info)| wanted(info)) {
         let one = |sequence| {
             let factors = source.factors(place, sequence)?;
-            factors.check_values().map_err(|source| MeasureError::Factors { layer: info.layer, sequence, source })?;
+            factors.check_ranges().map_err(|source| MeasureError::Factors { layer: info.layer, sequence, source })?;
             core(place, &info, sequence, &factors)
         };
         let sequences = (0..info.dims.batch).into_par_iter().map(one).collect::<Result<_, MeasureError>>()?;

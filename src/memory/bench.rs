@@ -203,7 +203,7 @@ fn measure_shape(shape: Shape, limits: &Limits, n_runs: usize) -> BenchRow {
 }
 
 /// Erase-then-Delta Attention with unit directions and gates as trained models have them.
-fn random_recurrence(shape: Shape) -> Recurrence<f32> {
+pub(crate) fn random_recurrence(shape: Shape) -> Recurrence<f32> {
     use HookPoint::{EraseDirection, Query, Retention, Value, WriteDirection};
     let dims = Dims { batch: 1, step: shape.step, key_head: shape.head, head: shape.head, d_k: shape.d, d_v: shape.d };
     let mut rng = ChaCha8Rng::seed_from_u64(0);

@@ -49,13 +49,21 @@ impl<F: Scalar> Factors<F> {
     /// Ranges are closed, as a sigmoid rounds to 0 and 1 and a strong decay underflows to 0. A rule without decay needs
     /// retention 1, a rule with one decay per head the same retention on all channels.
     pub fn check_values(&self) -> Result<FactorNorms, MemoryError> {
+        self.check_ranges()?;
         let mut norms = BTreeMap::new();
         for (&factor, array) in self.arrays() {
-            let (bounds, range) = range(self.rule(), factor);
-            check(factor, array.view(), range, |x| bounds.contains(&x))?;
             if matches!(factor, HookPoint::Query | HookPoint::WriteDirection(_) | HookPoint::EraseDirection) {
                 norms.insert(factor.name(), summary(array.view()));
             }
+        }
+        Ok(FactorNorms { rule: self.rule(), norms })
+    }
+
+    /// The same checks, without the norms.
+    pub fn check_ranges(&self) -> Result<(), MemoryError> {
+        for (&factor, array) in self.arrays() {
+            let (bounds, range) = range(self.rule(), factor);
+            check(factor, array.view(), range, |x| bounds.contains(&x))?;
         }
         if let Some(memory) = self.initial_memory() {
             check(HookPoint::Memory(Phase::Before), memory.view().into_dyn(), FINITE, |_| true)?;
@@ -63,7 +71,7 @@ impl<F: Scalar> Factors<F> {
         if matches!(self.rule(), Rule::RetNet | Rule::Gdn | Rule::GatedDeltaProduct(_) | Rule::Comba) {
             self.check_scalar_retention()?;
         }
-        Ok(FactorNorms { rule: self.rule(), norms })
+        Ok(())
     }
 
     fn check_scalar_retention(&self) -> Result<(), MemoryError> {
@@ -110,9 +118,14 @@ fn check<F: Scalar>(
     range: &'static str,
     allowed: impl Fn(f64) -> bool,
 ) -> Result<(), MemoryError> {
+    let is_fine = |x: F| x.to_f64().is_some_and(|value| value.is_finite() && allowed(value));
+    // Places are only counted where there is something to say about one.
+    if array.iter().all(|&x| is_fine(x)) {
+        return Ok(());
+    }
     for (index, &x) in array.indexed_iter() {
         let value = x.to_f64().unwrap_or(f64::NAN);
-        if !value.is_finite() || !allowed(value) {
+        if !is_fine(x) {
             return Err(MemoryError::OutOfRange { factor, value, index: ndarray::Dimension::slice(&index).to_vec(), range });
         }
     }

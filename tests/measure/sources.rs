@@ -1,7 +1,10 @@
 //! Traces as sources, refusals and headlines.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 use crate::trace::sample;
+use pentimento::measure::{Held, LayerInfo, Source};
 use pentimento::trace::Trace;
 
 #[test]
@@ -14,6 +17,27 @@ fn a_trace_gives_the_numbers_of_its_factors() {
     assert_eq!(collateral(&trace, &options).unwrap(), collateral(&held, &options).unwrap());
     let options = AllocationOptions { statistics: quick(), ..AllocationOptions::default() };
     assert_eq!(allocation(&trace, &options).unwrap(), allocation(&held, &options).unwrap());
+}
+
+#[test]
+fn a_source_that_is_held_is_read_once() {
+    struct Counted(Vec<(usize, Factors<f32>)>, AtomicUsize);
+    impl Source for Counted {
+        fn layers(&self) -> Vec<LayerInfo> {
+            self.0.layers()
+        }
+        fn factors(&self, place: usize, sequence: usize) -> Result<Factors<f32>, MeasureError> {
+            self.1.fetch_add(1, Ordering::Relaxed);
+            self.0.factors(place, sequence)
+        }
+    }
+    let source = Counted(vec![(0, factors(Rule::Eda, SMALL, 1)), (3, factors(Rule::Kda, SMALL, 2))], AtomicUsize::new(0));
+    let held = Held::new(&source);
+    let options = AllocationOptions { statistics: quick(), ..AllocationOptions::default() };
+    let first = allocation(&held, &options).unwrap();
+    assert_eq!(first, allocation(&held, &options).unwrap());
+    assert_eq!(source.1.load(Ordering::Relaxed), 2 * SMALL.batch);
+    assert_eq!(first, allocation(&source.0, &options).unwrap());
 }
 
 #[test]
