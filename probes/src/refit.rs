@@ -203,27 +203,33 @@ impl Targets {
 
     /// Numerator and denominator of the score of outputs (without their means) on test samples.
     fn judge(&self, test: &[usize], outputs: ndarray::ArrayView2<f32>, means: ArrayView1<f64>) -> (f64, f64) {
-        let mut sum = (0.0, 0.0);
-        for (place, &sample) in test.iter().enumerate() {
-            let said = outputs.column(place);
-            match self {
-                Self::Classes { labels, .. } => {
-                    let said = said.iter().zip(means).map(|(&said, &mean)| f64::from(said) + mean);
-                    let best = said
-                        .enumerate()
-                        .fold((0, f64::NEG_INFINITY), |best, (class, said)| if said > best.1 { (class, said) } else { best });
-                    sum.0 += f64::from(u8::from(best.0 == labels[sample]));
-                    sum.1 += 1.0;
+        match self {
+            Self::Classes { labels, .. } => {
+                // Class by class, so that outputs are read in the order in which they lie.
+                let mut best = vec![f64::NEG_INFINITY; test.len()];
+                let mut said = vec![0_u32; test.len()];
+                for (class, (outputs, &mean)) in outputs.rows().into_iter().zip(means).enumerate() {
+                    for ((best, said), &output) in best.iter_mut().zip(&mut said).zip(outputs) {
+                        let output = f64::from(output) + mean;
+                        let is_better = output > *best;
+                        *said = if is_better { class as u32 } else { *said };
+                        *best = if is_better { output } else { *best };
+                    }
                 }
-                Self::Vectors(vectors) => {
-                    for ((&said, &mean), &target) in said.iter().zip(means).zip(vectors.row(sample)) {
+                let right = test.iter().zip(said).filter(|&(&sample, said)| labels[sample] == said as usize).count();
+                (right as f64, test.len() as f64)
+            }
+            Self::Vectors(vectors) => {
+                let mut sum = (0.0, 0.0);
+                for (outputs, &sample) in outputs.columns().into_iter().zip(test) {
+                    for ((&output, &mean), &target) in outputs.iter().zip(means).zip(vectors.row(sample)) {
                         let deviation = target - mean;
-                        sum.0 += deviation.powi(2) - (deviation - f64::from(said)).powi(2);
+                        sum.0 += deviation.powi(2) - (deviation - f64::from(output)).powi(2);
                         sum.1 += deviation.powi(2);
                     }
                 }
+                sum
             }
         }
-        sum
     }
 }

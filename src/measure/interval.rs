@@ -15,6 +15,7 @@
 //! | median, half-life, whatever is not smooth | [`Bootstrap::statistic`] | expanded percentiles |
 //! | null, replayed | [`Bootstrap::band`] | expanded percentiles |
 
+mod counts;
 mod studentised;
 
 use ndarray::Array2;
@@ -25,6 +26,7 @@ use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
 
 use super::permutation::FEWEST_SEQUENCES;
 use crate::task::random;
+use counts::Counts;
 use studentised::Studentised;
 
 /// What was resampled.
@@ -127,6 +129,8 @@ impl Default for StatisticsOptions {
 pub struct Bootstrap {
     /// How often each sequence was drawn, [resample, sequence].
     counts: Array2<f32>,
+    /// The same, resamples side by side.
+    drawn: Counts,
     level: f64,
 }
 
@@ -141,7 +145,7 @@ impl Bootstrap {
                 row[stream.random_range(0..n)] += 1.0;
             }
         });
-        Self { counts, level: options.level }
+        Self { drawn: Counts::of(&counts), counts, level: options.level }
     }
 
     /// How many sequences are resampled.
@@ -156,7 +160,7 @@ impl Bootstrap {
         let n = denominator.iter().filter(|&&value| value != 0.0).count();
         let columns = [numerator, denominator];
         let estimate = quotient(&studentised::sums(&columns, None))?;
-        let Some(found) = Studentised::of_ratio(&self.counts, n, numerator, denominator) else {
+        let Some(found) = Studentised::of_ratio(&self.counts, &self.drawn, n, numerator, denominator) else {
             return self.statistic(n, |weights| quotient(&studentised::sums(&columns, Some(weights))));
         };
         let (low, high) = found.ends(self.level);
@@ -204,7 +208,7 @@ impl Bootstrap {
     /// `None` with fewer than six sequences, or where resamples cannot tell.
     pub fn p_value(&self, numerator: &[f64], denominator: &[f64], null: f64) -> Option<f64> {
         let n = denominator.iter().filter(|&&value| value != 0.0).count();
-        let found = (n >= FEWEST_SEQUENCES).then(|| Studentised::of_ratio(&self.counts, n, numerator, denominator))??;
+        let found = (n >= FEWEST_SEQUENCES).then(|| Studentised::of_ratio(&self.counts, &self.drawn, n, numerator, denominator))??;
         Some(found.p_value(null))
     }
 
@@ -246,12 +250,14 @@ impl Bootstrap {
     /// `r` draws sequences and takes replay `r mod n_replays`. Each replay is a numerator and a denominator per sequence.
     pub fn band(&self, replays: &[(Vec<f64>, Vec<f64>)]) -> Option<Interval> {
         let n = (0..self.n_sequences()).filter(|&sequence| replays.iter().any(|replay| replay.1[sequence] != 0.0)).count();
-        self.band_of(n, replays.len(), |replay, weights| {
-            let (numerator, denominator) = &replays[replay];
-            let sum = |values: &[f64]| weights.iter().zip(values).map(|(&weight, value)| f64::from(weight) * value).sum::<f64>();
-            let below = sum(denominator);
-            (below != 0.0).then(|| sum(numerator) / below)
-        })
+        let replays: Vec<Vec<&[f64]>> = replays.iter().map(|(numerator, denominator)| vec![&numerator[..], denominator]).collect();
+        let estimates: Vec<f64> = replays.iter().filter_map(|columns| quotient(&studentised::sums(columns, None))).collect();
+        if estimates.is_empty() {
+            return None;
+        }
+        let estimate = estimates.iter().sum::<f64>() / estimates.len() as f64;
+        let draws = if n < 2 { vec![] } else { self.drawn.of_sums_of_replays(&replays, quotient) };
+        Some(self.interval(estimate, draws, n))
     }
 
     /// The same for any statistic of a replay and weighted sequences, to which `n` of them contribute.

@@ -145,3 +145,28 @@ fn heads_change_places_inside_their_layers_and_layers_as_a_whole() {
     let x = vec![vec![1.0, 2.0, 3.0, 4.0, 9.0]; 9];
     assert!((permute_heads(&x, &x, &[0, 0, 0, 0, 1], &quick()).unwrap() - 1.0 / 24.0).abs() < 0.03);
 }
+
+#[test]
+fn sums_of_sixteen_resamples_at_once_are_those_of_one_after_the_other() {
+    use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+    // Neither sequences nor resamples fill whole blocks, some sequences hold nothing, and three replays take turns.
+    let (n, options) = (37, StatisticsOptions { resamples: 1003, seed: 5, ..StatisticsOptions::default() });
+    let mut values = random::stream(2, "tests", 0);
+    let mut column = |shift: f64| -> Vec<f64> { (0..n).map(|at| if at % 5 == 3 { 0.0 } else { shift + values.random::<f64>() }).collect() };
+    let replays: Vec<(Vec<f64>, Vec<f64>)> = (0..3).map(|_| (column(0.0), column(1.0))).collect();
+    let found = Bootstrap::new(n, &options).band(&replays).unwrap();
+    let resampled = |resample: usize| {
+        let mut stream = random::stream(options.seed, "measure/bootstrap", resample as u64);
+        let mut counts = vec![0.0; n];
+        (0..n).for_each(|_| counts[stream.random_range(0..n)] += 1.0);
+        let sum = |column: &[f64]| column.iter().zip(&counts).map(|(value, count)| value * count).sum::<f64>();
+        let (above, below) = &replays[resample % 3];
+        sum(above) / sum(below)
+    };
+    let mut plain: Vec<f64> = (0..options.resamples).map(resampled).collect();
+    plain.sort_by(f64::total_cmp);
+    let n = n as f64;
+    let tail = (n / (n - 1.0)).sqrt() * StudentsT::new(0.0, 1.0, n - 1.0).unwrap().inverse_cdf((1.0 - options.level) / 2.0);
+    let tail = Normal::standard().cdf(tail);
+    assert_eq!(found.bounds(), Some((quantile(&plain, tail), quantile(&plain, 1.0 - tail))));
+}

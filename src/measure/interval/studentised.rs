@@ -14,6 +14,7 @@ use ndarray::Array2;
 use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
+use super::counts::{Counts, FiveRows};
 use super::quantile;
 
 /// Fewest sequences whose resamples have a usable spread of their own.
@@ -77,7 +78,7 @@ impl Studentised {
     }
 
     /// Of the ratio of the first column over the second, which measures have thousands of.
-    pub fn of_ratio(counts: &Array2<f32>, n: usize, numerator: &[f64], denominator: &[f64]) -> Option<Self> {
+    pub fn of_ratio(counts: &Array2<f32>, drawn: &Counts, n: usize, numerator: &[f64], denominator: &[f64]) -> Option<Self> {
         if n < 2 {
             return None;
         }
@@ -94,16 +95,11 @@ impl Studentised {
         let residuals: Vec<f64> = numerator.iter().zip(denominator).map(|(above, below)| above - estimate * below).collect();
         let largest = |values: &[f64]| values.iter().fold(f64::MIN_POSITIVE, |most, value| most.max(value.abs()));
         let scales = (largest(&residuals), largest(denominator));
-        let rows: Vec<[f32; LANES]> = residuals
-            .iter()
-            .zip(denominator)
-            .map(|(residual, below)| {
-                let (z, b) = ((residual / scales.0) as f32, (below / scales.1) as f32);
-                [z, b, z * z, z * b, b * b, 0.0, 0.0, 0.0]
-            })
-            .collect();
-        let one = |index: usize| {
-            let [z, b, zz, zb, bb, ..] = weigh(&rows, counts.row(index).to_slice().expect("rows are contiguous"));
+        let rows = residuals.iter().zip(denominator).map(|(residual, below)| {
+            let (z, b) = ((residual / scales.0) as f32, (below / scales.1) as f32);
+            [z, b, z * z, z * b, b * b]
+        });
+        let t = drawn.of_five(&FiveRows::new(rows), |[z, b, zz, zb, bb]| {
             if b == 0.0 {
                 return None;
             }
@@ -113,8 +109,7 @@ impl Studentised {
             let own = (squares.max(0.0) * n as f64 / (n as f64 - 1.0)).sqrt() / b.abs();
             let unit = scales.0 / scales.1;
             (own * unit > 1e-4 * error).then(|| moved / own)
-        };
-        let t: Vec<f64> = (0..counts.nrows()).into_par_iter().with_min_len(256).filter_map(one).collect();
+        });
         Some(Self { estimate, error, spread: Spread::Drawn(enough(t, counts.nrows())?) })
     }
 
@@ -219,28 +214,4 @@ impl Rows {
         let spread = squares - moved * moved / n;
         (n > 1.0).then(|| ((n - 1.0) / n * spread.max(0.0)).sqrt())
     }
-}
-
-/// Rows are padded to whole vectors of this many numbers.
-const LANES: usize = 8;
-/// Rows summed side by side, so that no sum waits for the one before.
-const ABREAST: usize = 4;
-
-/// The sum of all rows, weighted.
-fn weigh(rows: &[[f32; LANES]], weights: &[f32]) -> [f64; LANES] {
-    let mut sums = [[0.0_f32; LANES]; ABREAST];
-    let (mut rows, mut weights) = (rows.chunks_exact(ABREAST), weights.chunks_exact(ABREAST));
-    for (rows, weights) in rows.by_ref().zip(weights.by_ref()) {
-        for abreast in 0..ABREAST {
-            for lane in 0..LANES {
-                sums[abreast][lane] += weights[abreast] * rows[abreast][lane];
-            }
-        }
-    }
-    for (row, weight) in rows.remainder().iter().zip(weights.remainder()) {
-        for lane in 0..LANES {
-            sums[0][lane] += weight * row[lane];
-        }
-    }
-    std::array::from_fn(|lane| sums.iter().map(|sums| f64::from(sums[lane])).sum())
 }
