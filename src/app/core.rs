@@ -43,6 +43,8 @@ pub struct Core {
     pub(super) chrome: Chrome,
     pub(super) folders: Arc<Folders>,
     last_session: Option<PathBuf>,
+    /// When the welcome screen was first shown, in seconds of the window's clock.
+    welcomed: Option<f64>,
     hover: Hover,
     /// Seconds played that have not made a step yet.
     played: f32,
@@ -64,6 +66,7 @@ impl Core {
             panels: Panels::default(),
             chrome: Chrome::new(),
             last_session: folders.last_session(),
+            welcomed: None,
             folders: Arc::new(folders),
             hover: Hover::default(),
             played: 0.0,
@@ -114,7 +117,16 @@ impl Core {
         let central = Frame::new().fill(ui.visuals().panel_fill);
         CentralPanel::default().frame(central).show(ui, |ui| {
             if self.session.is_empty() {
-                chrome::welcome::ui(ui, &self.session, &self.jobs, self.last_session.as_deref(), &mut actions);
+                let now = context.input(|input| input.time);
+                let shown = now - *self.welcomed.get_or_insert(now);
+                let welcome = chrome::welcome::Welcome {
+                    shown,
+                    session: &self.session,
+                    jobs: &self.jobs,
+                    last_session: self.last_session.as_deref(),
+                    cache: &self.folders.cache,
+                };
+                welcome.ui(ui, &mut actions);
             } else {
                 Arrangement {
                     session: &self.session,

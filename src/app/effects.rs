@@ -64,10 +64,7 @@ fn open_model(core: &mut Core, folder: &Path) {
     let view = serde_json::to_value(view).expect("plain data serialises");
     let has_traces = !core.session.traces().is_empty();
     core.act(Action::SetView { panel: PanelKind::Live, view });
-    if !has_traces {
-        core.act(Action::Arrange(Preset::OneAnswer));
-    }
-    core.act(Action::ShowPanel(PanelKind::Live));
+    core.act(if has_traces { Action::ShowPanel(PanelKind::Live) } else { Action::Arrange(Preset::Live) });
 }
 
 fn open_workspace(core: &mut Core, path: &Path) {

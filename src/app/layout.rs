@@ -25,13 +25,15 @@ pub enum Preset {
     OneAnswer,
     /// Models or runs side by side.
     Compare,
+    /// A model at hand, its memory and its gates while it reads.
+    Live,
     /// What a run found.
     Results,
 }
 
 impl Preset {
     /// All.
-    pub const ALL: [Self; 5] = [Self::Overview, Self::OneMemory, Self::OneAnswer, Self::Compare, Self::Results];
+    pub const ALL: [Self; 6] = [Self::Overview, Self::OneMemory, Self::OneAnswer, Self::Compare, Self::Live, Self::Results];
 
     /// As menus say it.
     pub const fn label(self) -> &'static str {
@@ -40,6 +42,7 @@ impl Preset {
             Self::OneMemory => "One memory",
             Self::OneAnswer => "One answer",
             Self::Compare => "Compare",
+            Self::Live => "Live model",
             Self::Results => "Results of a run",
         }
     }
@@ -51,6 +54,7 @@ impl Preset {
             Self::OneMemory => "One memory at one step, large",
             Self::OneAnswer => "From one erase to one answer",
             Self::Compare => "Models or runs side by side",
+            Self::Live => "A model that reads what you type, its memory beside",
             Self::Results => "Figures, tables and cards of an experiment",
         }
     }
@@ -102,6 +106,13 @@ impl Layout {
                 let compare = tabs(&mut tiles, &[PanelKind::Compare, PanelKind::Probes]);
                 let timeline = tabs(&mut tiles, &[PanelKind::Timeline]);
                 split(&mut tiles, LinearDir::Vertical, compare, timeline, 0.68)
+            }
+            Preset::Live => {
+                let live = tabs(&mut tiles, &[PanelKind::Live]);
+                let memory = tabs(&mut tiles, &[PanelKind::Memory, PanelKind::Attention, PanelKind::Fate, PanelKind::Directions]);
+                let top = split(&mut tiles, LinearDir::Horizontal, live, memory, 0.54);
+                let timeline = tabs(&mut tiles, &[PanelKind::Timeline]);
+                split(&mut tiles, LinearDir::Vertical, top, timeline, 0.74)
             }
             Preset::Results => tabs(&mut tiles, &[PanelKind::Results, PanelKind::Probes, PanelKind::Compare]),
         };

@@ -173,7 +173,7 @@ impl Session {
     }
 
     fn change(&mut self, action: Action) -> Vec<Effect> {
-        if matches!(&action, Action::ShowPanel(PanelKind::Live) | Action::ShowAlone(PanelKind::Live)) {
+        if matches!(&action, Action::Arrange(Preset::Live) | Action::ShowPanel(PanelKind::Live) | Action::ShowAlone(PanelKind::Live)) {
             self.at_model = true;
         }
         let selection = &mut self.state.selection;

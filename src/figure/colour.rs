@@ -66,7 +66,7 @@ pub fn category(index: usize) -> Colour {
 }
 
 /// The colours of paper and ink.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Theme {
     /// Dark ink on white paper; the default.

@@ -6,10 +6,14 @@ use egui::{Align, Layout, RichText, ScrollArea, Ui, vec2};
 
 use crate::app::action::{Action, Outside, Overlay};
 use crate::app::bundled::BUNDLED;
-use crate::app::jobs::Jobs;
+use crate::app::data::PreviewOf;
+use crate::app::jobs::{Answer, Jobs};
+use crate::app::layout::Preset;
 use crate::app::open_trace::TraceSource;
+use crate::app::paint::scene::{Placing, paint};
 use crate::app::session::Session;
 use crate::app::theme;
+use crate::figure::Theme;
 
 const SENTENCES: [&str; 3] = [
     "Some language models keep what they read in small matrices that decay, erase and write at every step.",
@@ -17,20 +21,89 @@ const SENTENCES: [&str; 3] = [
     "Begin with a bundled trace, or record your own model.",
 ];
 
-/// Draws it.
-pub fn ui(ui: &mut Ui, session: &Session, jobs: &Jobs, last_session: Option<&Path>, actions: &mut Vec<Action>) {
-    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
-        let width = ui.available_width().min(620.0);
-        let margin = ((ui.available_width() - width) / 2.0).max(16.0);
-        ui.horizontal(|ui| {
-            ui.add_space(margin);
-            ui.allocate_ui_with_layout(vec2(width - 32.0, 0.0), Layout::top_down(Align::Min), |ui| {
-                let room = ui.ctx().content_rect().height();
-                ui.add_space((room * 0.13).clamp(16.0, 130.0));
-                column(ui, session, jobs, last_session, actions);
+/// What it is drawn from.
+pub struct Welcome<'a> {
+    /// For the files opened lately.
+    pub session: &'a Session,
+    /// For what is under way.
+    pub jobs: &'a Jobs,
+    /// The last session, if there is one.
+    pub last_session: Option<&'a Path>,
+    /// Where recordings of bundled models are kept; empty keeps none, and shows no first look.
+    pub cache: &'a Path,
+    /// For how many seconds it has been shown: who opens a trace at once needs no first look at another.
+    pub shown: f64,
+}
+
+/// Width of the text, and of the first look beside it.
+const TEXT: f32 = 588.0;
+const PREVIEW: f32 = 380.0;
+/// Seconds after which the first look is taken.
+const PATIENCE: f64 = 0.5;
+
+impl Welcome<'_> {
+    /// Draws it.
+    pub fn ui(&self, ui: &mut Ui, actions: &mut Vec<Action>) {
+        ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+            let beside = ui.available_width() > TEXT + PREVIEW + 120.0 && !self.cache.as_os_str().is_empty();
+            let text = (ui.available_width() - 32.0).min(TEXT);
+            let whole = if beside { text + 40.0 + PREVIEW } else { text };
+            let margin = ((ui.available_width() - whole) / 2.0).max(16.0);
+            let above = (ui.ctx().content_rect().height() * 0.11).clamp(16.0, 110.0);
+            ui.horizontal(|ui| {
+                ui.add_space(margin);
+                ui.allocate_ui_with_layout(vec2(text, 0.0), Layout::top_down(Align::Min), |ui| {
+                    ui.add_space(above);
+                    column(ui, self.session, self.jobs, self.last_session, actions);
+                });
+                if beside {
+                    ui.add_space(40.0);
+                    ui.allocate_ui_with_layout(vec2(PREVIEW, 0.0), Layout::top_down(Align::Min), |ui| {
+                        ui.add_space(above + 46.0);
+                        self.preview(ui, actions);
+                    });
+                }
             });
         });
-    });
+    }
+
+    /// The headline of the first bundled trace, measured while one reads; a click opens the trace.
+    fn preview(&self, ui: &mut Ui, actions: &mut Vec<Action>) {
+        if self.shown < PATIENCE {
+            return ui.ctx().request_repaint_after(std::time::Duration::from_secs_f64(PATIENCE - self.shown));
+        }
+        let bundled = &BUNDLED[0];
+        let theme = if ui.visuals().dark_mode { Theme::Dark } else { Theme::Light };
+        let asked = self.jobs.ask(&PreviewOf { name: bundled.name, folder: self.cache.to_path_buf(), theme });
+        let quiet = theme::quiet(ui);
+        let drawn = match &asked {
+            Answer::Ready(drawn) => drawn,
+            Answer::Pending { title, share } => {
+                ui.add_space(90.0);
+                ui.label(RichText::new(format!("{title} …")).color(quiet));
+                return theme::progress(ui, *share, 240.0);
+            }
+            // What goes wrong here is said when the trace is opened.
+            Answer::Failed(_) => return,
+        };
+        let scale = PREVIEW / drawn.scene.width as f32;
+        let (rect, response) = ui.allocate_exact_size(vec2(PREVIEW, drawn.scene.height as f32 * scale), egui::Sense::click());
+        if response.hovered() {
+            ui.painter().rect_filled(rect.expand(6.0), 6.0, ui.visuals().faint_bg_color);
+        }
+        paint(ui.painter(), &drawn.scene, Placing { origin: rect.min, scale });
+        let said = format!("First look at {}: {}", bundled.title, drawn.summary);
+        response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &said));
+        if response.clicked() {
+            actions.push(Action::OpenBundled(bundled.name.to_owned()));
+        }
+        ui.add_space(4.0);
+        let text = format!(
+            "{}: how strongly each step erases, against how much decay keeps. Grey: replays whose erase knows nothing of decay. Click to open.",
+            bundled.title
+        );
+        ui.label(RichText::new(text).small().color(quiet));
+    }
 }
 
 fn column(ui: &mut Ui, session: &Session, jobs: &Jobs, last_session: Option<&Path>, actions: &mut Vec<Action>) {
@@ -54,6 +127,11 @@ fn column(ui: &mut Ui, session: &Session, jobs: &Jobs, last_session: Option<&Pat
             actions.push(Action::OpenBundled(bundled.name.to_owned()));
         }
     }
+    ui.add_space(8.0);
+    ui.label(theme::heading("Live model"));
+    if card(ui, "Type to a model", "A bundled model, or a checkpoint's folder dropped here, reads your text; watch its memory change") {
+        actions.push(Action::Arrange(Preset::Live));
+    }
     let recent = &session.settings().recent;
     if !recent.is_empty() {
         ui.add_space(12.0);
@@ -74,7 +152,7 @@ fn column(ui: &mut Ui, session: &Session, jobs: &Jobs, last_session: Option<&Pat
     }
     ui.add_space(16.0);
     ui.horizontal(|ui| {
-        if ui.button("Open …").on_hover_text("Ctrl+O; or drop a trace or a workspace on the window").clicked() {
+        if ui.button("Open …").on_hover_text("Ctrl+O; or drop a trace, a model or a workspace on the window").clicked() {
             actions.push(Outside::OpenDialog.into());
         }
         if ui.button("Tour").clicked() {

@@ -13,6 +13,7 @@ mod knockouts;
 mod live;
 mod memories;
 mod model;
+mod preview;
 mod readouts;
 mod reads;
 mod text;
@@ -34,6 +35,7 @@ pub use knockouts::{
 pub use live::{DrawnExample, ExampleOf, LiveOf, LiveRun, Prompt, keep};
 pub use memories::{MemoriesOf, SpectrumOf};
 pub use model::{AtHandOf, Model, ModelFor, ModelsAtHand, is_checkpoint};
+pub use preview::PreviewOf;
 pub use readouts::{Asked, Cards, Curves, CurvesOf, Heads, ReadoutsOf};
 pub use reads::{ExplainedOf, MatrixOf, ReadOf};
 pub use text::TextOf;
