@@ -123,9 +123,10 @@ impl Default for StatisticsOptions {
 /// The resamples of one set of sequences, drawn once and shared by every number of a measure.
 ///
 /// Smooth numbers get the studentised bootstrap (bootstrap-t; Efron 1982, Hall 1988): each resample is measured in standard errors of
-/// its own, so the interval follows the skewness of the number. It is symmetric where several sums are divided by one another. Others get the central part of the resampled estimates, widened as
-/// Student's t widens the normal interval for this many sequences (expanded percentiles, Hesterberg 2015, The American Statistician
-/// 69, 371): plain percentiles miss the truth twice as often as they promise with 8 sequences.
+/// its own, so the interval follows the skewness of the number. It is symmetric where several sums are divided by one another. Others
+/// get the central part of the resampled estimates, widened as Student's t widens the normal interval for this many sequences (expanded
+/// percentiles, Hesterberg 2015, The American Statistician 69, 371): plain percentiles miss the truth twice as often as they promise
+/// with 8 sequences.
 pub struct Bootstrap {
     /// How often each sequence was drawn, [resample, sequence].
     counts: Array2<f32>,

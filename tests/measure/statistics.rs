@@ -165,7 +165,7 @@ fn sums_of_sixteen_resamples_at_once_are_those_of_one_after_the_other() {
     };
     let mut plain: Vec<f64> = (0..options.resamples).map(resampled).collect();
     plain.sort_by(f64::total_cmp);
-    let n = n as f64;
+    let n = (0..n).filter(|at| at % 5 != 3).count() as f64;
     let tail = (n / (n - 1.0)).sqrt() * StudentsT::new(0.0, 1.0, n - 1.0).unwrap().inverse_cdf((1.0 - options.level) / 2.0);
     let tail = Normal::standard().cdf(tail);
     assert_eq!(found.bounds(), Some((quantile(&plain, tail), quantile(&plain, 1.0 - tail))));
