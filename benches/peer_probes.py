@@ -7,7 +7,7 @@
 `pentimento bench probes --data` writes the data; each round then fits every case here and there, one after the other, so
 that both see the same machine. Wall times (or processor times, `--clock cpu`), all of them, with their medians, and the ratio of medians (theirs over ours:
 above 1 we are quicker). Both sides have the same
-number of threads. numpy, scikit-learn and PyTorch are installed from their registry into the running Python if they are missing:
+number of threads. Memory is the largest of the process during the first fit of a case, beyond what it held before. numpy, scikit-learn and PyTorch are installed from their registry into the running Python if they are missing:
 run it in a virtual environment.
 """
 import argparse, importlib.util, json, os, shutil, statistics, subprocess, sys, tempfile, time, warnings
@@ -22,6 +22,10 @@ parser.add_argument("--json")
 arguments = parser.parse_args()
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
     os.environ[variable] = str(arguments.threads)
+if "MALLOC_MMAP_THRESHOLD_" not in os.environ:
+    # What is freed goes back to the system, so that each fit shows what it takes; the allocator reads this when a process starts.
+    os.environ["MALLOC_MMAP_THRESHOLD_"] = "65536"
+    os.execv(sys.executable, [sys.executable, *sys.argv])
 missing = [package for module, package in (("numpy", "numpy"), ("sklearn", "scikit-learn"), ("torch", "torch")) if importlib.util.find_spec(module) is None]
 if missing:
     print("installing", *missing, file=sys.stderr)
@@ -135,6 +139,19 @@ def timed(fit):
     return (clock() - start) * 1e3, result
 
 
+def megabytes(name):
+    with open("/proc/self/status") as status:
+        return next(float(line.split()[1]) * 1024 / 1e6 for line in status if line.startswith(name))
+
+
+def peak_of(fit):
+    with open("/proc/self/clear_refs", "w") as refs:
+        refs.write("5")
+    before = megabytes("VmRSS:")
+    fit()
+    return megabytes("VmHWM:") - before
+
+
 def ours():
     out = subprocess.run([arguments.binary, "bench", "probes", "--json", "--rounds", "1", "--only", arguments.only], check=True, capture_output=True, text=True).stdout
     return json.loads(out)
@@ -143,16 +160,17 @@ def ours():
 try:
     subprocess.run([arguments.binary, "bench", "probes", "--data", folder], check=True, capture_output=True)
     cases = [case for case in peers() if arguments.only in case[0]]
-    times, objectives, seen = {}, {}, []
+    times, objectives, peaks, seen = {}, {}, {}, []
     for round_number in range(arguments.rounds):
         seen.append(os.getloadavg()[0])
         for row in ours():
             key = (row["case"], "ours, " + row["precision"])
             times.setdefault(key, []).append(row["milliseconds"][0] if arguments.clock == "wall" else row["cpu_milliseconds"])
             objectives[key] = row["objective"]
+            peaks.setdefault(key, row["peak_megabytes"])
         for case, peer, fit, objective in cases:
             if round_number == 0:
-                fit()
+                peaks[(case, peer)] = peak_of(fit)
             took, result = timed(fit)
             times.setdefault((case, peer), []).append(took)
             objectives[(case, peer)] = objective(result) if objective else None
@@ -168,8 +186,8 @@ try:
             ratios = {} if who.startswith("ours") else {m.removeprefix("ours, "): median / t for m, t in mine.items()}
             said = "  ".join(f"/ours {p} = {r:.2f}" for p, r in ratios.items())
             objective = objectives[(name, who)]
-            print(f"  {who:44s} {median:9.1f} ms  [{', '.join(f'{t:.1f}' for t in took)}]  {'' if objective is None else f'objective {objective:.9f}'}  {said}")
-            rows.append(dict(case=name, who=who, milliseconds=took, median_milliseconds=median, objective=objective, ratio_to_ours=ratios))
+            print(f"  {who:44s} {median:9.1f} ms  [{', '.join(f'{t:.1f}' for t in took)}]  {peaks[(name, who)]:7.0f} MB  {'' if objective is None else f'objective {objective:.9f}'}  {said}")
+            rows.append(dict(case=name, who=who, milliseconds=took, median_milliseconds=median, objective=objective, peak_megabytes=peaks[(name, who)], ratio_to_ours=ratios))
     if arguments.json:
         with open(arguments.json, "w") as file:
             json.dump(dict(threads=arguments.threads, load=seen, rows=rows), file, indent=1)

@@ -46,6 +46,9 @@ pub struct ProbeBench {
     pub median_milliseconds: f64,
     /// Processor time of the quickest repetition, all threads together.
     pub cpu_milliseconds: f64,
+    /// Largest memory of the process during the first fit, beyond what it held before, in units of 10^6 bytes, where the
+    /// system says it.
+    pub peak_megabytes: Option<f64>,
     /// The minimised objective in f64, to compare at equal depth; of ridge: mean squared error plus penalty.
     pub objective: Option<f64>,
     /// Logistic: largest component of the gradient there.
@@ -143,15 +146,25 @@ fn processor_milliseconds() -> f64 {
     nanoseconds.sum::<f64>() / 1e6
 }
 
+/// A line of this process's status, in units of 10^6 bytes.
+fn megabytes(name: &str) -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let kibibytes: f64 = status.lines().find_map(|line| line.strip_prefix(name))?.split_whitespace().next()?.parse().ok()?;
+    Some(kibibytes * 1024.0 / 1e6)
+}
+
 struct Timed<T> {
     last: T,
     milliseconds: Vec<f64>,
     cpu: f64,
+    peak: Option<f64>,
 }
 
 fn measure<T>(rounds: usize, mut work: impl FnMut() -> Result<T, ReadoutError>) -> Result<Timed<T>, ReadoutError> {
-    // Once to warm up.
+    // Once to warm up. 5 makes the system forget the largest memory so far.
+    let before = std::fs::write("/proc/self/clear_refs", "5").ok().and_then(|()| megabytes("VmRSS:"));
     let mut last = work()?;
+    let peak = megabytes("VmHWM:").zip(before).map(|(largest, before)| largest - before);
     let (mut milliseconds, mut cpu) = (Vec::with_capacity(rounds), f64::INFINITY);
     for _ in 0..rounds.max(1) {
         let (start, used) = (Instant::now(), processor_milliseconds());
@@ -159,7 +172,7 @@ fn measure<T>(rounds: usize, mut work: impl FnMut() -> Result<T, ReadoutError>) 
         milliseconds.push(start.elapsed().as_secs_f64() * 1e3);
         cpu = cpu.min(processor_milliseconds() - used);
     }
-    Ok(Timed { last, milliseconds, cpu })
+    Ok(Timed { last, milliseconds, cpu, peak })
 }
 
 fn row<T>(case: &str, precision: Precision, timed: &Timed<T>) -> ProbeBench {
@@ -171,6 +184,7 @@ fn row<T>(case: &str, precision: Precision, timed: &Timed<T>) -> ProbeBench {
         milliseconds: timed.milliseconds.clone(),
         median_milliseconds: sorted[sorted.len() / 2],
         cpu_milliseconds: timed.cpu,
+        peak_megabytes: timed.peak,
         objective: None,
         gradient_norm: None,
         iterations: None,
