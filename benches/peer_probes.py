@@ -2,12 +2,13 @@
 """Readouts beside scikit-learn and PyTorch: the same data, one run, ratios.
 
     cargo build --release
-    python3 benches/peer_probes.py [--binary target/release/pentimento] [--threads 2] [--rounds 3] [--only TEXT] [--json FILE]
+    python3 benches/peer_probes.py [--binary target/release/pentimento] [--threads 2] [--rounds 3] [--only TEXT] [--memory] [--json FILE]
 
 `pentimento bench probes --data` writes the data; each round then fits every case here and there, one after the other, so
 that both see the same machine. Wall times (or processor times, `--clock cpu`), all of them, with their medians, and the ratio of medians (theirs over ours:
 above 1 we are quicker). Both sides have the same
-number of threads. Memory is the largest of the process during the first fit of a case, beyond what it held before. numpy, scikit-learn and PyTorch are installed from their registry into the running Python if they are missing:
+number of threads. With --memory also the largest memory of the
+process during the first fit of a case, beyond what it held before. numpy, scikit-learn and PyTorch are installed from their registry into the running Python if they are missing:
 run it in a virtual environment.
 """
 import argparse, importlib.util, json, os, shutil, statistics, subprocess, sys, tempfile, time, warnings
@@ -17,13 +18,15 @@ parser.add_argument("--binary", default="target/release/pentimento")
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--rounds", type=int, default=3)
 parser.add_argument("--clock", choices=["wall", "cpu"], default="wall", help="cpu: processor time of all threads, for a machine that is shared")
+parser.add_argument("--memory", action="store_true", help="the memory of each fit; times taken with it are not to be quoted")
 parser.add_argument("--only", default="")
 parser.add_argument("--json")
 arguments = parser.parse_args()
 for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "RAYON_NUM_THREADS"):
     os.environ[variable] = str(arguments.threads)
-if "MALLOC_MMAP_THRESHOLD_" not in os.environ:
-    # What is freed goes back to the system, so that each fit shows what it takes; the allocator reads this when a process starts.
+if arguments.memory and "MALLOC_MMAP_THRESHOLD_" not in os.environ:
+    # What is freed goes back to the system, so that each fit shows what it takes; the allocator reads this when a process starts. It
+    # costs time, and more so where much is allocated: times are taken without it.
     os.environ["MALLOC_MMAP_THRESHOLD_"] = "65536"
     os.execv(sys.executable, [sys.executable, *sys.argv])
 missing = [package for module, package in (("numpy", "numpy"), ("sklearn", "scikit-learn"), ("torch", "torch")) if importlib.util.find_spec(module) is None]
@@ -186,7 +189,7 @@ try:
             ratios = {} if who.startswith("ours") else {m.removeprefix("ours, "): median / t for m, t in mine.items()}
             said = "  ".join(f"/ours {p} = {r:.2f}" for p, r in ratios.items())
             objective = objectives[(name, who)]
-            print(f"  {who:44s} {median:9.1f} ms  [{', '.join(f'{t:.1f}' for t in took)}]  {peaks[(name, who)]:7.0f} MB  {'' if objective is None else f'objective {objective:.9f}'}  {said}")
+            print(f"  {who:44s} {median:9.1f} ms  [{', '.join(f'{t:.1f}' for t in took)}]  {f'{peaks[(name, who)]:7.0f} MB  ' if arguments.memory else ''}{'' if objective is None else f'objective {objective:.9f}'}  {said}")
             rows.append(dict(case=name, who=who, milliseconds=took, median_milliseconds=median, objective=objective, peak_megabytes=peaks[(name, who)], ratio_to_ours=ratios))
     if arguments.json:
         with open(arguments.json, "w") as file:
