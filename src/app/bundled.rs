@@ -27,7 +27,7 @@ pub const BUNDLED: [BundledTrace; 2] = [
     BundledTrace {
         name: "eda-stale-facts",
         title: "EDA, facts that go stale",
-        summary: "Two layers of two heads that erase before they write; 48 texts of facts that are overwritten, deleted, reassigned",
+        summary: "Two layers of two heads; 48 texts of facts that are overwritten, deleted, reassigned",
     },
     BundledTrace {
         name: "kda-stale-facts",

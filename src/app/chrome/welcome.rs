@@ -50,7 +50,7 @@ impl Welcome<'_> {
             let whole = if beside { text + 40.0 + PREVIEW } else { text };
             let margin = ((ui.available_width() - whole) / 2.0).max(16.0);
             let above = (ui.ctx().content_rect().height() * 0.11).clamp(16.0, 110.0);
-            ui.horizontal(|ui| {
+            ui.horizontal_top(|ui| {
                 ui.add_space(margin);
                 ui.allocate_ui_with_layout(vec2(text, 0.0), Layout::top_down(Align::Min), |ui| {
                     ui.add_space(above);
