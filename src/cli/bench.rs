@@ -80,7 +80,7 @@ enum Bench {
 pub fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.name {
         Bench::Memory => output::json(&memory::bench::run(&memory::bench::BenchOptions::default())),
-        Bench::Ledger => output::json(&ledger::bench::run(&ledger::bench::BenchOptions::default())),
+        Bench::Ledger => output::json(&ledger::bench::run(&ledger::bench::options())),
         Bench::Gpu => bench_gpu::run(&arguments.device, arguments.seed, arguments.parity, arguments.quick),
         Bench::Attention => attention(&arguments),
         Bench::Model => model::run(&arguments.device, arguments.seed.unwrap_or_else(fresh_seed), arguments.json),

@@ -5,32 +5,14 @@ use std::time::Instant;
 use serde::Serialize;
 
 use super::{Account, AccountOptions, HeadRecurrence, NOISE_GRID, account, ceiling, unique_contributions};
-use crate::memory::bench::{Shape, random_recurrence};
+use crate::memory::bench::{BenchOptions, Shape, random_recurrence};
 use crate::memory::cpu::InstructionSet;
 
-/// What to measure.
-///
-/// | parameter | default | purpose | range |
-/// |---|---|---|---|
-/// | `shapes` | T 1024 and 4096 of d 128, T 4096 of d 64 | sizes of one head | each at least 1 |
-/// | `threads` | 1, 2 | threads at work | at least 1 |
-/// | `n_runs` | 3 | timed runs of each, after one untimed | at least 1 |
-#[derive(Clone, Debug)]
-pub struct BenchOptions {
-    /// Sizes of one head of one sequence of Erase-then-Delta Attention (arXiv 2606.26560).
-    pub shapes: Vec<Shape>,
-    /// Threads at work.
-    pub threads: Vec<usize>,
-    /// Timed runs of each.
-    pub n_runs: usize,
-}
-
-impl Default for BenchOptions {
-    fn default() -> Self {
-        let shapes =
-            vec![Shape { head: 1, d: 128, step: 1024 }, Shape { head: 1, d: 128, step: 4096 }, Shape { head: 1, d: 64, step: 4096 }];
-        Self { shapes, threads: vec![1, 2], n_runs: 3 }
-    }
+/// What is measured by default: one head of one sequence of Erase-then-Delta Attention (arXiv 2606.26560), 1024 and 4096 steps of
+/// 128 channels and 4096 of 64, on 1 and 2 threads, three timed runs of each.
+pub fn options() -> BenchOptions {
+    let shapes = vec![Shape { head: 1, d: 128, step: 1024 }, Shape { head: 1, d: 128, step: 4096 }, Shape { head: 1, d: 64, step: 4096 }];
+    BenchOptions { shapes, threads: vec![1, 2], n_runs: 3 }
 }
 
 /// Everything that was measured.
