@@ -51,6 +51,15 @@ pub struct ReadoutCurve {
     pub scores: Vec<Option<Estimate>>,
 }
 
+impl ReadoutCurve {
+    /// Its label, and the score at each of `places` where it was measured.
+    pub fn words(&self, places: &[String]) -> String {
+        let scores = places.iter().zip(&self.scores);
+        let at: Vec<String> = scores.filter_map(|(place, score)| score.map(|score| format!("{place} {score}"))).collect();
+        format!("{}: {}", self.label, at.join(", "))
+    }
+}
+
 /// What a curve shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -126,16 +135,7 @@ pub fn prepare(readouts: &Readouts, _spec: &FigureSpec) -> Result<ReadoutData, F
 
 impl Prepared for ReadoutData {
     fn summary(&self) -> String {
-        let curve = |curve: &ReadoutCurve| {
-            let at: Vec<String> = self
-                .readouts
-                .places
-                .iter()
-                .zip(&curve.scores)
-                .filter_map(|(place, score)| score.map(|score| format!("{place} {score}")))
-                .collect();
-            format!("{}: {}", curve.label, at.join(", "))
-        };
+        let curve = |curve: &ReadoutCurve| curve.words(&self.readouts.places);
         let panel = |panel: &ReadoutPanel| {
             let title = if panel.title.is_empty() { String::new() } else { format!("{}: ", panel.title) };
             let chance = panel.chance.map_or(String::new(), |chance| format!("; chance {}", super::scale::fixed(chance, 2)));

@@ -157,16 +157,7 @@ fn keys(ui: &mut Ui, curves: &Curves) {
 /// The curves of one head in words.
 fn summary(curves: &Curves, panel: usize) -> String {
     let drawn = &curves.drawn.panels[panel];
-    let words = drawn.curves.iter().map(|curve| {
-        let at: Vec<String> = curves
-            .drawn
-            .places
-            .iter()
-            .zip(&curve.scores)
-            .filter_map(|(place, score)| score.map(|score| format!("{place} {score}")))
-            .collect();
-        format!("{}: {}", curve.label, at.join(", "))
-    });
+    let words = drawn.curves.iter().map(|curve| curve.words(&curves.drawn.places));
     let chance = drawn.chance.map_or_else(String::new, |chance| format!("; chance {chance:.3}"));
     format!("{}{chance}", words.collect::<Vec<_>>().join("; "))
 }
